@@ -1,0 +1,82 @@
+"""modelport: PyTorch models to ONNX Runtime and beyond, verified at every step.
+
+The public names are loaded on first use: importing this package imports neither torch nor a
+backend.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+# ONNX Runtime reads it when it is imported; later is too late for its first report.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+if TYPE_CHECKING:
+    from modelport.backends import Engine, doctor
+    from modelport.bundle import Bundle, load, verify
+    from modelport.capture import export
+    from modelport.deployment import Deployment, deploy
+    from modelport.errors import (
+        BuildError,
+        BundleError,
+        ExportError,
+        ModelportError,
+        OperatorError,
+        PassError,
+        ProofError,
+        RunError,
+        UsageError,
+    )
+    from modelport.findings import Finding, Severity
+    from modelport.graph import check
+    from modelport.model import Model
+    from modelport.recipe import Recipe
+    from modelport.signature import Dim
+    from modelport.target import Target
+
+_HOMES = {
+    "backends": ("Engine", "doctor"),
+    "bundle": ("Bundle", "load", "verify"),
+    "capture": ("export",),
+    "deployment": ("Deployment", "deploy"),
+    "errors": (
+        "BuildError",
+        "BundleError",
+        "ExportError",
+        "ModelportError",
+        "OperatorError",
+        "PassError",
+        "ProofError",
+        "RunError",
+        "UsageError",
+    ),
+    "findings": ("Finding", "Severity"),
+    "graph": ("check",),
+    "model": ("Model",),
+    "recipe": ("Recipe",),
+    "signature": ("Dim",),
+    "target": ("Target",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [  # noqa: PLE0604
+    "__version__",
+    *sorted(_HOME_OF),
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'modelport' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"modelport.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME_OF])

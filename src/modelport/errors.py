@@ -1,0 +1,74 @@
+"""The one tree of errors that modelport raises."""
+
+from __future__ import annotations
+
+
+class ModelportError(Exception):
+    """Base of every error that modelport raises on purpose.
+
+    An error says what happened, where, why, and what to do about it.
+
+    Attributes:
+        exit_code: What the command line exits with: 1 where something was read and judged bad,
+            2 for wrong use or unreadable input.
+    """
+
+    exit_code = 2
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str | None = None,
+        why: str | None = None,
+        fix: str | None = None,
+    ) -> None:
+        self.what = what
+        self.where = where
+        self.why = why
+        self.fix = fix
+        super().__init__(what)
+
+    def __str__(self) -> str:
+        details = (("where", self.where), ("why", self.why), ("fix", self.fix))
+        return "\n".join([self.what, *(f"  {label}: {text}" for label, text in details if text)])
+
+
+class UsageError(ModelportError):
+    """Wrong use: an unknown option, a missing file, a source that cannot be read."""
+
+
+class ExportError(ModelportError):
+    """The model could not be captured as ONNX, or the capture would not be the same model."""
+
+    exit_code = 1
+
+
+class OperatorError(ModelportError):
+    """An operator's declaration, kernel or build is wrong."""
+
+
+class PassError(ModelportError):
+    """A rewrite of the graph broke its contract."""
+
+    exit_code = 1
+
+
+class BuildError(ModelportError):
+    """A backend refused to build an engine from the graph."""
+
+    exit_code = 1
+
+
+class RunError(ModelportError):
+    """An engine was given inputs that it does not take, or failed while running."""
+
+
+class ProofError(ModelportError):
+    """Two computations that must agree do not, or could not be compared."""
+
+    exit_code = 1
+
+
+class BundleError(ModelportError):
+    """A bundle is missing, unreadable, altered, or of a newer format."""

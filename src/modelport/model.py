@@ -1,0 +1,140 @@
+"""The model on its way: an ONNX graph in memory, with what is known about it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelport.errors import UsageError
+from modelport.findings import Finding
+from modelport.signature import Dim, Signature, TensorSpec, dims_from_json, dims_to_json
+
+if TYPE_CHECKING:
+    import onnx_ir
+
+DIMS_KEY = "modelport.dimensions"
+"""Key of the declared ranges in an ONNX file's metadata."""
+
+EXTERNAL_DATA_THRESHOLD = 1 << 30
+"""Bytes of weights from which they go into a file of their own (protobuf ends at 2 GiB)."""
+
+
+@dataclass
+class Model:
+    """An ONNX graph, and what the graph itself cannot say.
+
+    Attributes:
+        ir: The graph.
+        dims: Declared ranges of dynamic dimensions, by name.
+        findings: What was noticed on the way so far.
+        provenance: Where the graph comes from: source, capture strategy and its reason, versions.
+    """
+
+    ir: onnx_ir.Model
+    dims: Mapping[str, Dim] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def opset(self) -> int:
+        """Version of the default operator domain."""
+        return self.ir.opset_imports[""]
+
+    @property
+    def signature(self) -> Signature:
+        """Names, dtypes, shapes and ranges of the graph's inputs and outputs."""
+        graph = self.ir.graph
+        inputs = [value for value in graph.inputs if value.name not in graph.initializers]
+        return Signature(
+            tuple(map(_spec_of, inputs)), tuple(map(_spec_of, graph.outputs)), dict(self.dims)
+        )
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of all initializers of the main graph."""
+        values = (value.const_value for value in self.ir.graph.initializers.values())
+        return sum(tensor.nbytes for tensor in values if tensor is not None)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Writes the model as an ONNX file that keeps the declared ranges in its metadata.
+
+        Weights of a gigabyte and more go to ``NAME.onnx.data`` beside it.
+
+        Args:
+            path: Where to write.
+
+        Returns:
+            The path written.
+
+        Raises:
+            UsageError: The file cannot be written.
+        """
+        import onnx_ir
+
+        path = Path(path)
+        self.ir.metadata_props[DIMS_KEY] = json.dumps(dims_to_json(self.dims.values()))
+        external = f"{path.name}.data" if self.weight_bytes >= EXTERNAL_DATA_THRESHOLD else None
+        temporary = path.with_name(f".{path.name}.partial")
+        try:
+            onnx_ir.save(self.ir, temporary, format="protobuf", external_data=external)
+            temporary.replace(path)
+        except OSError as error:
+            raise UsageError(f"cannot write {path}: {error.strerror}") from error
+        finally:
+            temporary.unlink(missing_ok=True)
+        return path
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Model:
+        """Reads an ONNX file.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The model, with the ranges that `save` kept.
+
+        Raises:
+            UsageError: The file does not exist or is not an ONNX model.
+        """
+        import google.protobuf.message
+        import onnx_ir
+
+        path = Path(path)
+        if not path.is_file():
+            raise UsageError(f"no such file: {path}")
+        try:
+            model = onnx_ir.load(path)
+        except (google.protobuf.message.DecodeError, ValueError, TypeError, KeyError) as error:
+            raise UsageError(
+                f"{path} is not a readable ONNX model",
+                why=f"{type(error).__name__}: {error}",
+                fix="the file is truncated or of another format: write or copy it again",
+            ) from error
+        dims = dims_from_json(json.loads(model.metadata_props.get(DIMS_KEY, "{}")))
+        return cls(model, dims, provenance={"source": str(path)})
+
+
+def _spec_of(value: onnx_ir.Value) -> TensorSpec:
+    shape: tuple[int | str, ...] | None = None
+    if value.shape is not None:
+        shape = tuple(
+            dim if isinstance(dim, int) else (dim.value or f"{value.name}_{axis}")
+            for axis, dim in enumerate(value.shape)
+        )
+    return TensorSpec(value.name or "", dtype_name(value.dtype), shape)
+
+
+def dtype_name(dtype: onnx_ir.DataType | None) -> str:
+    """NumPy's name of an ONNX element type."""
+    import onnx_ir
+
+    if dtype is None:
+        return "unknown"
+    if dtype is onnx_ir.DataType.STRING:
+        return "str"
+    return str(dtype.numpy().name)

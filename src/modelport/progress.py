@@ -1,0 +1,49 @@
+"""Progress of long work: a live line on a terminal, one line a step elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """What long work tells its caller while it runs."""
+
+    def start(self, step: str) -> None:
+        """A step begins."""
+
+    def finish(self, step: str, seconds: float) -> None:
+        """A step ended well."""
+
+
+class Silent:
+    """Shows nothing: the default of the Python functions."""
+
+    def start(self, step: str) -> None:
+        """Does nothing."""
+
+    def finish(self, step: str, seconds: float) -> None:
+        """Does nothing."""
+
+
+class Stages:
+    """Runs named steps, tells a `Progress` of each, and keeps their durations.
+
+    Attributes:
+        seconds: Wall-clock seconds of every finished step, by name, in order.
+    """
+
+    def __init__(self, progress: Progress | None = None) -> None:
+        self._progress = progress or Silent()
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, step: str) -> Iterator[None]:
+        """Runs the body of a ``with`` as the step named."""
+        self._progress.start(step)
+        begin = time.perf_counter()
+        yield
+        self.seconds[step] = time.perf_counter() - begin
+        self._progress.finish(step, self.seconds[step])

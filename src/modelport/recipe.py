@@ -1,0 +1,202 @@
+"""Recipes: what a user writes to say what to deploy, and the sources they come from."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from modelport.errors import ModelportError, UsageError
+
+ValueRule = tuple[float, float] | Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
+"""How values of an input are drawn: uniformly from a closed range, or by a function of a random
+generator and a shape."""
+
+CAPTURES = ("auto", "dynamo", "trace", "script")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What to deploy.
+
+    Attributes:
+        model: A ``torch.nn.Module``, a ``torch.export.ExportedProgram``, or the path of a
+            ``.onnx`` or ``.pt2`` file.
+        args: Example inputs, positional. They are run once to capture the model and give the
+            inputs' dtypes, ranks, and the values from which others are drawn.
+        kwargs: Example inputs, by keyword.
+        input_names: Names of the graph's inputs, in the order of the example's tensors.
+        output_names: Names of the graph's outputs.
+        dynamic: Dynamic dimensions: ``{input: {axis: name or Dim}}`` or ``{input: [axis, ...]}``.
+        dynamic_axes: The same, under the name that ``torch.onnx.export`` gave it.
+        dynamic_shapes: The form of ``torch.export.export``: a pytree of ``torch.export.Dim``.
+        opset: Opset of the default domain; None for the lowest from 18 up that suffices.
+        capture: ``auto``, ``dynamo``, ``trace`` or ``script``.
+        values: How to draw values of an input, by its name; by default they are drawn from the
+            distribution of the example's values.
+        cases: Further positional inputs that the deployed model must be verified on.
+        name: The model's name; the class's by default.
+    """
+
+    model: Any
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    input_names: Sequence[str] | None = None
+    output_names: Sequence[str] | None = None
+    dynamic: Mapping[str, Any] | None = None
+    dynamic_axes: Mapping[str, Any] | None = None
+    dynamic_shapes: Any = None
+    opset: int | None = None
+    capture: str = "auto"
+    values: Mapping[str, ValueRule] = field(default_factory=dict)
+    cases: Sequence[tuple[Any, ...]] = ()
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.capture not in CAPTURES:
+            raise UsageError(
+                f"unknown capture {self.capture!r}", fix=f"one of: {', '.join(CAPTURES)}"
+            )
+        forms = ("dynamic", "dynamic_axes", "dynamic_shapes")
+        given = [form for form in forms if getattr(self, form) is not None]
+        if len(given) > 1:
+            raise UsageError(
+                f"{' and '.join(given)} are given together", fix="keep one; they say the same thing"
+            )
+
+    @property
+    def title(self) -> str:
+        """The model's name, for people."""
+        if self.name:
+            return self.name
+        if isinstance(self.model, str | Path):
+            return Path(self.model).stem
+        return type(self.model).__name__
+
+
+def load_recipe(source: str | Path) -> Recipe:
+    """Reads the recipe that a source names.
+
+    Args:
+        source: ``file.py[:factory]``, ``package.module:factory`` (the factory is ``recipe`` where
+            it is left out), or a ``.onnx`` or ``.pt2`` file.
+
+    Returns:
+        The recipe; of a model file, one that has only the model.
+
+    Raises:
+        UsageError: The source does not exist, has no such factory, or the factory failed.
+    """
+    text = str(source)
+    if Path(text).suffix in (".onnx", ".pt2"):
+        if not Path(text).is_file():
+            raise UsageError(f"no such file: {text}")
+        return Recipe(model=Path(text))
+    place, _, factory = text.rpartition(":") if ":" in text else (text, "", "")
+    factory = factory or "recipe"
+    module = _load_file(Path(place)) if place.endswith(".py") else _load_module(place, text)
+    return _call_factory(module, factory, text)
+
+
+def _call_factory(module: ModuleType, factory: str, source: str) -> Recipe:
+    function = getattr(module, factory, None)
+    if not callable(function):
+        raise UsageError(
+            f"{source} has no function {factory}()",
+            fix="define `def recipe() -> modelport.Recipe`, or name another with SOURCE:factory",
+        )
+    try:
+        recipe = function()
+    except ModelportError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the user's code may raise anything
+        raise UsageError(
+            f"{factory}() in {source} raised {type(error).__name__}: {error}",
+            where=_last_frame(error),
+        ) from error
+    if not isinstance(recipe, Recipe):
+        raise UsageError(
+            f"{factory}() in {source} returned a {type(recipe).__name__}, not a modelport.Recipe"
+        )
+    return recipe
+
+
+def _load_module(name: str, source: str) -> ModuleType:
+    if not name.replace(".", "").replace("_", "").isalnum():
+        raise UsageError(
+            f"cannot read the source {source!r}",
+            fix="give file.py[:factory], package.module:factory, a .onnx or a .pt2 file",
+        )
+    try:
+        return importlib.import_module(name)
+    except Exception as error:  # noqa: BLE001 - importing runs the user's code
+        raise UsageError(
+            f"cannot import {name!r}: {type(error).__name__}: {error}",
+            where=_last_frame(error),
+            fix="give file.py[:factory], package.module:factory, a .onnx or a .pt2 file",
+        ) from error
+
+
+_neighbours: dict[str, set[str]] = {}
+"""Names of the modules that a recipe imported from its own folder, by folder."""
+
+
+def _load_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise UsageError(f"no such file: {path}")
+    path = path.resolve()
+    folder = str(path.parent)
+    _forget_neighbours(except_folder=folder)
+    name = f"modelport_recipe_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    sys.path.insert(0, folder)
+    try:
+        spec.loader.exec_module(module)
+    except ModelportError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the user's code may raise anything
+        del sys.modules[name]
+        raise UsageError(
+            f"cannot load {path}: {type(error).__name__}: {error}", where=_last_frame(error)
+        ) from error
+    finally:
+        sys.path.remove(folder)
+    _neighbours[folder] = {
+        other for other, loaded in list(sys.modules.items()) if _lies_beside(path, loaded)
+    }
+    return module
+
+
+def _lies_beside(recipe: Path, module: ModuleType) -> bool:
+    file = Path(getattr(module, "__file__", None) or "/")
+    return (
+        file != recipe
+        and file.is_relative_to(recipe.parent)
+        and "site-packages" not in file.parts
+        and not module.__name__.startswith("modelport")
+    )
+
+
+def _forget_neighbours(except_folder: str) -> None:
+    """Two recipes may each have a ``model.py`` beside them: the second must not get the first's."""
+    for folder in [folder for folder in _neighbours if folder != except_folder]:
+        for name in _neighbours.pop(folder):
+            sys.modules.pop(name, None)
+
+
+def _last_frame(error: BaseException) -> str | None:
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else None
