@@ -19,7 +19,8 @@ class BicubicResize(torch.autograd.Function):
     """Bicubic resize whose scale factors are a tensor, in PyTorch and in ONNX alike.
 
     ``interpolate`` wants Python numbers, which tracing would freeze into the graph. The ONNX
-    ``Resize`` operator takes its scales as an input, so ``symbolic`` passes the tensor on.
+    ``Resize`` operator takes its scales as an input, so ``symbolic`` passes the tensor on. (The
+    tracer still warns about ``tolist``; what it traced inside ``forward`` is not exported.)
     The function is for inference only: it has no backward pass.
     """
 

@@ -124,10 +124,12 @@ def start_from_identity(model: SRCNN) -> None:
     The copy survives the ReLUs because images are not negative. Small noise on all weights makes
     the spare channels differ from each other.
     """
-    for layer in (model.conv1, model.conv2, model.conv3):
-        nn.init.dirac_(layer.weight)
-        layer.weight.add_(torch.randn_like(layer.weight), alpha=INITIAL_NOISE)
-        nn.init.zeros_(layer.bias)
+    for name, parameter in model.named_parameters():
+        if name.endswith(".bias"):
+            nn.init.zeros_(parameter)
+        else:
+            nn.init.dirac_(parameter)
+            parameter.add_(torch.randn_like(parameter), alpha=INITIAL_NOISE)
 
 
 def train(steps: int, minutes: float) -> SRCNN:
@@ -145,7 +147,6 @@ def train(steps: int, minutes: float) -> SRCNN:
     pairs = load_training_pairs()
     model = SRCNN(SCALE)
     start_from_identity(model)
-    model.to(memory_format=torch.channels_last)  # the faster layout on a CPU
     optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
 
     start = time.monotonic()
@@ -180,7 +181,7 @@ def save_checkpoint(model: SRCNN, path: Path) -> None:
         # Bicubic upsampling, ReLU and bias-free convolution commute with a positive factor, so
         # scaling every bias by 255 is exactly what takes the network from 0..1 to 0..255.
         factor = 255 if name.endswith(".bias") else 1
-        state_dict[CHECKPOINT_PREFIX + name] = (tensor * factor).contiguous()
+        state_dict[CHECKPOINT_PREFIX + name] = tensor * factor
     torch.save({"state_dict": state_dict}, path)
 
 

@@ -63,9 +63,32 @@ _HOMES = {
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = [  # noqa: PLE0604
+__all__ = [
     "__version__",
-    *sorted(_HOME_OF),
+    "BuildError",
+    "Bundle",
+    "BundleError",
+    "Deployment",
+    "Dim",
+    "Engine",
+    "ExportError",
+    "Finding",
+    "Model",
+    "ModelportError",
+    "OperatorError",
+    "PassError",
+    "ProofError",
+    "Recipe",
+    "RunError",
+    "Severity",
+    "Target",
+    "UsageError",
+    "check",
+    "deploy",
+    "doctor",
+    "export",
+    "load",
+    "verify",
 ]
 
 

@@ -118,7 +118,7 @@ def _call_factory(module: ModuleType, factory: str, source: str) -> Recipe:
         recipe = function()
     except ModelportError:
         raise
-    except Exception as error:  # noqa: BLE001 - the user's code may raise anything
+    except Exception as error:  # the user's code may raise anything
         raise UsageError(
             f"{factory}() in {source} raised {type(error).__name__}: {error}",
             where=_last_frame(error),
@@ -138,7 +138,7 @@ def _load_module(name: str, source: str) -> ModuleType:
         )
     try:
         return importlib.import_module(name)
-    except Exception as error:  # noqa: BLE001 - importing runs the user's code
+    except Exception as error:  # importing runs the user's code
         raise UsageError(
             f"cannot import {name!r}: {type(error).__name__}: {error}",
             where=_last_frame(error),
@@ -167,7 +167,7 @@ def _load_file(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except ModelportError:
         raise
-    except Exception as error:  # noqa: BLE001 - the user's code may raise anything
+    except Exception as error:  # the user's code may raise anything
         del sys.modules[name]
         raise UsageError(
             f"cannot load {path}: {type(error).__name__}: {error}", where=_last_frame(error)

@@ -102,7 +102,7 @@ class Signature:
                 f"input {spec.name!r} is a {type(array).__name__}, not a NumPy array",
                 fix=f"pass {spec}",
             )
-        if array.dtype.name != spec.dtype or not array.dtype.isnative:
+        if not _has_dtype(array, spec.dtype):
             raise RunError(
                 f"input {spec.name!r} has dtype {array.dtype.str}, expected {spec.dtype}",
                 fix=f"convert it: array.astype({spec.dtype!r})",
@@ -194,6 +194,12 @@ def dims_to_json(dims: Iterable[Dim]) -> dict[str, dict[str, int | None]]:
 def dims_from_json(data: Mapping[str, Mapping[str, Any]]) -> dict[str, Dim]:
     """Reads what `dims_to_json` wrote."""
     return {name: Dim(name, bounds["min"], bounds["max"]) for name, bounds in data.items()}
+
+
+def _has_dtype(array: np.ndarray[Any, Any], name: str) -> bool:
+    if name == "str":
+        return array.dtype.kind in "UO"
+    return bool(array.dtype.name == name and array.dtype.isnative)
 
 
 def _native_dtype(name: str) -> np.dtype[Any] | None:

@@ -63,7 +63,7 @@ class Target:
                     f"target {text!r} gives two values for its {field}: {fields[field]}, {token}"
                 )
             fields[field] = token
-        return cls(backend, compute_capabilities=tuple(capabilities), **fields)  # type: ignore[arg-type]
+        return cls(backend, compute_capabilities=tuple(capabilities), **fields)
 
     def __str__(self) -> str:
         tokens = [self.backend, self.device, self.provider, self.precision]

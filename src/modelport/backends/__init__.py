@@ -1,0 +1,16 @@
+"""Backends: what runs a graph. One folder each, with the same three files."""
+
+from modelport.backends.diagnosis import Diagnosis, doctor
+from modelport.backends.interface import Backend, Binding, Engine, Probe
+from modelport.backends.registry import BACKENDS, get_backend
+
+__all__ = [
+    "BACKENDS",
+    "Backend",
+    "Binding",
+    "Diagnosis",
+    "Engine",
+    "Probe",
+    "doctor",
+    "get_backend",
+]

@@ -1,0 +1,68 @@
+"""What works on this machine, and what would make the rest work."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import platform
+import shutil
+import subprocess
+from dataclasses import dataclass
+
+from modelport.backends.interface import Probe
+from modelport.backends.registry import BACKENDS, get_backend
+
+_EXPORT_PACKAGES = ("torch", "onnx", "onnx-ir", "onnxscript", "jinja2")
+_COMPILERS = {"c++": "apt-get install g++", "nvcc": "install the CUDA toolkit (CUDA kernels only)"}
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What `doctor` found.
+
+    Attributes:
+        python: Version of Python.
+        platform: Operating system and processor.
+        backends: The backends.
+        packages: What exporting needs.
+        compilers: What building operators needs.
+    """
+
+    python: str
+    platform: str
+    backends: tuple[Probe, ...]
+    packages: tuple[Probe, ...]
+    compilers: tuple[Probe, ...]
+
+
+def doctor() -> Diagnosis:
+    """Looks at what is installed, and tries every backend.
+
+    Returns:
+        One probe each, with the command that would make it work where it does not.
+    """
+    return Diagnosis(
+        python=platform.python_version(),
+        platform=f"{platform.system()} {platform.machine()}",
+        backends=tuple(get_backend(name).probe() for name in BACKENDS),
+        packages=tuple(map(_probe_package, _EXPORT_PACKAGES)),
+        compilers=tuple(_probe_compiler(name, remedy) for name, remedy in _COMPILERS.items()),
+    )
+
+
+def _probe_package(name: str) -> Probe:
+    remedy = "pip install 'modelport[export]'"
+    if importlib.util.find_spec(name.replace("-", "_")) is None:
+        return Probe(name, False, detail="not installed", remedy=remedy)
+    return Probe(name, True, importlib.metadata.version(name))
+
+
+def _probe_compiler(name: str, remedy: str) -> Probe:
+    path = shutil.which(name)
+    if path is None:
+        return Probe(name, False, detail="not found on PATH", remedy=remedy)
+    answer = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
+    if answer.returncode != 0:
+        return Probe(name, False, detail=answer.stderr.strip(), remedy=remedy)
+    lines = answer.stdout.strip().splitlines()
+    return Probe(name, True, lines[-1] if name == "nvcc" else lines[0], detail=path)

@@ -1,0 +1,184 @@
+"""What a backend gives: a probe, a compiler and an engine."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from modelport.errors import RunError
+from modelport.signature import InputGuard, Signature
+from modelport.target import Target
+
+Arrays = dict[str, np.ndarray[Any, Any]]
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Whether a backend works on this machine.
+
+    Attributes:
+        name: The backend or tool.
+        works: Whether it can be used, seen by using it.
+        version: Its version, where it is installed.
+        detail: What it offers here, or why it does not work.
+        remedy: The command that would make it work, where it does not.
+    """
+
+    name: str
+    works: bool
+    version: str = ""
+    detail: str = ""
+    remedy: str = ""
+
+
+class Binding(ABC):
+    """A call whose input and output buffers are fixed in advance and reused by every run.
+
+    Attributes:
+        inputs: The arrays that a run reads, by name; write new values into them.
+        outputs: The arrays that a run overwrites, by name.
+    """
+
+    inputs: Arrays
+    outputs: Arrays
+
+    @abstractmethod
+    def run(self) -> Arrays:
+        """Runs on what `inputs` hold now.
+
+        Returns:
+            `outputs`, overwritten.
+        """
+
+
+class Engine(ABC):
+    """A model, ready to run on one target.
+
+    Attributes:
+        signature: What it takes and gives.
+        target: What it runs on.
+    """
+
+    def __init__(self, signature: Signature, target: Target) -> None:
+        self.signature = signature
+        self.target = target
+        self._guard = InputGuard(signature)
+        self._output_names = [spec.name for spec in signature.outputs]
+
+    @abstractmethod
+    def run(
+        self, inputs: Mapping[str, np.ndarray[Any, Any]], outputs: Sequence[str] | None = None
+    ) -> Arrays:
+        """Runs the model once.
+
+        Args:
+            inputs: Arrays by input name; dtype, rank, fixed dimensions and declared ranges must
+                be those of `signature`.
+            outputs: Names of the outputs wanted; all by default.
+
+        Returns:
+            Fresh arrays by output name.
+
+        Raises:
+            RunError: The inputs are not what the model takes, or the backend failed.
+        """
+
+    @abstractmethod
+    def bind(
+        self, inputs: Mapping[str, np.ndarray[Any, Any]], outputs: Arrays | None = None
+    ) -> Binding:
+        """Fixes the buffers of a call that is to be run many times at the same shapes.
+
+        Args:
+            inputs: C-contiguous arrays by input name; every run reads them anew.
+            outputs: C-contiguous arrays that every run overwrites, by output name; by default
+                they are allocated with the shapes that one run gives.
+
+        Returns:
+            The bound call.
+
+        Raises:
+            RunError: The inputs are not what the model takes, or an array is not contiguous.
+        """
+
+    def run_shared(self, inputs: Mapping[str, np.ndarray[Any, Any]]) -> Arrays:
+        """Runs on those of the inputs that the model has.
+
+        An input of the original model that capturing lost is left out here: it must show in the
+        values, not as an unknown name.
+        """
+        return self.run(
+            {spec.name: inputs[spec.name] for spec in self.signature.inputs if spec.name in inputs}
+        )
+
+    def _requested(self, outputs: Sequence[str] | None) -> list[str]:
+        if outputs is None:
+            return self._output_names
+        unknown = [name for name in outputs if name not in self._output_names]
+        if unknown:
+            raise RunError(
+                f"the model has no output {', '.join(map(repr, unknown))}",
+                fix=f"it gives {', '.join(self._output_names)}",
+            )
+        return list(outputs)
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """What compiling gave, as files inside a folder.
+
+    Attributes:
+        graph: The graph that the engine was made from, relative to the folder.
+        files: Further files that the engine needs, relative to the folder.
+        options: What the backend needs to know to load them.
+    """
+
+    graph: str
+    files: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Backend(Protocol):
+    """A module that offers one backend."""
+
+    def probe(self) -> Probe:
+        """Says whether the backend works here."""
+
+    def compile(self, folder: Path, graph: str, target: Target) -> Artifact:
+        """Makes an engine from a graph.
+
+        Args:
+            folder: Where the graph lies, and where files are written.
+            graph: Path of the ONNX file inside the folder.
+            target: What to build for.
+
+        Returns:
+            The files made.
+
+        Raises:
+            BuildError: The backend refuses the graph.
+            UsageError: The backend does not offer what the target asks for.
+        """
+
+    def load(
+        self, folder: Path, artifact: Artifact, target: Target, signature: Signature | None = None
+    ) -> Engine:
+        """Opens what `compile` made.
+
+        Args:
+            folder: The folder that the artifact's paths are relative to.
+            artifact: What to open.
+            target: What to run on.
+            signature: What the model takes and gives; read from the graph by default.
+
+        Returns:
+            The engine.
+
+        Raises:
+            BuildError: The backend cannot open it.
+        """

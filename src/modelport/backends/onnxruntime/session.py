@@ -1,0 +1,94 @@
+"""Sessions of ONNX Runtime: options, providers and errors in one place."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelport.errors import BuildError, UsageError
+from modelport.target import Target
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+GRAPH_OPTIMIZATIONS = ("none", "basic", "extended", "all")
+
+
+def open_session(
+    model: Path | bytes, target: Target, options: Mapping[str, Any] | None = None
+) -> onnxruntime.InferenceSession:
+    """Opens a session.
+
+    Args:
+        model: An ONNX file, or its bytes.
+        target: What to run on.
+        options: ``graph_optimization`` (one of `GRAPH_OPTIMIZATIONS`) and ``threads`` (within an
+            operator; 0 for one a core).
+
+    Returns:
+        The session. It logs nothing but errors, which are raised as well.
+
+    Raises:
+        UsageError: The target asks for what this backend or this installation does not have.
+        BuildError: ONNX Runtime refuses the model.
+    """
+    import onnxruntime
+
+    options = options or {}
+    level = options.get("graph_optimization", "all")
+    levels = onnxruntime.GraphOptimizationLevel
+    session_options = onnxruntime.SessionOptions()
+    session_options.log_severity_level = 4
+    session_options.intra_op_num_threads = options.get("threads", 0)
+    session_options.graph_optimization_level = {
+        "none": levels.ORT_DISABLE_ALL,
+        "basic": levels.ORT_ENABLE_BASIC,
+        "extended": levels.ORT_ENABLE_EXTENDED,
+        "all": levels.ORT_ENABLE_ALL,
+    }[level]
+    providers = _providers(target, onnxruntime.get_available_providers())
+    try:
+        session = onnxruntime.InferenceSession(model, session_options, providers=providers)
+    except runtime_errors() as error:
+        place = str(model) if isinstance(model, Path) else "the model"
+        raise BuildError(
+            f"ONNX Runtime {onnxruntime.__version__} cannot load {place}",
+            why=one_line(error),
+            fix="`modelport check` says what is wrong with a graph",
+        ) from error
+    # Otherwise a provider that fails is replaced by another one, with no more than a print.
+    session.disable_fallback()
+    return session
+
+
+def _providers(target: Target, available: list[str]) -> list[str]:
+    if target.precision != "fp32" or target.provider or target.compute_capabilities:
+        raise UsageError(
+            f"the onnxruntime backend does not offer {str(target)!r}",
+            fix="onnxruntime, onnxruntime:cpu or onnxruntime:cuda",
+        )
+    provider = _PROVIDERS[target.device]
+    if provider not in available:
+        raise UsageError(
+            f"this ONNX Runtime has no {provider}",
+            fix="pip install onnxruntime-gpu (in place of onnxruntime)",
+        )
+    return [provider] if target.device == "cpu" else [provider, _PROVIDERS["cpu"]]
+
+
+@functools.cache
+def runtime_errors() -> tuple[type[Exception], ...]:
+    """The classes of errors that this version of ONNX Runtime raises."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as states
+
+    own = (value for value in vars(states).values() if isinstance(value, type))
+    return (*(value for value in own if issubclass(value, Exception)), ValueError)
+
+
+def one_line(error: BaseException) -> str:
+    """An error's text on one line."""
+    return " ".join(str(error).split())

@@ -1,0 +1,16 @@
+"""Bundles: everything that runs a model elsewhere, in one directory or zip file."""
+
+from modelport.bundle.manifest import FORMAT, Manifest
+from modelport.bundle.reader import Bundle, load
+from modelport.bundle.selftest import verify
+from modelport.bundle.writer import BundleWriter, require_replaceable
+
+__all__ = [
+    "FORMAT",
+    "Bundle",
+    "BundleWriter",
+    "Manifest",
+    "load",
+    "require_replaceable",
+    "verify",
+]

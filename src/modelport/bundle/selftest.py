@@ -1,0 +1,65 @@
+"""Does a bundle still compute what the original computed?"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import os
+
+from modelport.bundle.reader import Bundle
+from modelport.proof import (
+    ReferenceCase,
+    Verification,
+    draw_cases,
+    run_reference,
+    tolerance_for,
+    verify_cases,
+)
+from modelport.recipe import Recipe, load_recipe
+from modelport.target import Target
+
+
+def verify(
+    bundle: str | os.PathLike[str], against: str | Recipe | None = None, seed: int = 1
+) -> dict[Target, Verification]:
+    """Runs every engine of a bundle again and compares.
+
+    Args:
+        bundle: The bundle.
+        against: The source or recipe of the original model (needs PyTorch), run on fresh cases;
+            by default the reference cases that the bundle carries.
+        seed: Seed of the fresh cases; another one than deploying uses.
+
+    Returns:
+        The comparison, by target.
+
+    Raises:
+        UsageError: The bundle or the source cannot be read.
+        BundleError: The bundle is altered.
+    """
+    with Bundle.open(bundle) as opened:
+        if against is None:
+            references, refused = opened.reference_cases(), list[str]()
+        else:
+            references, refused = _fresh_references(opened, against, seed)
+        return {
+            target: verify_cases(
+                references,
+                opened.load(target).run_shared,
+                tolerance=functools.partial(tolerance_for, precision=target.precision),
+                refused=refused,
+            )
+            for target in opened.manifest.artifacts
+        }
+
+
+def _fresh_references(
+    bundle: Bundle, against: str | Recipe, seed: int
+) -> tuple[list[ReferenceCase], list[str]]:
+    from modelport.capture.exporter import open_program
+    from modelport.capture.original import open_original
+
+    recipe = open_program(load_recipe(against) if isinstance(against, str) else against)
+    original = open_original(recipe, bundle.manifest.signature)
+    cases = draw_cases(original.signature, original.examples, recipe.values, seed)
+    return run_reference(original.run, itertools.islice(cases, 1000), original.given)

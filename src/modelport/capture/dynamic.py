@@ -1,0 +1,166 @@
+"""Dynamic dimensions: every form in which people write them, as one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from modelport.capture import torch_private
+from modelport.capture.inputs import BoundInputs
+from modelport.errors import UsageError
+from modelport.recipe import Recipe
+from modelport.signature import Dim
+
+DynamicDims = dict[str, dict[int, Dim]]
+"""Dynamic dimensions by input name and axis (counted from the front)."""
+
+
+def dynamic_dims(recipe: Recipe, bound: BoundInputs) -> DynamicDims:
+    """The recipe's dynamic dimensions, in the one form that the rest of the road uses.
+
+    Args:
+        recipe: Gives ``dynamic``, ``dynamic_axes`` or ``dynamic_shapes``.
+        bound: The example inputs.
+
+    Returns:
+        Dimensions by input and axis. An axis without a name is called ``INPUT_AXIS``.
+
+    Raises:
+        UsageError: A name, axis or dimension does not fit the inputs, the example's size lies
+            outside a declared range, or one name has two ranges.
+    """
+    if recipe.dynamic_shapes is not None:
+        declared = _from_dynamic_shapes(recipe.dynamic_shapes, bound)
+    else:
+        declared = _from_axes(recipe.dynamic or recipe.dynamic_axes or {}, recipe, bound)
+    _require_one_range_a_name(declared)
+    return declared
+
+
+def _from_axes(forms: Mapping[str, Any], recipe: Recipe, bound: BoundInputs) -> DynamicDims:
+    declared: DynamicDims = {}
+    for name, axes in forms.items():
+        if name not in bound.names:
+            # torch's dynamic_axes name outputs too; their dimensions follow from the inputs'.
+            if name in (recipe.output_names or ()):
+                continue
+            raise UsageError(
+                f"dynamic dimensions are given for {name!r}, which is no input",
+                fix=f"the inputs are: {', '.join(bound.names)}",
+            )
+        if axes is None:
+            continue
+        items = axes.items() if isinstance(axes, Mapping) else [(axis, None) for axis in axes]
+        declared[name] = {
+            axis: dim
+            for axis, dim in (_one(name, axis, given, bound) for axis, given in items)
+            if dim is not None
+        }
+    return declared
+
+
+def _one(name: str, axis: Any, given: Any, bound: BoundInputs) -> tuple[int, Dim | None]:
+    tensor = bound.tensors[name]
+    if not isinstance(axis, int) or not -tensor.ndim <= axis < tensor.ndim:
+        raise UsageError(
+            f"{name!r} has no axis {axis!r}: its example has shape {list(tensor.shape)}"
+        )
+    axis %= tensor.ndim
+    dim = _as_dim(given, f"{name}_{axis}")
+    if dim is not None and tensor.shape[axis] not in dim:
+        raise UsageError(
+            f"the example's {name!r} has size {tensor.shape[axis]} on axis {axis}, "
+            f"outside the declared range {dim}"
+        )
+    return axis, dim
+
+
+def _as_dim(given: Any, default_name: str) -> Dim | None:
+    """Reads a name, a `Dim`, a ``torch.export.Dim`` or one of its hints; None where static."""
+    if given is None:
+        return Dim(default_name)
+    if isinstance(given, Dim):
+        return given
+    if isinstance(given, str):
+        return Dim(given)
+    if isinstance(given, int):
+        return None
+    hint = torch_private.read_dim(given)
+    if hint is None:
+        raise UsageError(
+            f"cannot read the dynamic dimension {given!r}",
+            fix='give a name, modelport.Dim("height", min=16, max=1024), or a torch.export.Dim',
+        )
+    kind, name, smallest, largest = hint
+    return None if kind == "static" else Dim(name or default_name, smallest, largest)
+
+
+def _from_dynamic_shapes(shapes: Any, bound: BoundInputs) -> DynamicDims:
+    by_argument = _by_argument(shapes, bound)
+    declared: DynamicDims = {}
+    for name, path in zip(bound.names, bound.paths, strict=True):
+        node: Any = by_argument
+        for step in path:
+            node = None if node is None else node[step]
+        if node is None:
+            continue
+        items = node.items() if isinstance(node, Mapping) else enumerate(node)
+        dims = [_one(name, axis, given, bound) for axis, given in items if given is not None]
+        declared[name] = {axis: dim for axis, dim in dims if dim is not None}
+    return declared
+
+
+def _by_argument(shapes: Any, bound: BoundInputs) -> tuple[Any, Any]:
+    """``dynamic_shapes`` in the structure of ``(args, kwargs)``."""
+    if isinstance(shapes, Mapping):
+        names = bound.parameters[: len(bound.args)]
+        positional = tuple(shapes.get(name) for name in names)
+        return positional, {name: shapes.get(name) for name in bound.kwargs}
+    if isinstance(shapes, Sequence):
+        positional = tuple(shapes)[: len(bound.args)]
+        rest = tuple(shapes)[len(bound.args) :]
+        padded = positional + (None,) * (len(bound.args) - len(positional))
+        return padded, dict(zip(bound.kwargs, rest, strict=False))
+    raise UsageError(
+        f"dynamic_shapes is a {type(shapes).__name__}",
+        fix="give a tuple or a dict in the structure of the model's arguments",
+    )
+
+
+def _require_one_range_a_name(declared: DynamicDims) -> None:
+    ranges: dict[str, Dim] = {}
+    for axes in declared.values():
+        for dim in axes.values():
+            first = ranges.setdefault(dim.name, dim)
+            if first != dim:
+                raise UsageError(
+                    f"the dimension {dim.name!r} has two ranges: {first} and {dim}",
+                    fix="give one modelport.Dim to both, or two names",
+                )
+
+
+def to_torch_shapes(declared: DynamicDims, bound: BoundInputs) -> Any:
+    """What ``torch.onnx.export(dynamic_shapes=...)`` takes, for inputs given by position.
+
+    ``Dim.DYNAMIC`` is used for all: unlike ``Dim`` and ``Dim.AUTO`` it makes torch refuse a model
+    that fixes the dimension. Names and most ranges are applied afterwards, by modelport.
+    """
+    pairs, structure = torch_private.flatten_with_paths((bound.args, dict(bound.kwargs)))
+    name_of = dict(zip(bound.paths, bound.names, strict=True))
+    leaves = [_torch_leaf(declared.get(name_of.get(path, ""), {})) for path, _ in pairs]
+    args, kwargs = torch_private.unflatten(leaves, structure)
+    if not bound.kwargs:
+        return args
+    return {**dict(zip(bound.parameters, args, strict=False)), **kwargs}
+
+
+def _torch_leaf(axes: Mapping[int, Dim]) -> dict[int, Any] | None:
+    from torch.export import Dim as TorchDim
+
+    hints = {}
+    for axis, dim in axes.items():
+        if dim.max is None and dim.min <= 1:
+            hints[axis] = TorchDim.DYNAMIC
+        else:
+            hints[axis] = TorchDim.DYNAMIC(min=dim.min, max=dim.max)
+    return hints or None

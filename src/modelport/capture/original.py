@@ -1,0 +1,97 @@
+"""The original model: what it takes, how to run it, and the cases its user gave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from modelport.backends import get_backend
+from modelport.backends.interface import Artifact
+from modelport.capture.dynamic import dynamic_dims
+from modelport.capture.inputs import bind_inputs, to_numpy
+from modelport.capture.reference import torch_reference
+from modelport.proof import Case
+from modelport.recipe import Recipe
+from modelport.signature import Signature, TensorSpec
+from modelport.target import Target
+
+Arrays = dict[str, np.ndarray[Any, Any]]
+
+
+@dataclass(frozen=True)
+class Original:
+    """The model as it came.
+
+    Attributes:
+        signature: Its inputs with declared dimensions, and its outputs.
+        run: From arrays by input name to arrays by output name.
+        examples: The example's arrays by input name; empty for an ONNX file.
+        given: The example and the recipe's further cases.
+        runner: What runs it, for the report.
+    """
+
+    signature: Signature
+    run: Callable[[Mapping[str, np.ndarray[Any, Any]]], Arrays]
+    examples: Arrays
+    given: tuple[Case, ...]
+    runner: str
+
+
+def open_original(recipe: Recipe, captured: Signature) -> Original:
+    """Makes the original model runnable on arrays.
+
+    Args:
+        recipe: The recipe, as `open_program` leaves it.
+        captured: The signature captured from it: gives the names of outputs and of equal
+            dimensions.
+
+    Returns:
+        The original. For an ONNX file it is the file itself, run by ONNX Runtime with its graph
+        optimizations off.
+    """
+    if isinstance(recipe.model, str | Path):
+        return _open_onnx(Path(recipe.model), captured)
+    return _open_torch(recipe, captured)
+
+
+def _open_onnx(path: Path, signature: Signature) -> Original:
+    target = Target("onnxruntime")
+    artifact = Artifact(path.name, options={"graph_optimization": "none"})
+    engine = get_backend(target).load(path.parent, artifact, target, signature)
+    return Original(signature, engine.run, {}, (), "ONNX Runtime without graph optimizations")
+
+
+def _open_torch(recipe: Recipe, captured: Signature) -> Original:
+    import torch
+
+    bound = bind_inputs(recipe.model, recipe.args, recipe.kwargs, recipe.input_names)
+    dims = dynamic_dims(recipe, bound)
+    examples = bound.arrays
+    known = {spec.name: spec for spec in captured.inputs}
+    inputs = []
+    for name, array in examples.items():
+        axes = dims.get(name, {})
+        shape = tuple(
+            axes[axis].name if axis in axes else size for axis, size in enumerate(array.shape)
+        )
+        # An input that vanished from the graph is still the original's.
+        inputs.append(known.get(name, TensorSpec(name, array.dtype.name, shape)))
+    declared = {dim.name: dim for axes in dims.values() for dim in axes.values()}
+    signature = Signature(tuple(inputs), captured.outputs, {**declared, **captured.dims})
+    given = [Case("example", examples, "the recipe's example")]
+    for index, args in enumerate(recipe.cases):
+        further = bind_inputs(recipe.model, args, recipe.kwargs, recipe.input_names)
+        arrays = {name: to_numpy(tensor) for name, tensor in further.tensors.items()}
+        given.append(Case(f"given-{index}", arrays, "given by the recipe"))
+    names = [spec.name for spec in captured.outputs]
+    return Original(
+        signature,
+        torch_reference(recipe.model, bound, names),
+        examples,
+        tuple(given),
+        f"PyTorch {torch.__version__}, eager",
+    )

@@ -1,0 +1,183 @@
+"""The ways from a PyTorch model to an ONNX graph: dynamo, trace and script."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelport.capture.dynamic import DynamicDims, to_torch_shapes
+from modelport.capture.inputs import BoundInputs
+from modelport.capture.names import drop_invented_names
+from modelport.errors import ExportError
+
+if TYPE_CHECKING:
+    import onnx_ir
+    import torch
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a strategy is to capture.
+
+    Attributes:
+        model: The module, in evaluation mode, or an exported program.
+        bound: Example inputs with names.
+        dims: Dynamic dimensions.
+        opset: Opset of the default domain.
+        output_names: Names of the outputs, or None for torch's.
+    """
+
+    model: Any
+    bound: BoundInputs
+    dims: DynamicDims
+    opset: int
+    output_names: Sequence[str] | None
+
+
+@dataclass
+class Capture:
+    """What a strategy gave.
+
+    Attributes:
+        ir: The graph.
+        strategy: The strategy that made it.
+        program: The exported program, where there is one.
+        warnings: What Python and torch warned of meanwhile.
+    """
+
+    ir: onnx_ir.Model
+    strategy: str
+    program: torch.export.ExportedProgram | None = None
+    warnings: list[warnings.WarningMessage] = field(default_factory=list)
+
+
+def capture_dynamo(request: Request) -> Capture:
+    """Captures with ``torch.export`` and translates the program operator by operator.
+
+    Raises:
+        ExportError: torch cannot capture or translate the model.
+    """
+    import torch
+
+    bound = request.bound
+    with _listening() as heard, _translating_errors("dynamo"):
+        program = torch.onnx.export(
+            request.model,
+            bound.args,
+            kwargs=dict(bound.kwargs),
+            dynamo=True,
+            input_names=list(bound.names),
+            output_names=None if request.output_names is None else list(request.output_names),
+            opset_version=request.opset,
+            dynamic_shapes=to_torch_shapes(request.dims, bound) if request.dims else None,
+            verbose=False,
+        )
+    assert program is not None
+    return Capture(program.model, "dynamo", program.exported_program, heard)
+
+
+def capture_trace(request: Request) -> Capture:
+    """Captures by running the model once and recording its operators.
+
+    Raises:
+        ExportError: torch cannot trace or translate the model.
+    """
+    return _capture_torchscript(request.model, request, "trace")
+
+
+def capture_script(request: Request) -> Capture:
+    """Captures by compiling the model's Python source: loops and branches on data stay.
+
+    Raises:
+        ExportError: The model is not TorchScript, or cannot be translated.
+    """
+    import torch
+
+    with _listening(), _translating_errors("script"):
+        model = request.model
+        scripted = model if isinstance(model, torch.jit.ScriptModule) else torch.jit.script(model)
+    return _capture_torchscript(scripted, request, "script")
+
+
+STRATEGIES = {"dynamo": capture_dynamo, "trace": capture_trace, "script": capture_script}
+
+
+def _capture_torchscript(model: Any, request: Request, strategy: str) -> Capture:
+    import onnx_ir
+    import torch
+
+    bound = request.bound
+    axes = {
+        name: {axis: dim.name for axis, dim in axes.items()} for name, axes in request.dims.items()
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        with _listening() as heard, _translating_errors(strategy):
+            torch.onnx.export(
+                model,
+                bound.args,
+                str(path),
+                kwargs=dict(bound.kwargs),
+                dynamo=False,
+                input_names=list(bound.names),
+                output_names=None if request.output_names is None else list(request.output_names),
+                opset_version=request.opset,
+                dynamic_axes=axes,
+            )
+        graph = onnx_ir.load(path)
+        # Large weights lie in files of the folder that is about to go.
+        onnx_ir.external_data.load_to_model(graph)
+    drop_invented_names(graph, request.dims)
+    return Capture(graph, strategy, warnings=heard)
+
+
+@contextmanager
+def _listening() -> Iterator[list[warnings.WarningMessage]]:
+    """Collects warnings, and keeps the exporters' log lines off the user's terminal."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(record=True) as heard:
+            warnings.simplefilter("always")
+            yield heard
+    finally:
+        logger.setLevel(level)
+
+
+@contextmanager
+def _translating_errors(strategy: str) -> Iterator[None]:
+    try:
+        yield
+    except ExportError:
+        raise
+    except Exception as error:  # user code and torch raise anything
+        raise ExportError(
+            f"capturing by {strategy} failed: {_root(error)}", where=_user_frame(error)
+        ) from error
+
+
+def _root(error: BaseException) -> str:
+    """The first cause's first line: torch wraps it in pages of advice."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0] if lines else ''}"
+
+
+def _user_frame(error: BaseException) -> str | None:
+    """``file:line`` of the deepest frame of the first cause outside of torch and modelport."""
+    import traceback
+
+    while error.__cause__ is not None:
+        error = error.__cause__
+    frames = traceback.extract_tb(error.__traceback__)
+    inside = ("site-packages/", "lib/python3", "src/modelport/", "<")
+    own = [frame for frame in frames if not any(part in frame.filename for part in inside)]
+    return f"{own[-1].filename}:{own[-1].lineno}" if own else None

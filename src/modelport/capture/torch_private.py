@@ -1,0 +1,60 @@
+"""The one place that touches private names of torch.
+
+Tested with torch 2.13. Each access is a small function, so that what moves in a later version is
+found and mended here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def flatten_with_paths(tree: Any) -> tuple[list[tuple[tuple[Any, ...], Any]], Any]:
+    """Flattens nested containers.
+
+    Args:
+        tree: Tuples, lists, dicts and registered classes of leaves.
+
+    Returns:
+        ``(path, leaf)`` pairs, where a path is the keys and indices that lead to the leaf, and
+        the structure, for `unflatten`.
+    """
+    import torch.utils._pytree as pytree
+
+    pairs, structure = pytree.tree_flatten_with_path(tree)
+    return [(tuple(map(_step, path)), leaf) for path, leaf in pairs], structure
+
+
+def unflatten(leaves: list[Any], structure: Any) -> Any:
+    """Puts leaves back where `flatten_with_paths` found them."""
+    import torch.utils._pytree as pytree
+
+    return pytree.tree_unflatten(leaves, structure)
+
+
+def _step(key: Any) -> Any:
+    for attribute in ("key", "idx", "name"):
+        if hasattr(key, attribute):
+            return getattr(key, attribute)
+    return str(key)
+
+
+def read_dim(dim: Any) -> tuple[str, str, int, int | None] | None:
+    """Reads a ``torch.export.Dim`` or one of its hints.
+
+    Returns:
+        ``(kind, name, min, max)`` with kind ``dynamic`` or ``static`` and an empty name for a
+        hint; None for anything else.
+    """
+    from torch.export import Dim
+    from torch.export.dynamic_shapes import _DimHint
+
+    if isinstance(dim, _DimHint):
+        kind = "static" if "STATIC" in str(dim) else "dynamic"
+        return kind, "", dim.min or 1, dim.max
+    if isinstance(dim, Dim):
+        largest = getattr(dim, "max", None)
+        # torch writes "no bound" as its largest integer.
+        bound = int(largest) if isinstance(largest, int) and largest < 2**31 else None
+        return "dynamic", dim.__name__, int(getattr(dim, "min", 1)), bound
+    return None

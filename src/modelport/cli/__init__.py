@@ -1,0 +1,5 @@
+"""The command line. A command parses, calls one public function and prints."""
+
+from modelport.cli.main import main
+
+__all__ = ["main"]

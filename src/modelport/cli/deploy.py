@@ -1,0 +1,62 @@
+"""``modelport deploy``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelport.cli import console
+
+if TYPE_CHECKING:
+    from modelport.deployment import Deployment
+
+
+def add(commands: console.Subparsers[argparse.ArgumentParser]) -> None:
+    """Adds the command."""
+    parser = commands.add_parser(
+        "deploy", help="capture, check, compile, verify and bundle a model"
+    )
+    parser.add_argument("source", help="file.py[:factory], package.module:factory, .onnx or .pt2")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="the bundle, NAME.port")
+    parser.add_argument(
+        "--target", action="append", metavar="TARGET", help="BACKEND[:TOKEN]...; repeatable"
+    )
+    console.add_capture(parser)
+    parser.add_argument("--zip", action="store_true", help="write one zip file")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the verification's cases")
+    console.add_json(parser)
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from modelport.deployment import deploy
+
+    result = deploy(
+        arguments.source,
+        arguments.output,
+        targets=arguments.target or ("onnxruntime",),
+        opset=arguments.opset,
+        capture=arguments.capture,
+        zipped=arguments.zip,
+        seed=arguments.seed,
+        progress=None if arguments.json else console.progress(),
+    )
+    if arguments.json:
+        console.print_json(result.to_json())
+    else:
+        _print(result)
+    return 0
+
+
+def _print(result: Deployment) -> None:
+    for finding in result.model.findings:
+        print(finding)
+    capture = result.model.provenance.get("capture")
+    if capture:
+        print(f"captured by {capture['strategy']} ({capture['reason']})")
+    for target, verification in result.verifications.items():
+        worst = verification.worst
+        error = "" if worst is None else f", max rel {worst.max_rel:.2e}"
+        print(f"{target}: agrees with the original on {len(verification.cases)} cases{error}")
+    print(f"wrote {result.path}")

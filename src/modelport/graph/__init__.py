@@ -1,0 +1,5 @@
+"""Look at a graph."""
+
+from modelport.graph.checker import CheckResult, check
+
+__all__ = ["CheckResult", "check"]

@@ -1,0 +1,235 @@
+"""Cases: inputs drawn inside the declared ranges, other in shape and value than the example."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from modelport.errors import UsageError
+from modelport.signature import Dim, Signature, TensorSpec
+
+Array = np.ndarray[Any, Any]
+ValueRule = tuple[float, float] | Callable[[np.random.Generator, tuple[int, ...]], Array]
+
+_UNKNOWN_SIZE = 8
+_PRIMES = (2, 3, 5, 7, 11, 13, 17, 23, 31, 47, 61, 97, 127, 193, 251, 383, 509, 769, 1021)
+
+
+@dataclass(frozen=True)
+class Case:
+    """Inputs to run a model on.
+
+    Attributes:
+        name: A short name, unique among a verification's cases.
+        inputs: Arrays by input name.
+        origin: How they were drawn, for people.
+    """
+
+    name: str
+    inputs: dict[str, Array]
+    origin: str
+
+
+def draw_cases(
+    signature: Signature,
+    examples: Mapping[str, Array],
+    values: Mapping[str, ValueRule] | None = None,
+    seed: int = 0,
+) -> Iterator[Case]:
+    """Draws cases without end.
+
+    Sizes: first the smallest of every dimension, then each dimension moved alone (its largest
+    size, a prime near the example's), then random ones; a case takes at most about four times the
+    example's elements. Values: drawn from the example's own, normal with its mean and deviation,
+    and with its signs turned.
+
+    Args:
+        signature: The inputs; a dimension without a declared range starts at 1 and is open.
+        examples: Example arrays; an input without one gets standard normal values (0 or 1 for
+            integers).
+        values: Rules that draw an input's values, by its name.
+        seed: Seed of the random generator.
+
+    Yields:
+        Cases, other than the example in value, and in shape where it has dynamic dimensions.
+
+    Raises:
+        UsageError: A rule gives an array of the wrong shape.
+    """
+    values = values or {}
+    rng = np.random.default_rng(seed)
+    base = _example_sizes(signature, examples)
+    plans = _draw_sizes(signature, base, rng)
+    manners = itertools.cycle(("resampled", "normal", "negated"))
+    for index, (sizes, manner) in enumerate(zip(plans, manners, strict=False)):
+        inputs = {
+            spec.name: _draw_array(spec, sizes, examples, values.get(spec.name), manner, rng)
+            for spec in signature.inputs
+        }
+        place = ", ".join(f"{name}={size}" for name, size in sizes.items()) or "fixed shapes"
+        yield Case(f"drawn-{index}", inputs, f"{manner} values, {place}, seed {seed}")
+
+
+def _dim(signature: Signature, name: str) -> Dim:
+    return signature.dims.get(name, Dim(name))
+
+
+def _example_sizes(signature: Signature, examples: Mapping[str, Array]) -> dict[str, int]:
+    """The example's size of every dynamic dimension."""
+    sizes: dict[str, int] = {}
+    for spec in signature.inputs:
+        for axis, wanted in enumerate(spec.shape or ()):
+            if isinstance(wanted, str) and wanted not in sizes:
+                dim = _dim(signature, wanted)
+                example = examples.get(spec.name)
+                size = _UNKNOWN_SIZE if example is None else example.shape[axis]
+                sizes[wanted] = _clamp(size, dim)
+    return sizes
+
+
+def _clamp(size: int, dim: Dim) -> int:
+    size = max(size, dim.min)
+    return size if dim.max is None else min(size, dim.max)
+
+
+def _draw_sizes(
+    signature: Signature, base: dict[str, int], rng: np.random.Generator
+) -> Iterator[dict[str, int]]:
+    dims = {name: _dim(signature, name) for name in base}
+    budget = 4 * _elements(signature, base) + 1024
+    if not base:
+        yield from itertools.repeat({})
+    yield {name: dim.min if dim.min > 0 else _clamp(1, dim) for name, dim in dims.items()}
+    for name, dim in dims.items():
+        yield base | {name: _prime_near(base[name], dim)}
+    for name, dim in dims.items():
+        if dim.max is not None:
+            yield _within(base | {name: dim.max}, name, dims, signature, budget)
+    while True:
+        sizes = {
+            name: int(rng.integers(dim.min, _upper(dim, base[name]) + 1))
+            for name, dim in dims.items()
+        }
+        yield _within(sizes, "", dims, signature, budget)
+
+
+def _upper(dim: Dim, example: int) -> int:
+    open_end = max(2 * example, example + 3, dim.min)
+    return open_end if dim.max is None else min(dim.max, open_end)
+
+
+def _prime_near(size: int, dim: Dim) -> int:
+    allowed = [prime for prime in _PRIMES if prime in dim and prime != size]
+    if not allowed:
+        return _clamp(size + 1, dim)
+    return min(allowed, key=lambda prime: abs(prime - size))
+
+
+def _within(
+    sizes: dict[str, int],
+    keep: str,
+    dims: Mapping[str, Dim],
+    signature: Signature,
+    budget: int,
+) -> dict[str, int]:
+    """Halves dimensions, the largest first, until the case is small enough."""
+    sizes = dict(sizes)
+    while _elements(signature, sizes) > budget:
+        movable = [name for name in sizes if name != keep and sizes[name] > max(1, dims[name].min)]
+        if not movable:
+            break
+        largest = max(movable, key=lambda name: sizes[name])
+        sizes[largest] = max(sizes[largest] // 2, dims[largest].min, 1)
+    return sizes
+
+
+def _shape(spec: TensorSpec, sizes: Mapping[str, int]) -> tuple[int, ...]:
+    if spec.shape is None:
+        raise UsageError(
+            f"input {spec.name!r} has no known rank", fix="declare its shape in the model"
+        )
+    return tuple(dim if isinstance(dim, int) else sizes[dim] for dim in spec.shape)
+
+
+def _elements(signature: Signature, sizes: Mapping[str, int]) -> int:
+    return sum(int(np.prod(_shape(spec, sizes))) for spec in signature.inputs)
+
+
+def _draw_array(
+    spec: TensorSpec,
+    sizes: Mapping[str, int],
+    examples: Mapping[str, Array],
+    rule: ValueRule | None,
+    manner: str,
+    rng: np.random.Generator,
+) -> Array:
+    shape = _shape(spec, sizes)
+    if rule is not None:
+        return _by_rule(spec, shape, rule, rng)
+    dtype = _dtype(spec.dtype)
+    example = examples.get(spec.name)
+    if dtype.kind == "b":
+        return rng.random(shape) < 0.5
+    if dtype.kind in "iu":
+        low, high = (0, 1) if example is None or not example.size else _range(example)
+        return rng.integers(low, high, size=shape, endpoint=True).astype(dtype)
+    if dtype.kind in "UO":
+        pool = np.array(["", "text"]) if example is None else example.ravel()
+        return rng.choice(pool, size=shape)
+    return _draw_floats(shape, dtype, example, manner, rng)
+
+
+def _draw_floats(
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    example: Array | None,
+    manner: str,
+    rng: np.random.Generator,
+) -> Array:
+    if example is None or not example.size:
+        drawn = rng.standard_normal(shape)
+    else:
+        pool = example.astype(np.float64).ravel()
+        if manner == "normal":
+            drawn = rng.normal(pool.mean(), pool.std() or abs(pool.mean()) or 1.0, shape)
+        else:
+            drawn = rng.choice(pool, size=shape) * (1.0 if manner == "resampled" else -1.0)
+            if np.ptp(pool) == 0.0:
+                # One value says nothing about a distribution.
+                drawn = drawn * rng.uniform(0.5, 1.5, shape) + rng.normal(0.0, 0.1, shape)
+    return np.asarray(drawn).astype(dtype)
+
+
+def _by_rule(
+    spec: TensorSpec, shape: tuple[int, ...], rule: ValueRule, rng: np.random.Generator
+) -> Array:
+    dtype = _dtype(spec.dtype)
+    if callable(rule):
+        drawn = np.asarray(rule(rng, shape))
+        if drawn.shape != shape:
+            raise UsageError(
+                f"the rule for values of {spec.name!r} gave shape {list(drawn.shape)}, "
+                f"asked for {list(shape)}"
+            )
+        return drawn.astype(dtype)
+    low, high = rule
+    if dtype.kind in "iub":
+        return rng.integers(int(low), int(high), size=shape, endpoint=True).astype(dtype)
+    return rng.uniform(low, high, shape).astype(dtype)
+
+
+def _range(example: Array) -> tuple[int, int]:
+    return int(example.min()), int(example.max())
+
+
+def _dtype(name: str) -> np.dtype[Any]:
+    if name == "bfloat16":
+        import ml_dtypes
+
+        dtype: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+        return dtype
+    return np.dtype(name)

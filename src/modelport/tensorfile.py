@@ -1,0 +1,82 @@
+"""Tensors in files: .npy, .npz, and pictures."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from modelport import pictures
+from modelport.errors import UsageError
+from modelport.signature import TensorSpec
+
+_FORMATS = ".npy, .npz, .png or .jpg"
+
+
+def read_tensor(path: str | os.PathLike[str], spec: TensorSpec) -> np.ndarray[Any, Any]:
+    """Reads an input from a file.
+
+    Args:
+        path: ``.npy``; ``.npz`` with an array of the input's name, or with a single one; or a
+            picture, which becomes [1, C, H, W] with values 0..255 in the input's dtype.
+        spec: The input.
+
+    Returns:
+        The array, as it is in the file.
+
+    Raises:
+        UsageError: The file is missing, unreadable, or not what the input takes.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UsageError(f"no such file: {path}")
+    if path.suffix.lower() in pictures.SUFFIXES:
+        if not pictures.looks_like_pictures(spec.shape):
+            raise UsageError(f"{path} is a picture, but the input is {spec}, not [N, 1|3, H, W]")
+        assert spec.shape is not None
+        return pictures.to_nchw(pictures.read(path), spec.dtype, int(spec.shape[1]))
+    try:
+        loaded = np.load(path, allow_pickle=False)
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise UsageError(
+            f"cannot read {path}", why=str(error), fix=f"give {_FORMATS}, without pickled objects"
+        ) from error
+    if isinstance(loaded, np.ndarray):
+        return loaded
+    with loaded:
+        name = spec.name if spec.name in loaded.files else loaded.files[0]
+        if name != spec.name and len(loaded.files) != 1:
+            raise UsageError(
+                f"{path} has no array {spec.name!r}", fix=f"it has: {', '.join(loaded.files)}"
+            )
+        return np.asarray(loaded[name])
+
+
+def write_tensor(path: str | os.PathLike[str], name: str, array: np.ndarray[Any, Any]) -> None:
+    """Writes an output to a file.
+
+    Args:
+        path: ``.npy``, ``.npz``, or a picture, for an array of [N, 1|3, H, W] with values 0..255.
+        name: The output's name, which it gets inside a ``.npz``.
+        array: The output.
+
+    Raises:
+        UsageError: The suffix is unknown, the array is no picture, or the file cannot be written.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix in pictures.SUFFIXES:
+        pictures.write(path, pictures.from_nchw(array))
+        return
+    try:
+        if suffix == ".npy":
+            np.save(path, array)
+        elif suffix == ".npz":
+            np.savez(path, **{name: array})  # type: ignore[arg-type]
+        else:
+            raise UsageError(f"cannot write {path}: unknown suffix {suffix!r}", fix=_FORMATS)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}", why=str(error)) from error
