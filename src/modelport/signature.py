@@ -82,6 +82,11 @@ class Signature:
         Raises:
             RunError: What was expected, and what came instead.
         """
+        if not isinstance(inputs, Mapping):
+            raise RunError(
+                f"the inputs are a {type(inputs).__name__}, not a dict of arrays by input name",
+                fix=f"the model takes {self._describe_inputs()}",
+            )
         expected = [spec.name for spec in self.inputs]
         missing = [name for name in expected if name not in inputs]
         unknown = [name for name in inputs if name not in expected]
@@ -172,11 +177,12 @@ class InputGuard:
         try:
             for name, dtype in self._expected:
                 array = inputs[name]
-                # A dtype that equals but is another object (an unpickled one) is examined anew.
-                if array.dtype is not dtype:
+                # A dtype that equals but is another object (an unpickled one) is examined anew,
+                # and so is what only looks like an array (a NumPy scalar).
+                if array.dtype is not dtype or array.__class__ is not np.ndarray:
                     break
                 shapes.append(array.shape)
-        except (KeyError, AttributeError, TypeError):
+        except (LookupError, AttributeError, TypeError):
             pass
         key = tuple(shapes)
         if key in self._passed and len(key) == self._count == len(inputs):

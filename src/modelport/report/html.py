@@ -136,14 +136,17 @@ class Picture:
 def _pictures(data: ReportData) -> list[Picture]:
     """The example before and after, where inputs and outputs look like pictures."""
     case = data.example.case
-    shown = [(f"input {name}", array) for name, array in case.inputs.items()]
-    shown += [(f"output {name}, original", array) for name, array in data.example.outputs.items()]
     target = next(iter(data.verifications))
-    shown += [(f"output {name}, {target}", array) for name, array in data.engine_outputs.items()]
-    kinds = {title.split()[0] for title, array in shown if _is_picture(array)}
-    if kinds != {"input", "output"}:
+    before = [(name, array) for name, array in case.inputs.items() if _is_picture(array)]
+    after = [
+        (f"{name}, {runner}", array)
+        for runner, outputs in (("original", data.example.outputs), (target, data.engine_outputs))
+        for name, array in outputs.items()
+        if _is_picture(array)
+    ]
+    if not (before and after):
         return []
-    encoded = [_encode(title, array) for title, array in shown if _is_picture(array)]
+    encoded = [_encode(title, array) for title, array in (*before, *after)]
     return [picture for picture in encoded if len(picture.source) <= _MAX_PICTURE_BYTES]
 
 

@@ -1,0 +1,48 @@
+# `make demo` and `make test` do all their own set-up; PYTHON picks the interpreter.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+# ONNX Runtime reports home unless this is set before it is imported.
+export ORT_DISABLE_TELEMETRY := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Holds for build dependencies too, unlike --constraint.
+export PIP_CONSTRAINT := $(abspath constraints.txt)
+
+.PHONY: demo test test-all lint bench clean
+
+demo: $(VENV)/.demo
+	mkdir -p build
+	$(BIN)/modelport deploy examples/srcnn/recipe.py -o build/srcnn.port
+	$(BIN)/python examples/srcnn/photograph.py build/photograph.png
+	$(BIN)/modelport run build/srcnn.port --input input=@build/photograph.png --output output=@build/upscaled.png
+	@echo "see build/upscaled.png and build/srcnn.port/report.html"
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(VENV)/.test
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.lint
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.demo
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache
+
+# One stamp a set of extras: it is installed anew where what it was made from changed.
+$(VENV)/.demo: EXTRAS := export,examples
+$(VENV)/.test: EXTRAS := export,examples,test
+$(VENV)/.lint: EXTRAS := export,lint
+
+$(VENV)/.demo $(VENV)/.test $(VENV)/.lint: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRAS)]'
+	touch $@
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)

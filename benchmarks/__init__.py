@@ -1,0 +1,1 @@
+"""Speed, as ratios and differences within one run: ``python -m benchmarks [NAME...]``."""
