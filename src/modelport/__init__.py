@@ -18,7 +18,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 if TYPE_CHECKING:
     from modelport.backends import Engine, doctor
     from modelport.bundle import Bundle, load, verify
-    from modelport.capture import export
+    from modelport.capture import diagnose, export
     from modelport.deployment import Deployment, deploy
     from modelport.errors import (
         BuildError,
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "backends": ("Engine", "doctor"),
     "bundle": ("Bundle", "load", "verify"),
-    "capture": ("export",),
+    "capture": ("diagnose", "export"),
     "deployment": ("Deployment", "deploy"),
     "errors": (
         "BuildError",
@@ -85,6 +85,7 @@ __all__ = [
     "UsageError",
     "check",
     "deploy",
+    "diagnose",
     "doctor",
     "export",
     "load",

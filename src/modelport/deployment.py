@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,8 @@ from typing import Any
 from modelport.backends import Engine, get_backend
 from modelport.backends.interface import Artifact
 from modelport.bundle import BundleWriter, Manifest, require_replaceable
-from modelport.capture.exporter import export_recipe, open_program
-from modelport.capture.original import Original, open_original
-from modelport.errors import ExportError
+from modelport.capture.exporter import Captured, captures, open_program, run_probes
+from modelport.errors import BuildError, ExportError, ModelportError, ProofError
 from modelport.graph import check
 from modelport.model import Model
 from modelport.progress import Progress, Stages
@@ -108,43 +107,120 @@ def deploy(
     with stage("read the source"):
         recipe = _read_recipe(source, opset, capture)
     with BundleWriter(output, zipped=zipped) as writer:
-        with stage("capture"):
-            model = export_recipe(recipe)
-            (writer.folder / "graphs").mkdir()
-            model.save(writer.folder / _GRAPH)
-        with stage("check"):
-            _require_valid(writer.folder / _GRAPH)
-        with stage("compile"):
-            artifacts, engines = _compile(writer.folder, model, wanted)
-        with stage("run the original"):
-            original = open_original(recipe, model.signature)
-            cases = draw_cases(original.signature, original.examples, recipe.values, seed)
-            references, refused = run_reference(original.run, cases, original.given)
-        with stage("verify"):
-            verifications = _verify(engines, references, refused)
+        road = _Road(recipe, wanted, writer.folder, stage, seed)
+        road.walk()
         with stage("write the bundle"):
-            _write_report(writer.folder, model, original, verifications, stage, references, engines)
+            (writer.folder / "report.html").write_text(road.report(), encoding="utf-8")
             writer.commit(
                 Manifest(
                     name=recipe.title,
-                    signature=model.signature,
-                    artifacts=artifacts,
-                    cases=writer.add_cases(references),
-                    verification=_verifications_to_json(verifications),
-                    findings=tuple(dataclasses.asdict(item) for item in model.findings),
-                    provenance=model.provenance,
+                    signature=road.model.signature,
+                    artifacts=road.artifacts,
+                    cases=writer.add_cases(road.references),
+                    verification=_verifications_to_json(road.verifications),
+                    findings=tuple(dataclasses.asdict(item) for item in road.model.findings),
+                    provenance=road.model.provenance,
                 )
             )
-    return Deployment(output, model, verifications, stage.seconds)
+    return Deployment(output, road.model, road.verifications, stage.seconds)
 
 
-def _read_recipe(
-    source: str | os.PathLike[str] | Recipe, opset: int | None, capture: str | None
-) -> Recipe:
-    recipe = source if isinstance(source, Recipe) else load_recipe(os.fspath(source))
-    changes: dict[str, Any] = {"opset": opset, "capture": capture}
-    changes = {name: value for name, value in changes.items() if value is not None}
-    return open_program(dataclasses.replace(recipe, **changes))
+class _Road:
+    """The road from a recipe to verified engines, in a folder."""
+
+    model: Model
+    runner: str
+    references: list[ReferenceCase]
+    artifacts: dict[Target, Artifact]
+    engines: dict[Target, Engine]
+    verifications: dict[Target, Verification]
+
+    def __init__(
+        self, recipe: Recipe, targets: Sequence[Target], folder: Path, stage: Stages, seed: int
+    ) -> None:
+        self._recipe = recipe
+        self._targets = targets
+        self._folder = folder
+        self._stage = stage
+        self._seed = seed
+
+    def walk(self) -> None:
+        """Captures by one strategy after the other until the engines agree with the original."""
+        failures: list[ModelportError] = []
+        attempts = captures(self._recipe)
+        while (captured := self._next(attempts)) is not None:
+            self.model, self.runner = captured.model, captured.original.runner
+            try:
+                self._prove(captured)
+            except (BuildError, ExportError, ProofError) as error:
+                failures.append(error)
+            else:
+                return
+        raise failures[0]
+
+    def _prove(self, captured: Captured) -> None:
+        with self._stage("check"):
+            _require_valid(self._folder / _GRAPH)
+        with self._stage("compile"):
+            self._compile()
+        with self._stage("run the original"):
+            refused = self._run_original(captured)
+        with self._stage("verify"):
+            self._verify(captured, refused)
+
+    def _next(self, attempts: Iterator[Captured]) -> Captured | None:
+        with self._stage("capture"):
+            captured = next(attempts, None)
+            if captured is not None:
+                (self._folder / _GRAPH).parent.mkdir(exist_ok=True)
+                captured.model.save(self._folder / _GRAPH)
+        return captured
+
+    def _compile(self) -> None:
+        self.artifacts, self.engines = {}, {}
+        for target in self._targets:
+            backend = get_backend(target)
+            self.artifacts[target] = backend.compile(self._folder, _GRAPH, target)
+            self.engines[target] = backend.load(
+                self._folder, self.artifacts[target], target, self.model.signature
+            )
+            self.model.provenance.setdefault("versions", {})[target.backend] = backend.version()
+
+    def _run_original(self, captured: Captured) -> list[str]:
+        """Runs the original on its own cases, on probes, and on drawn cases."""
+        original = captured.original
+        probed, _ = run_probes(original, captured.probes(self._recipe, self._seed))
+        cases = draw_cases(original.signature, original.examples, self._recipe.values, self._seed)
+        drawn, refused = run_reference(original.run, cases)
+        self.references = [*probed, *drawn]
+        return refused
+
+    def _verify(self, captured: Captured, refused: Sequence[str]) -> None:
+        self.verifications = {}
+        for target, engine in self.engines.items():
+            tolerance = functools.partial(tolerance_for, precision=target.precision)
+            self.verifications[target] = verify_cases(
+                self.references, engine.run_shared, tolerance=tolerance, refused=refused
+            )
+        first = next(iter(self.verifications.values()))
+        errors = captured.settle(first.cases)
+        for target, verification in self.verifications.items():
+            verification.require(f"the engine for {target}", list(map(str, errors)))
+
+    def report(self) -> str:
+        """The report, as HTML."""
+        example = self.references[0]
+        engine = next(iter(self.engines.values()))
+        return render_report(
+            ReportData(
+                model=self.model,
+                runner=self.runner,
+                verifications=self.verifications,
+                seconds=self._stage.seconds,
+                example=example,
+                engine_outputs=engine.run_shared(example.case.inputs),
+            )
+        )
 
 
 def _require_valid(path: Path) -> None:
@@ -157,54 +233,14 @@ def _require_valid(path: Path) -> None:
         )
 
 
-def _compile(
-    folder: Path, model: Model, targets: Sequence[Target]
-) -> tuple[dict[Target, Artifact], dict[Target, Engine]]:
-    artifacts, engines = {}, {}
-    for target in targets:
-        backend = get_backend(target)
-        artifacts[target] = backend.compile(folder, _GRAPH, target)
-        engines[target] = backend.load(folder, artifacts[target], target, model.signature)
-    model.provenance["versions"] |= {
-        target.backend: get_backend(target).probe().version for target in targets
-    }
-    return artifacts, engines
-
-
-def _verify(
-    engines: Mapping[Target, Engine], references: Sequence[ReferenceCase], refused: Sequence[str]
-) -> dict[Target, Verification]:
-    verifications = {}
-    for target, engine in engines.items():
-        tolerance = functools.partial(tolerance_for, precision=target.precision)
-        verifications[target] = verify_cases(
-            references, engine.run_shared, tolerance=tolerance, refused=refused
-        )
-        verifications[target].require(f"the engine for {target}")
-    return verifications
-
-
-def _write_report(
-    folder: Path,
-    model: Model,
-    original: Original,
-    verifications: Mapping[Target, Verification],
-    stage: Stages,
-    references: Sequence[ReferenceCase],
-    engines: Mapping[Target, Engine],
-) -> None:
-    example = references[0]
-    engine = next(iter(engines.values()))
-    data = ReportData(
-        model=model,
-        runner=original.runner,
-        verifications=verifications,
-        seconds=stage.seconds,
-        example=example,
-        engine_outputs=engine.run_shared(example.case.inputs),
-    )
-    (folder / "report.html").write_text(render_report(data), encoding="utf-8")
+def _read_recipe(
+    source: str | os.PathLike[str] | Recipe, opset: int | None, capture: str | None
+) -> Recipe:
+    recipe = source if isinstance(source, Recipe) else load_recipe(os.fspath(source))
+    changes: dict[str, Any] = {"opset": opset, "capture": capture}
+    changes = {name: value for name, value in changes.items() if value is not None}
+    return open_program(dataclasses.replace(recipe, **changes))
 
 
 def _verifications_to_json(verifications: Mapping[Target, Verification]) -> dict[str, Any]:
-    return {str(target): dataclasses.asdict(item) for target, item in verifications.items()}
+    return {str(target): item.to_json() for target, item in verifications.items()}

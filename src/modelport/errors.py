@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from modelport.findings import Finding
+
 
 class ModelportError(Exception):
     """Base of every error that modelport raises on purpose.
@@ -39,9 +45,25 @@ class UsageError(ModelportError):
 
 
 class ExportError(ModelportError):
-    """The model could not be captured as ONNX, or the capture would not be the same model."""
+    """The model could not be captured as ONNX, or the capture would not be the same model.
+
+    Attributes:
+        findings: What was found out about the capture, errors included.
+    """
 
     exit_code = 1
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str | None = None,
+        why: str | None = None,
+        fix: str | None = None,
+        findings: Sequence[Finding] = (),
+    ) -> None:
+        super().__init__(what, where=where, why=why, fix=fix)
+        self.findings = list(findings)
 
 
 class OperatorError(ModelportError):

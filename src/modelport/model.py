@@ -41,8 +41,8 @@ class Model:
 
     @property
     def opset(self) -> int:
-        """Version of the default operator domain."""
-        return self.ir.opset_imports[""]
+        """Version of the default operator domain; 0 where the graph does not use it."""
+        return self.ir.opset_imports.get("", 0)
 
     @property
     def signature(self) -> Signature:
@@ -109,13 +109,21 @@ class Model:
             raise UsageError(f"no such file: {path}")
         try:
             model = onnx_ir.load(path)
-        except (google.protobuf.message.DecodeError, ValueError, TypeError, KeyError) as error:
+            if not model.ir_version:
+                raise ValueError("it has no version of the format")
+            dims = dims_from_json(json.loads(model.metadata_props.get(DIMS_KEY, "{}")))
+        except (
+            google.protobuf.message.DecodeError,
+            AttributeError,
+            KeyError,
+            TypeError,
+            ValueError,
+        ) as error:
             raise UsageError(
                 f"{path} is not a readable ONNX model",
                 why=f"{type(error).__name__}: {error}",
                 fix="the file is truncated or of another format: write or copy it again",
             ) from error
-        dims = dims_from_json(json.loads(model.metadata_props.get(DIMS_KEY, "{}")))
         return cls(model, dims, provenance={"source": str(path)})
 
 

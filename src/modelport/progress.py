@@ -32,7 +32,8 @@ class Stages:
     """Runs named steps, tells a `Progress` of each, and keeps their durations.
 
     Attributes:
-        seconds: Wall-clock seconds of every finished step, by name, in order.
+        seconds: Wall-clock seconds of every finished step, by name, in order; a step that ran again
+            adds up.
     """
 
     def __init__(self, progress: Progress | None = None) -> None:
@@ -45,5 +46,6 @@ class Stages:
         self._progress.start(step)
         begin = time.perf_counter()
         yield
-        self.seconds[step] = time.perf_counter() - begin
-        self._progress.finish(step, self.seconds[step])
+        elapsed = time.perf_counter() - begin
+        self.seconds[step] = self.seconds.get(step, 0.0) + elapsed
+        self._progress.finish(step, elapsed)

@@ -7,7 +7,8 @@ import importlib
 import importlib.util
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -62,6 +63,9 @@ class Recipe:
     name: str | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.args, tuple | list):
+            # A single tensor stands for itself.
+            object.__setattr__(self, "args", (self.args,))
         if self.capture not in CAPTURES:
             raise UsageError(
                 f"unknown capture {self.capture!r}", fix=f"one of: {', '.join(CAPTURES)}"
@@ -103,8 +107,14 @@ def load_recipe(source: str | Path) -> Recipe:
         return Recipe(model=Path(text))
     place, _, factory = text.rpartition(":") if ":" in text else (text, "", "")
     factory = factory or "recipe"
-    module = _load_file(Path(place)) if place.endswith(".py") else _load_module(place, text)
-    return _call_factory(module, factory, text)
+    if not place.endswith(".py"):
+        return _call_factory(_load_module(place, text), factory, text)
+    path = Path(place)
+    if not path.is_file():
+        raise UsageError(f"no such file: {path}")
+    path = path.resolve()
+    with _importing_beside(path):
+        return _call_factory(_load_file(path), factory, text)
 
 
 def _call_factory(module: ModuleType, factory: str, source: str) -> Recipe:
@@ -122,6 +132,7 @@ def _call_factory(module: ModuleType, factory: str, source: str) -> Recipe:
         raise UsageError(
             f"{factory}() in {source} raised {type(error).__name__}: {error}",
             where=_last_frame(error),
+            fix=_what_to_install(error),
         ) from error
     if not isinstance(recipe, Recipe):
         raise UsageError(
@@ -142,7 +153,8 @@ def _load_module(name: str, source: str) -> ModuleType:
         raise UsageError(
             f"cannot import {name!r}: {type(error).__name__}: {error}",
             where=_last_frame(error),
-            fix="give file.py[:factory], package.module:factory, a .onnx or a .pt2 file",
+            fix=_what_to_install(error)
+            or "give file.py[:factory], package.module:factory, a .onnx or a .pt2 file",
         ) from error
 
 
@@ -151,18 +163,12 @@ _neighbours: dict[str, set[str]] = {}
 
 
 def _load_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise UsageError(f"no such file: {path}")
-    path = path.resolve()
-    folder = str(path.parent)
-    _forget_neighbours(except_folder=folder)
     name = f"modelport_recipe_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    sys.path.insert(0, folder)
     try:
         spec.loader.exec_module(module)
     except ModelportError:
@@ -170,14 +176,29 @@ def _load_file(path: Path) -> ModuleType:
     except Exception as error:  # the user's code may raise anything
         del sys.modules[name]
         raise UsageError(
-            f"cannot load {path}: {type(error).__name__}: {error}", where=_last_frame(error)
+            f"cannot load {path}: {type(error).__name__}: {error}",
+            where=_last_frame(error),
+            fix=_what_to_install(error),
         ) from error
-    finally:
-        sys.path.remove(folder)
-    _neighbours[folder] = {
-        other for other, loaded in list(sys.modules.items()) if _lies_beside(path, loaded)
-    }
     return module
+
+
+@contextmanager
+def _importing_beside(path: Path) -> Iterator[None]:
+    """Lets a recipe import what lies beside it, as a script does."""
+    folder = str(path.parent)
+    _forget_neighbours(except_folder=folder)
+    before = set(sys.modules)
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        if folder in sys.path:
+            sys.path.remove(folder)
+        new = {name: module for name, module in sys.modules.items() if name not in before}
+        _neighbours.setdefault(folder, set()).update(
+            name for name, module in new.items() if _lies_beside(path, module)
+        )
 
 
 def _lies_beside(recipe: Path, module: ModuleType) -> bool:
@@ -186,7 +207,7 @@ def _lies_beside(recipe: Path, module: ModuleType) -> bool:
         file != recipe
         and file.is_relative_to(recipe.parent)
         and "site-packages" not in file.parts
-        and not module.__name__.startswith("modelport")
+        and module.__name__.partition(".")[0] != "modelport"
     )
 
 
@@ -195,6 +216,12 @@ def _forget_neighbours(except_folder: str) -> None:
     for folder in [folder for folder in _neighbours if folder != except_folder]:
         for name in _neighbours.pop(folder):
             sys.modules.pop(name, None)
+
+
+def _what_to_install(error: Exception) -> str | None:
+    package = error.name if isinstance(error, ModuleNotFoundError) else None
+    needed = package in ("torch", "onnx", "onnx_ir", "onnxscript")
+    return "pip install 'modelport[export]'" if needed else None
 
 
 def _last_frame(error: BaseException) -> str | None:

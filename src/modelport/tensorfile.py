@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +41,20 @@ def read_tensor(path: str | os.PathLike[str], spec: TensorSpec) -> np.ndarray[An
         return pictures.to_nchw(pictures.read(path), spec.dtype, int(spec.shape[1]))
     try:
         loaded = np.load(path, allow_pickle=False)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        if isinstance(loaded, np.ndarray):
+            return loaded
+        return _read_member(loaded, path, spec)
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UsageError(
             f"cannot read {path}", why=str(error), fix=f"give {_FORMATS}, without pickled objects"
         ) from error
-    if isinstance(loaded, np.ndarray):
-        return loaded
+
+
+def _read_member(loaded: Any, path: Path, spec: TensorSpec) -> np.ndarray[Any, Any]:
+    """The array of an input's name in a ``.npz`` file, or its only one."""
     with loaded:
+        if not loaded.files:
+            raise UsageError(f"{path} has no arrays")
         name = spec.name if spec.name in loaded.files else loaded.files[0]
         if name != spec.name and len(loaded.files) != 1:
             raise UsageError(

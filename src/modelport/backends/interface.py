@@ -149,6 +149,9 @@ class Backend(Protocol):
     def probe(self) -> Probe:
         """Says whether the backend works here."""
 
+    def version(self) -> str:
+        """The version of what runs the engines, for the manifest."""
+
     def compile(self, folder: Path, graph: str, target: Target) -> Artifact:
         """Makes an engine from a graph.
 

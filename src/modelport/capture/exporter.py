@@ -4,25 +4,36 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from modelport.backends import get_backend
+from modelport.backends.interface import Artifact
+from modelport.capture.diagnosis import (
+    Suspicion,
+    draw_probes,
+    find_suspicions,
+    hygiene_findings,
+    judge,
+)
 from modelport.capture.dynamic import dynamic_dims
-from modelport.capture.inputs import bind_inputs
+from modelport.capture.inputs import bind_inputs, number_findings
 from modelport.capture.names import name_dims
+from modelport.capture.original import Original, open_original
 from modelport.capture.reference import evaluating
 from modelport.capture.strategies import STRATEGIES, Capture, Request
-from modelport.capture.warned import findings_of_warnings
-from modelport.errors import ExportError, UsageError
+from modelport.errors import BuildError, ExportError, UsageError
 from modelport.findings import Finding, Severity
 from modelport.model import Model
-from modelport.recipe import Recipe
-
-if TYPE_CHECKING:
-    import onnx_ir
+from modelport.proof import Case, CaseResult, ReferenceCase, run_reference, verify_cases
+from modelport.recipe import Recipe, load_recipe
+from modelport.target import Target
 
 LOWEST_OPSET = 18
+STANDARD_DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
 HIGHEST_OPSETS = {"dynamo": 23, "trace": 20, "script": 20}
 _UNMAPPED = re.compile(r"No ONNX function found|UnsupportedOperator|is not supported", re.I)
 
@@ -39,8 +50,9 @@ def export(
     dynamic_shapes: Any = None,
     opset: int | None = None,
     capture: str | None = None,
+    probes: bool = True,
 ) -> Model:
-    """Captures a PyTorch model as an ONNX graph.
+    """Captures a PyTorch model as an ONNX graph, and probes whether it is the same model.
 
     Args:
         model_or_recipe: A module, an exported program, a `Recipe`, or the path of a ``.pt2`` or
@@ -54,15 +66,18 @@ def export(
         dynamic_axes: The same, as ``torch.onnx.export`` takes it.
         dynamic_shapes: A pytree of ``torch.export.Dim``, as ``torch.export.export`` takes it.
         opset: Opset of the default domain; by default the lowest from 18 up that suffices.
-        capture: ``dynamo``, ``trace``, ``script``, or ``auto`` (dynamo, and trace where it
-            fails; the model's provenance says which and why).
+        capture: ``dynamo``, ``trace``, ``script``, or ``auto`` (the first of these that can and
+            that computes the same; the model's provenance says which and why).
+        probes: Run the graph in ONNX Runtime beside the original, on inputs that are chosen to
+            break what may have been baked in. Without it suspicions stay notes.
 
     Returns:
         The graph with its declared ranges, findings and provenance.
 
     Raises:
         UsageError: The arguments contradict each other or do not fit the model.
-        ExportError: The model cannot be captured.
+        ExportError: The model cannot be captured, or a probe proves that the graph computes
+            something else; the error's ``findings`` say what.
     """
     given: dict[str, Any] = {
         "kwargs": kwargs,
@@ -81,7 +96,85 @@ def export(
         recipe = dataclasses.replace(model_or_recipe, **given)
     else:
         recipe = Recipe(model_or_recipe, args=() if args is None else args, **given)
-    return export_recipe(open_program(recipe))
+    return _export_proven(open_program(recipe), probes)
+
+
+def diagnose(source: Any) -> list[Finding]:
+    """What is to be said about a model, proven by probes where it can be.
+
+    Args:
+        source: A `Recipe`, or a source as the command line takes it.
+
+    Returns:
+        The findings, errors first; for a model that cannot be captured, that.
+
+    Raises:
+        UsageError: The source cannot be read.
+    """
+    recipe = open_program(source if isinstance(source, Recipe) else load_recipe(source))
+    try:
+        findings = _export_proven(recipe, probes=True).findings
+    except ExportError as error:
+        findings = error.findings or [
+            Finding("not-captured", Severity.ERROR, error.what, error.where or "", error.fix or "")
+        ]
+    order = list(Severity)
+    return sorted(findings, key=lambda finding: order.index(finding.severity))
+
+
+def _export_proven(recipe: Recipe, probes: bool) -> Model:
+    """The first capture that no probe proves wrong."""
+    wrong: list[Captured] = []
+    for captured in captures(recipe):
+        try:
+            results = _run_probes(recipe, captured) if probes else []
+        except BuildError as error:
+            if not captured.foreign_operators:
+                captured.model.findings.append(_invalid_graph(error))
+            results = []
+        if not captured.settle(results):
+            return captured.model
+        wrong.append(captured)
+    raise not_the_same(wrong[0].model)
+
+
+def _run_probes(recipe: Recipe, captured: Captured) -> list[CaseResult]:
+    references, refused = run_probes(captured.original, captured.probes(recipe))
+    target = Target("onnxruntime")
+    with tempfile.TemporaryDirectory() as folder:
+        path = captured.model.save(Path(folder) / "model.onnx")
+        engine = get_backend(target).load(
+            Path(folder), Artifact(path.name), target, captured.model.signature
+        )
+        captured.model.provenance["probes"] = {"run": len(references), "refused": len(refused)}
+        return list(verify_cases(references, engine.run_shared).cases)
+
+
+def _invalid_graph(error: BuildError) -> Finding:
+    return Finding(
+        "invalid-graph",
+        Severity.ERROR,
+        f"{error.what}: {error.why}",
+        fix="capture by another strategy or opset",
+    )
+
+
+def run_probes(original: Original, probes: Sequence[Case]) -> tuple[list[ReferenceCase], list[str]]:
+    """Runs the original on its given cases and on probes, some of which it may refuse."""
+    return run_reference(original.run, iter(probes), original.given, count=len(probes), least=0)
+
+
+def not_the_same(model: Model) -> ExportError:
+    """The error for a graph that probes proved wrong."""
+    errors = [finding for finding in model.findings if finding.severity is Severity.ERROR]
+    strategy = model.provenance["capture"]["strategy"]
+    return ExportError(
+        f"what {strategy} captured is not the same model",
+        where=errors[0].where,
+        why="\n    ".join(f"[{finding.rule}] {finding.message}" for finding in errors),
+        fix=errors[0].fix,
+        findings=model.findings,
+    )
 
 
 def open_program(recipe: Recipe) -> Recipe:
@@ -117,45 +210,133 @@ def open_program(recipe: Recipe) -> Recipe:
     return dataclasses.replace(recipe, model=model, args=args, kwargs=kwargs, name=recipe.title)
 
 
-def export_recipe(recipe: Recipe) -> Model:
-    """`export`, of a recipe as `open_program` leaves it."""
+@dataclass
+class Captured:
+    """A graph that a strategy gave, not yet proven.
+
+    Attributes:
+        model: The graph, with findings that need no proof.
+        original: What it was captured from.
+        suspicions: What may have gone wrong.
+    """
+
+    model: Model
+    original: Original
+    suspicions: list[Suspicion]
+
+    @property
+    def foreign_operators(self) -> list[str]:
+        """Operators outside of the standard's domains that have no body in the model."""
+        ir = self.model.ir
+        bodies = {(key[0], key[1]) for key in ir.functions}
+        return sorted(
+            {
+                f"{node.domain}::{node.op_type}"
+                for node in ir.graph.all_nodes()
+                if node.domain not in STANDARD_DOMAINS and (node.domain, node.op_type) not in bodies
+            }
+        )
+
+    def probes(self, recipe: Recipe, seed: int = 0) -> list[Case]:
+        """Cases that are chosen to break the suspicions; none for an ONNX file."""
+        if not self.original.examples:
+            return []
+        return draw_probes(self.original, self.suspicions, recipe.values, seed)
+
+    def settle(self, results: Sequence[CaseResult]) -> list[Finding]:
+        """Turns suspicions into the model's findings.
+
+        Args:
+            results: What the graph made of the probes and other cases.
+
+        Returns:
+            The errors among the findings.
+        """
+        if any(finding.rule == "random-op" for finding in self.model.findings):
+            # Two runs of the original differ as well.
+            results = []
+        self.model.findings = [*judge(self.suspicions, results), *self.model.findings]
+        return [item for item in self.model.findings if item.severity is Severity.ERROR]
+
+
+def captures(recipe: Recipe) -> Iterator[Captured]:
+    """Captures by one strategy after the other, until the caller is content.
+
+    Args:
+        recipe: The recipe, as `open_program` leaves it.
+
+    Yields:
+        What each strategy that the recipe allows gave; for a model file, the file.
+
+    Raises:
+        ExportError: No strategy can capture the model.
+    """
     if isinstance(recipe.model, str | Path):
-        return Model.load(recipe.model)
+        model = Model.load(recipe.model)
+        yield Captured(model, open_original(recipe, model.signature), [])
+        return
+    strategies = _strategies(recipe)
+    reasons: list[str] = []
+    errors: list[ExportError] = []
+    for strategy in strategies:
+        reason = "; ".join(reasons) or (
+            "asked for" if len(strategies) == 1 else f"the first choice of {recipe.capture}"
+        )
+        try:
+            captured = _capture(recipe, strategy, reason)
+        except ExportError as error:
+            errors.append(error)
+            reasons.append(f"{strategy} failed: {error.what}")
+            continue
+        yield captured
+        reasons.append(f"what {strategy} gave computes something else")
+    if len(errors) < len(strategies):
+        return
+    if len(errors) == 1:
+        raise errors[0]
+    raise ExportError(
+        f"the model can be captured by none of {', '.join(strategies)}",
+        where=errors[0].where,
+        why="; ".join(error.what for error in errors),
+        fix="`modelport ops support` lists operators without a mapping; torch.cond and "
+        "torch.while_loop stand for branches and loops on data",
+    ) from errors[0]
+
+
+def _strategies(recipe: Recipe) -> tuple[str, ...]:
+    import torch
+
+    if isinstance(recipe.model, torch.export.ExportedProgram):
+        return ("dynamo",)
+    if recipe.capture != "auto":
+        return (recipe.capture,)
+    if isinstance(recipe.model, torch.jit.ScriptModule):
+        return ("script",)
+    return ("dynamo", "trace", "script")
+
+
+def _capture(recipe: Recipe, strategy: str, reason: str) -> Captured:
     bound = bind_inputs(recipe.model, recipe.args, recipe.kwargs, recipe.input_names)
     dims = dynamic_dims(recipe, bound)
+    was_training = bool(getattr(recipe.model, "training", False))
     with evaluating(recipe.model):
-        captured, opset, reason = _capture(
+        captured, opset = _at_lowest_opset(
             recipe,
             lambda number: Request(recipe.model, bound, dims, number, recipe.output_names),
+            strategy,
         )
-    findings = findings_of_warnings(captured.warnings)
-    findings += _find_vanished(captured.ir, bound.names)
-    ranges = name_dims(captured.ir, dims, findings)
+    findings: list[Finding] = []
+    named = name_dims(captured.ir, dims, findings)
     captured.ir.graph.name = recipe.title
-    return Model(
-        captured.ir, ranges, findings, _provenance(recipe.title, captured.strategy, reason, opset)
+    model = Model(
+        captured.ir, named.ranges, findings, _provenance(recipe.title, strategy, reason, opset)
     )
-
-
-def _capture(recipe: Recipe, request: Callable[[int], Request]) -> tuple[Capture, int, str]:
-    """Captures by the strategy that the recipe wants; returns also the opset and the reason."""
-    if recipe.capture != "auto":
-        captured, opset = _at_lowest_opset(recipe, request, recipe.capture)
-        return captured, opset, "asked for"
-    try:
-        captured, opset = _at_lowest_opset(recipe, request, "dynamo")
-        return captured, opset, "the first choice of auto"
-    except ExportError as dynamo_error:
-        try:
-            captured, opset = _at_lowest_opset(recipe, request, "trace")
-        except ExportError as trace_error:
-            raise ExportError(
-                "the model can be captured neither by dynamo nor by trace",
-                where=dynamo_error.where,
-                why=f"{dynamo_error.what}; {trace_error.what}",
-                fix="capture='script' keeps loops and branches on data",
-            ) from dynamo_error
-        return captured, opset, f"dynamo failed: {dynamo_error.what}"
+    original = open_original(recipe, model.signature)
+    findings += captured.findings
+    findings += number_findings(bound)
+    findings += hygiene_findings(captured.ir, original.signature, recipe.model, was_training)
+    suspicions = find_suspicions(captured, original.signature, named.symbols, bound.names)
+    return Captured(model, original, suspicions)
 
 
 def _at_lowest_opset(
@@ -172,22 +353,6 @@ def _at_lowest_opset(
             if opset == last or not _UNMAPPED.search(str(error.__cause__)):
                 raise
     raise AssertionError("unreachable: the last opset returns or raises")
-
-
-def _find_vanished(ir: onnx_ir.Model, names: Sequence[str]) -> list[Finding]:
-    present = {value.name for value in ir.graph.inputs}
-    return [
-        Finding(
-            "input-vanished",
-            Severity.WARNING,
-            f"the graph has no input {name!r}: the model does not use it, or capturing baked the "
-            "example's value in as a constant",
-            where=name,
-            fix="keep the value a tensor all the way to the operator that uses it",
-        )
-        for name in names
-        if name not in present
-    ]
 
 
 def _provenance(source: str, strategy: str, reason: str, opset: int) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from modelport.capture import torch_private
 from modelport.errors import UsageError
+from modelport.findings import Finding, Severity
 
 if TYPE_CHECKING:
     import torch
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BoundInputs:
-    """Example inputs, with a name for every tensor in them.
+    """Example inputs, with a name for every tensor and every Python number in them.
+
+    Numbers (but not booleans, strings or None, which are part of the program) become tensors of
+    rank 0 in the graph.
 
     Attributes:
         args: The example's positional inputs.
@@ -36,10 +40,27 @@ class BoundInputs:
 
     @property
     def tensors(self) -> dict[str, torch.Tensor]:
-        """The example's tensors by name."""
+        """The example's tensors by name; a Python number is a tensor of rank 0."""
         pairs, _ = torch_private.flatten_with_paths((self.args, dict(self.kwargs)))
         leaves = dict(pairs)
-        return {name: leaves[path] for name, path in zip(self.names, self.paths, strict=True)}
+        return {
+            name: _as_tensor(leaves[path])
+            for name, path in zip(self.names, self.paths, strict=True)
+        }
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """Names of the inputs that are Python numbers."""
+        pairs, _ = torch_private.flatten_with_paths((self.args, dict(self.kwargs)))
+        name_of = dict(zip(self.paths, self.names, strict=True))
+        return tuple(name_of[path] for path, leaf in pairs if _is_number(leaf))
+
+    def with_tensors(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """``(args, kwargs)`` as exporters are given them: numbers are tensors of rank 0."""
+        pairs, structure = torch_private.flatten_with_paths((self.args, dict(self.kwargs)))
+        leaves = [_as_tensor(leaf) if _is_number(leaf) else leaf for _, leaf in pairs]
+        args, kwargs = torch_private.unflatten(leaves, structure)
+        return args, kwargs
 
     @property
     def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
@@ -59,7 +80,7 @@ class BoundInputs:
         place = dict(zip(self.paths, self.names, strict=True))
         pairs, structure = torch_private.flatten_with_paths((self.args, dict(self.kwargs)))
         leaves = [
-            from_numpy(arrays[place[path]]) if place.get(path) in arrays else leaf
+            _like(leaf, arrays[place[path]]) if place.get(path) in arrays else leaf
             for path, leaf in pairs
         ]
         args, kwargs = torch_private.unflatten(leaves, structure)
@@ -92,7 +113,9 @@ def bind_inputs(
     args = (args,) if isinstance(args, torch.Tensor) else tuple(args)
     kwargs = dict(kwargs or {})
     pairs, _ = torch_private.flatten_with_paths((args, kwargs))
-    paths = tuple(path for path, leaf in pairs if isinstance(leaf, torch.Tensor))
+    paths = tuple(
+        path for path, leaf in pairs if isinstance(leaf, torch.Tensor) or _is_number(leaf)
+    )
     parameters = _parameter_names(model, args, kwargs)
     names = [_default_name(path, parameters) for path in paths]
     for index, name in enumerate(input_names or ()):
@@ -106,6 +129,20 @@ def bind_inputs(
     if repeated:
         raise UsageError(f"two inputs have the name {', '.join(map(repr, repeated))}")
     return BoundInputs(args, kwargs, tuple(names), paths, tuple(parameters))
+
+
+def number_findings(bound: BoundInputs) -> list[Finding]:
+    """One note for every Python number among the inputs."""
+    return [
+        Finding(
+            "number-as-input",
+            Severity.NOTE,
+            f"the Python number {name!r} is a tensor of rank 0 in the graph",
+            where=name,
+            fix="bind it with functools.partial to make it a constant",
+        )
+        for name in bound.numbers
+    ]
 
 
 def to_numpy(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
@@ -127,6 +164,21 @@ def from_numpy(array: np.ndarray[Any, Any]) -> torch.Tensor:
     if array.dtype.name == "bfloat16":
         return torch.from_numpy(array.view(np.int16).copy()).view(torch.bfloat16)
     return torch.from_numpy(np.array(array))
+
+
+def _is_number(leaf: Any) -> bool:
+    return isinstance(leaf, int | float) and not isinstance(leaf, bool)
+
+
+def _as_tensor(leaf: Any) -> torch.Tensor:
+    import torch
+
+    return leaf if isinstance(leaf, torch.Tensor) else torch.tensor(leaf)
+
+
+def _like(leaf: Any, array: np.ndarray[Any, Any]) -> Any:
+    """An array as what it stands for: a tensor, or a Python number."""
+    return array.item() if _is_number(leaf) else from_numpy(array)
 
 
 def _parameter_names(model: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[str]:

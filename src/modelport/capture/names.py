@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from modelport.capture.dynamic import DynamicDims
@@ -14,7 +15,20 @@ if TYPE_CHECKING:
     import onnx_ir
 
 
-def name_dims(ir: onnx_ir.Model, dims: DynamicDims, findings: list[Finding]) -> dict[str, Dim]:
+@dataclass(frozen=True)
+class NamedDims:
+    """Dynamic dimensions of a captured graph.
+
+    Attributes:
+        ranges: Their ranges, by name.
+        symbols: Their names, by the symbol that the exporter gave them.
+    """
+
+    ranges: dict[str, Dim]
+    symbols: dict[str, str]
+
+
+def name_dims(ir: onnx_ir.Model, dims: DynamicDims, findings: list[Finding]) -> NamedDims:
     """Gives the graph's symbols the declared names.
 
     Args:
@@ -23,44 +37,32 @@ def name_dims(ir: onnx_ir.Model, dims: DynamicDims, findings: list[Finding]) -> 
         findings: What is noticed is appended here.
 
     Returns:
-        The ranges of the dimensions that are dynamic in the graph, by name.
+        The dimensions that are dynamic in the graph.
     """
     inputs = {value.name: value for value in ir.graph.inputs}
-    names: dict[str, str] = {}
+    symbols: dict[str, str] = {}
     ranges: dict[str, Dim] = {}
     for input_name, axes in dims.items():
-        if input_name not in inputs:
-            continue
+        value = inputs.get(input_name)
         for axis, dim in axes.items():
-            shape = inputs[input_name].shape
-            assert shape is not None
-            size = shape[axis]
-            place = f"{input_name}[{axis}]"
-            if isinstance(size, int):
-                findings.append(
-                    Finding(
-                        "dynamic-dim-fixed",
-                        Severity.WARNING,
-                        f"the dimension {dim.name!r} was declared dynamic and came out as {size}",
-                        where=place,
-                        fix="look for code that compares this size or computes with it in Python",
-                    )
-                )
+            size = None if value is None or value.shape is None else value.shape[axis]
+            if size is None or isinstance(size, int):
                 continue
-            known = names.setdefault(str(size.value), dim.name)
+            known = symbols.setdefault(str(size.value), dim.name)
             if known != dim.name:
-                findings.append(
-                    Finding(
-                        "dynamic-dims-equal",
-                        Severity.NOTE,
-                        f"{dim.name!r} must equal {known!r} for the model to run; both are "
-                        f"called {known!r}",
-                        where=place,
-                    )
-                )
+                findings.append(_equal(dim.name, known, f"{input_name}[{axis}]"))
             ranges[known] = _intersection(ranges.get(known), Dim(known, dim.min, dim.max))
-    _rename_dims(ir, names)
-    return ranges
+    _rename_dims(ir, symbols)
+    return NamedDims(ranges, symbols)
+
+
+def _equal(name: str, known: str, place: str) -> Finding:
+    return Finding(
+        "dynamic-dims-equal",
+        Severity.NOTE,
+        f"{name!r} must equal {known!r} for the model to run; both are called {known!r}",
+        where=place,
+    )
 
 
 def _intersection(first: Dim | None, second: Dim) -> Dim:

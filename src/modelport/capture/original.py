@@ -74,12 +74,12 @@ def _open_torch(recipe: Recipe, captured: Signature) -> Original:
     known = {spec.name: spec for spec in captured.inputs}
     inputs = []
     for name, array in examples.items():
-        axes = dims.get(name, {})
-        shape = tuple(
-            axes[axis].name if axis in axes else size for axis, size in enumerate(array.shape)
-        )
-        # An input that vanished from the graph is still the original's.
-        inputs.append(known.get(name, TensorSpec(name, array.dtype.name, shape)))
+        # What vanished from the graph, or came out fixed, is still the original's to vary.
+        shape = list(array.shape) if name not in known else list(known[name].shape or ())
+        for axis, dim in dims.get(name, {}).items():
+            if isinstance(shape[axis], int):
+                shape[axis] = dim.name
+        inputs.append(TensorSpec(name, array.dtype.name, tuple(shape)))
     declared = {dim.name: dim for axes in dims.values() for dim in axes.values()}
     signature = Signature(tuple(inputs), captured.outputs, {**declared, **captured.dims})
     given = [Case("example", examples, "the recipe's example")]

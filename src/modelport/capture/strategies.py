@@ -15,6 +15,7 @@ from modelport.capture.dynamic import DynamicDims, to_torch_shapes
 from modelport.capture.inputs import BoundInputs
 from modelport.capture.names import drop_invented_names
 from modelport.errors import ExportError
+from modelport.findings import Finding
 
 if TYPE_CHECKING:
     import onnx_ir
@@ -49,12 +50,14 @@ class Capture:
         strategy: The strategy that made it.
         program: The exported program, where there is one.
         warnings: What Python and torch warned of meanwhile.
+        findings: What the strategy noticed itself.
     """
 
     ir: onnx_ir.Model
     strategy: str
     program: torch.export.ExportedProgram | None = None
     warnings: list[warnings.WarningMessage] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
 
 
 def capture_dynamo(request: Request) -> Capture:
@@ -66,11 +69,12 @@ def capture_dynamo(request: Request) -> Capture:
     import torch
 
     bound = request.bound
+    args, kwargs = bound.with_tensors()
     with _listening() as heard, _translating_errors("dynamo"):
         program = torch.onnx.export(
             request.model,
-            bound.args,
-            kwargs=dict(bound.kwargs),
+            args,
+            kwargs=kwargs,
             dynamo=True,
             input_names=list(bound.names),
             output_names=None if request.output_names is None else list(request.output_names),
@@ -113,6 +117,7 @@ def _capture_torchscript(model: Any, request: Request, strategy: str) -> Capture
     import torch
 
     bound = request.bound
+    args, kwargs = bound.with_tensors()
     axes = {
         name: {axis: dim.name for axis, dim in axes.items()} for name, axes in request.dims.items()
     }
@@ -121,9 +126,9 @@ def _capture_torchscript(model: Any, request: Request, strategy: str) -> Capture
         with _listening() as heard, _translating_errors(strategy):
             torch.onnx.export(
                 model,
-                bound.args,
+                args,
                 str(path),
-                kwargs=dict(bound.kwargs),
+                kwargs=kwargs,
                 dynamo=False,
                 input_names=list(bound.names),
                 output_names=None if request.output_names is None else list(request.output_names),

@@ -58,3 +58,41 @@ def read_dim(dim: Any) -> tuple[str, str, int, int | None] | None:
         bound = int(largest) if isinstance(largest, int) and largest < 2**31 else None
         return "dynamic", dim.__name__, int(getattr(dim, "min", 1)), bound
     return None
+
+
+def shape_guards(program: Any) -> list[tuple[Any, str]]:
+    """What torch.export assumed about sizes and then dropped.
+
+    Args:
+        program: An exported program.
+
+    Returns:
+        Boolean sympy expressions over the symbols of dynamic sizes, each with ``file:line`` of
+        the user's code where it is known.
+    """
+    environment = None
+    for node in program.graph.nodes:
+        value: Any = node.meta.get("val") if node.op == "placeholder" else None
+        if value is not None and hasattr(value, "fake_mode"):
+            environment = value.fake_mode.shape_env
+            break
+    if environment is None:
+        return []
+    guards = [(guard.expr, _stack_place(guard.sloc.user_stack)) for guard in environment.guards]
+    for deferred in environment.deferred_runtime_asserts.values():
+        guards += [(item.expr, _stack_place(item.stack)) for item in deferred]
+    return guards
+
+
+def _stack_place(stack: Any) -> str:
+    """``file:line`` of the innermost frame outside of torch, of whatever form a stack has."""
+    summary = stack.summary() if hasattr(stack, "summary") else stack
+    places = [
+        f"{frame.filename}:{frame.lineno}"
+        for frame in summary or ()
+        if "site-packages" not in frame.filename
+        and "/lib/python3" not in frame.filename
+        and "/modelport/" not in frame.filename
+        and not frame.filename.startswith("<")
+    ]
+    return places[-1] if places else ""

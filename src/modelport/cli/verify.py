@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from pathlib import Path
 
 from modelport.cli import console
@@ -29,7 +28,7 @@ def _run(arguments: argparse.Namespace) -> int:
     results = verify(arguments.bundle, arguments.against, arguments.seed)
     good = all(result.ok for result in results.values())
     if arguments.json:
-        targets = {str(target): dataclasses.asdict(item) for target, item in results.items()}
+        targets = {str(target): item.to_json() for target, item in results.items()}
         console.print_json({"ok": good, "targets": targets})
     else:
         for target, result in results.items():

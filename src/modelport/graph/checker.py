@@ -13,9 +13,18 @@ from modelport.errors import UsageError
 if TYPE_CHECKING:
     import onnx
 
-_NODE = re.compile(
-    r"[Nn]ode(?: name)?\s*[:(]\s*['\"(]?([^\s'\",)]+)|op_type\s*:\s*(\w+)|bad node spec for (\S+)"
+_PLACES = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"[Nn]ame: ([^\s)]+)(?:\)| OpType)",
+        r"[Nn]ode,? \(\"?([^\s\"()]+)\"?[,)]",
+        r"(?:op_type:|OpType: )(\w+)",
+        r"In Node, \(\"\", (\w+)",
+        r"(?:Op|Optype) \((\w+)\)",
+        r"error: (\S+)\(-?\d+\) is not a registered",
+    )
 )
+"""How ONNX and ONNX Runtime name a node, or else its operator."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +140,6 @@ def _check_loads(path: Path) -> list[Problem]:
 def _problem(source: str, text: str) -> Problem:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     message = " ".join(line for line in lines if not line.startswith("==> Context"))
-    match = _NODE.search(text)
-    where = next((group for group in match.groups() if group), "") if match else ""
+    matches = (pattern.search(text) for pattern in _PLACES)
+    where = next((match.group(1) for match in matches if match), "")
     return Problem(source, where, message)

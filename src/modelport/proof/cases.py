@@ -16,6 +16,7 @@ Array = np.ndarray[Any, Any]
 ValueRule = tuple[float, float] | Callable[[np.random.Generator, tuple[int, ...]], Array]
 
 _UNKNOWN_SIZE = 8
+_FACTORS = {"negated": -1.0, "small": 0.01, "large": 10.0}
 _PRIMES = (2, 3, 5, 7, 11, 13, 17, 23, 31, 47, 61, 97, 127, 193, 251, 383, 509, 769, 1021)
 
 
@@ -27,11 +28,14 @@ class Case:
         name: A short name, unique among a verification's cases.
         inputs: Arrays by input name.
         origin: How they were drawn, for people.
+        moved: Names of the inputs whose values, or the dimensions whose sizes, differ from the
+            example's; empty where all may.
     """
 
     name: str
     inputs: dict[str, Array]
     origin: str
+    moved: frozenset[str] = frozenset()
 
 
 def draw_cases(
@@ -58,16 +62,23 @@ def draw_cases(
         Cases, other than the example in value, and in shape where it has dynamic dimensions.
 
     Raises:
-        UsageError: A rule gives an array of the wrong shape.
+        UsageError: A rule names no input, or gives an array of the wrong shape.
     """
     values = values or {}
+    names = [spec.name for spec in signature.inputs]
+    for name in values:
+        if name not in names:
+            raise UsageError(
+                f"a rule draws values of {name!r}, which is no input",
+                fix=f"the inputs are: {', '.join(names)}",
+            )
     rng = np.random.default_rng(seed)
-    base = _example_sizes(signature, examples)
-    plans = _draw_sizes(signature, base, rng)
+    base = example_sizes(signature, examples)
+    plans = _other_than(base, _draw_sizes(signature, base, rng), signature)
     manners = itertools.cycle(("resampled", "normal", "negated"))
     for index, (sizes, manner) in enumerate(zip(plans, manners, strict=False)):
         inputs = {
-            spec.name: _draw_array(spec, sizes, examples, values.get(spec.name), manner, rng)
+            spec.name: draw_values(spec, sizes, examples, values.get(spec.name), manner, rng)
             for spec in signature.inputs
         }
         place = ", ".join(f"{name}={size}" for name, size in sizes.items()) or "fixed shapes"
@@ -78,8 +89,8 @@ def _dim(signature: Signature, name: str) -> Dim:
     return signature.dims.get(name, Dim(name))
 
 
-def _example_sizes(signature: Signature, examples: Mapping[str, Array]) -> dict[str, int]:
-    """The example's size of every dynamic dimension."""
+def example_sizes(signature: Signature, examples: Mapping[str, Array]) -> dict[str, int]:
+    """The example's size of every dynamic dimension, by name; a small one without an example."""
     sizes: dict[str, int] = {}
     for spec in signature.inputs:
         for axis, wanted in enumerate(spec.shape or ()):
@@ -89,6 +100,16 @@ def _example_sizes(signature: Signature, examples: Mapping[str, Array]) -> dict[
                 size = _UNKNOWN_SIZE if example is None else example.shape[axis]
                 sizes[wanted] = _clamp(size, dim)
     return sizes
+
+
+def _other_than(
+    base: dict[str, int], plans: Iterator[dict[str, int]], signature: Signature
+) -> Iterator[dict[str, int]]:
+    """Leaves out the example's own sizes, where there are others."""
+    dims = [_dim(signature, name) for name in base]
+    if all(dim.min == dim.max for dim in dims):
+        return plans
+    return (sizes for sizes in plans if sizes != base)
 
 
 def _clamp(size: int, dim: Dim) -> int:
@@ -159,7 +180,7 @@ def _elements(signature: Signature, sizes: Mapping[str, int]) -> int:
     return sum(int(np.prod(_shape(spec, sizes))) for spec in signature.inputs)
 
 
-def _draw_array(
+def draw_values(
     spec: TensorSpec,
     sizes: Mapping[str, int],
     examples: Mapping[str, Array],
@@ -167,6 +188,21 @@ def _draw_array(
     manner: str,
     rng: np.random.Generator,
 ) -> Array:
+    """Draws the values of one input.
+
+    Args:
+        spec: The input.
+        sizes: Sizes of the dynamic dimensions.
+        examples: Example arrays by input name.
+        rule: The recipe's rule for this input, which goes before `manner`.
+        manner: ``resampled`` (the example's own values, none exactly twice), ``normal`` (of its
+            mean and deviation), ``negated``, ``small`` (a hundredth) or ``large`` (tenfold); for
+            integers ``stepped`` for values just beyond the example's, else its range.
+        rng: The source of chance.
+
+    Returns:
+        An array of the input's dtype.
+    """
     shape = _shape(spec, sizes)
     if rule is not None:
         return _by_rule(spec, shape, rule, rng)
@@ -176,6 +212,8 @@ def _draw_array(
         return rng.random(shape) < 0.5
     if dtype.kind in "iu":
         low, high = (0, 1) if example is None or not example.size else _range(example)
+        if manner == "stepped":
+            low, high = high + 1, high + 2
         return rng.integers(low, high, size=shape, endpoint=True).astype(dtype)
     if dtype.kind in "UO":
         pool = np.array(["", "text"]) if example is None else example.ravel()
@@ -197,10 +235,10 @@ def _draw_floats(
         if manner == "normal":
             drawn = rng.normal(pool.mean(), pool.std() or abs(pool.mean()) or 1.0, shape)
         else:
-            drawn = rng.choice(pool, size=shape) * (1.0 if manner == "resampled" else -1.0)
-            if np.ptp(pool) == 0.0:
-                # One value says nothing about a distribution.
-                drawn = drawn * rng.uniform(0.5, 1.5, shape) + rng.normal(0.0, 0.1, shape)
+            # Exact ties are resolved differently by every runtime (top-k, sorting).
+            spread = pool.std() or abs(pool.mean()) or 1.0
+            drawn = rng.choice(pool, size=shape) + rng.normal(0.0, 0.01 * spread, shape)
+            drawn *= _FACTORS.get(manner, 1.0)
     return np.asarray(drawn).astype(dtype)
 
 

@@ -121,7 +121,9 @@ def _compare_numbers(
         ok = bool(relative.max() <= tolerance.element) and rms_rel <= tolerance.overall
         ok = ok and not broken.any()
     order = np.where(broken, np.inf, relative)
-    worst = tuple(int(index) for index in np.unravel_index(np.argmax(order), order.shape))
+    place = np.unravel_index(np.argmax(order), order.shape)
+    # A complex number is two numbers here.
+    worst = tuple(int(index) for index in place[: expected.ndim])
     reason = ""
     if broken.any():
         reason = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -44,6 +45,7 @@ class CaseResult:
         shapes: Shapes of the inputs, by name.
         outputs: One comparison an output.
         failure: The candidate's error, where it did not run.
+        moved: What the case moves, as `Case.moved` says.
     """
 
     case: str
@@ -51,11 +53,16 @@ class CaseResult:
     shapes: Mapping[str, tuple[int, ...]]
     outputs: tuple[OutputComparison, ...]
     failure: str = ""
+    moved: frozenset[str] = frozenset()
 
     @property
     def ok(self) -> bool:
         """Whether the candidate ran and every output agrees."""
         return not self.failure and all(output.ok for output in self.outputs)
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as plain dicts and lists."""
+        return dataclasses.asdict(self) | {"moved": sorted(self.moved)}
 
     def __str__(self) -> str:
         shapes = ", ".join(f"{name} {list(shape)}" for name, shape in self.shapes.items())
@@ -80,25 +87,33 @@ class Verification:
         """Whether every case agrees."""
         return all(case.ok for case in self.cases)
 
+    def to_json(self) -> dict[str, Any]:
+        """The results as plain dicts and lists."""
+        cases = [case.to_json() for case in self.cases]
+        return {"ok": self.ok, "cases": cases, "refused": list(self.refused)}
+
     @property
     def worst(self) -> OutputComparison | None:
         """The comparison with the largest relative error."""
         outputs = [output for case in self.cases for output in case.outputs]
         return max(outputs, key=lambda output: output.max_rel, default=None)
 
-    def require(self, what: str) -> None:
+    def require(self, what: str, explanations: Sequence[str] = ()) -> None:
         """Raises `ProofError` where a case does not agree.
 
         Args:
             what: What was verified, for the message.
+            explanations: What explains the difference, where that is known.
         """
         failed = [case for case in self.cases if not case.ok]
         if failed:
             raise ProofError(
                 f"{what} does not compute what the original model computes",
                 where="\n    ".join(map(str, failed[:3])),
-                why=f"{len(failed)} of {len(self.cases)} cases differ",
-                fix="the findings of the export name what may have been baked in",
+                why="\n    ".join(
+                    [f"{len(failed)} of {len(self.cases)} cases differ", *explanations]
+                ),
+                fix="`modelport diagnose SOURCE` names what was baked in, and where",
             )
 
 
@@ -107,6 +122,7 @@ def run_reference(
     cases: Iterator[Case],
     given: Sequence[Case] = (),
     count: int = MINIMUM_CASES,
+    least: int | None = None,
     attempts: int = 40,
 ) -> tuple[list[ReferenceCase], list[str]]:
     """Runs the original model on cases.
@@ -116,6 +132,7 @@ def run_reference(
         cases: Drawn cases; the model may refuse some of them (a size that does not divide, say).
         given: Cases of the user's own (the example first), which it must take.
         count: How many drawn cases are wanted.
+        least: With how many to be content where there are no more; `count` by default.
         attempts: How many may be drawn to get them.
 
     Returns:
@@ -134,10 +151,10 @@ def run_reference(
             drawn += 1
         except RunError as error:
             refused.append(f"{case.name}: {error.what}: {error.why}")
-        if drawn >= count:
-            return results, refused
-        if drawn + len(refused) >= attempts:
+        if drawn >= count or len(refused) >= attempts:
             break
+    if drawn >= (count if least is None else least):
+        return results, refused
     raise ProofError(
         f"the original model took only {drawn} of {drawn + len(refused)} cases drawn",
         why=refused[-1] if refused else "there were no more to draw",
@@ -178,6 +195,6 @@ def _verify_case(
         outputs = candidate(case.inputs)
     except RunError as error:
         failure = " ".join(str(error).split())
-        return CaseResult(case.name, case.origin, shapes, (), failure)
+        return CaseResult(case.name, case.origin, shapes, (), failure, case.moved)
     comparisons = tuple(compare_outputs(item.outputs, outputs, tolerance))
-    return CaseResult(case.name, case.origin, shapes, comparisons)
+    return CaseResult(case.name, case.origin, shapes, comparisons, moved=case.moved)

@@ -17,6 +17,11 @@ _IDENTITY = base64.b64decode(
 )
 
 
+def version() -> str:
+    """ONNX Runtime's version; see `modelport.backends.Backend.version`."""
+    return str(importlib.import_module("onnxruntime").__version__)
+
+
 def probe() -> Probe:
     """Opens a one-node model, the only way to know; see `modelport.backends.Backend.probe`."""
     try:

@@ -1,0 +1,13 @@
+"""What may have gone wrong while capturing, and whether it did.
+
+Suspicions come from torch's warnings, from what it assumed about sizes, and from the graph; probes
+that are chosen to break each of them run the original and the graph side by side; a suspicion that
+a probe confirms becomes an error, one that none can confirm a note.
+"""
+
+from modelport.capture.diagnosis.hygiene import hygiene_findings
+from modelport.capture.diagnosis.judge import judge
+from modelport.capture.diagnosis.probes import draw_probes
+from modelport.capture.diagnosis.suspicion import Suspicion, find_suspicions
+
+__all__ = ["Suspicion", "draw_probes", "find_suspicions", "hygiene_findings", "judge"]

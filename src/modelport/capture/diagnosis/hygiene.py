@@ -1,0 +1,148 @@
+"""What in a graph or a model will hurt later: notes and warnings that need no proof."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from modelport.findings import Finding, Severity
+from modelport.graph.places import source_place
+
+if TYPE_CHECKING:
+    import onnx_ir
+
+    from modelport.signature import Signature
+
+_RANDOM = {
+    "Bernoulli",
+    "Multinomial",
+    "RandomNormal",
+    "RandomNormalLike",
+    "RandomUniform",
+    "RandomUniformLike",
+}
+_MODE_DEPENDENT = ("dropout", "batchnorm", "instancenorm", "rrelu", "stochasticdepth", "droppath")
+
+
+def hygiene_findings(
+    ir: onnx_ir.Model, signature: Signature, model: Any, was_training: bool
+) -> list[Finding]:
+    """Looks a captured graph and its model over.
+
+    Args:
+        ir: The graph.
+        signature: The original's inputs with declared dimensions.
+        model: The original model.
+        was_training: Whether it came in training mode.
+
+    Returns:
+        The findings, in the order of the graph.
+    """
+    findings = list(_training_mode(model)) if was_training else []
+    for node in ir.graph.all_nodes():
+        findings += _random(node)
+        findings += _resize_by_size(node)
+        findings += _shape_chain(node)
+        findings += _baked_batch(node, signature)
+    return list({(item.rule, item.where): item for item in findings}.values())
+
+
+def _training_mode(model: Any) -> Iterator[Finding]:
+    kinds = {
+        type(module).__name__
+        for module in getattr(model, "modules", list)()
+        if any(kind in type(module).__name__.lower() for kind in _MODE_DEPENDENT)
+    }
+    if kinds:
+        yield Finding(
+            "training-mode",
+            Severity.WARNING,
+            f"the model came in training mode; it was captured in evaluation mode, in which "
+            f"{', '.join(sorted(kinds))} behave differently",
+            fix="call model.eval() before, to say that evaluation is meant",
+        )
+
+
+def _random(node: onnx_ir.Node) -> Iterator[Finding]:
+    if node.domain == "" and node.op_type in _RANDOM:
+        yield Finding(
+            "random-op",
+            Severity.WARNING,
+            f"{node.op_type} draws other numbers in every runtime: its result cannot be compared",
+            where=source_place(node),
+            fix="make the random tensor an input of the model",
+        )
+
+
+def _resize_by_size(node: onnx_ir.Node) -> Iterator[Finding]:
+    if node.op_type == "Resize" and len(node.inputs) > 3 and node.inputs[3] is not None:
+        computed = node.inputs[3].const_value is None and node.inputs[3].producer() is not None
+        how = "computed at run time" if computed else "a constant"
+        yield Finding(
+            "resize-by-size",
+            Severity.NOTE,
+            f"Resize gets a target size that is {how}: engines build better from scales",
+            where=source_place(node),
+            fix="interpolate(scale_factor=...) in place of size=...",
+        )
+
+
+def _shape_chain(node: onnx_ir.Node) -> Iterator[Finding]:
+    """A Shape node whose reader takes only sizes that are known."""
+    if node.domain or node.op_type != "Shape":
+        return
+    value = node.inputs[0]
+    shape = None if value is None else value.shape
+    if shape is None:
+        return
+    start = node.attributes.get_int("start", 0)
+    end = node.attributes.get_int("end", len(shape))
+    taken = list(shape)[start:end]
+    if taken and all(isinstance(dim, int) for dim in taken):
+        yield Finding(
+            "shape-chain",
+            Severity.NOTE,
+            f"Shape reads sizes that are fixed ({taken}): the chain behind it can be a constant",
+            where=source_place(node),
+            fix="int() around sizes that never change, or simplify the graph",
+        )
+
+
+def _baked_batch(node: onnx_ir.Node, signature: Signature) -> Iterator[Finding]:
+    """A Reshape whose constant target begins with the batch of the example."""
+    if node.op_type not in ("Reshape", "Expand") or node.domain or len(node.inputs) < 2:
+        return
+    value, target = node.inputs[0], node.inputs[1]
+    if value is None or target is None or value.shape is None or not len(value.shape):
+        return
+    sizes = _constants(target)
+    batch = value.shape[0]
+    leading = [spec.shape[0] for spec in signature.inputs if spec.shape]
+    if (
+        node.op_type == "Reshape"
+        and sizes
+        and len(sizes) > 1
+        and isinstance(batch, int)
+        and sizes[0] == batch
+        and batch in leading
+        and -1 in sizes[1:]
+    ):
+        yield Finding(
+            "batch-baked",
+            Severity.NOTE,
+            f"Reshape to {sizes} fixes the batch at {batch} and leaves another axis open",
+            where=source_place(node),
+            fix="put -1 on the batch axis and int() around the others: "
+            "x.view(-1, int(x.numel() // x.size(0)))",
+        )
+
+
+def _constants(value: onnx_ir.Value) -> list[int] | None:
+    tensor = value.const_value
+    producer = value.producer()
+    if tensor is None and producer is not None and producer.op_type == "Constant":
+        attribute = producer.attributes.get("value")
+        tensor = None if attribute is None else attribute.as_tensor()
+        if tensor is None and (ints := producer.attributes.get("value_ints")) is not None:
+            return [int(size) for size in ints.as_ints()]
+    return None if tensor is None else [int(size) for size in tensor.numpy().ravel()]

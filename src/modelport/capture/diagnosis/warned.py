@@ -1,0 +1,66 @@
+"""Warnings that torch gives while capturing, as findings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from warnings import WarningMessage
+
+from modelport.findings import Finding, Severity
+
+_ADVICE = {
+    "boolean": "the branch taken for the example is taken for ever: use torch.where or torch.cond",
+    "index": "use tensor indexing, or torch.while_loop for a loop",
+    "NumPy": "stay with torch operations",
+}
+
+
+def findings_of_warnings(heard: Sequence[WarningMessage]) -> list[Finding]:
+    """The warnings that say that a tensor's value left the graph.
+
+    Args:
+        heard: Everything warned of while capturing.
+
+    Returns:
+        A finding a place, except inside of a Function's ``forward`` whose ``symbolic`` is what
+        is exported.
+    """
+    replaced = list(_symbolic_forwards())
+    findings = []
+    for warning in heard:
+        if warning.category.__name__ != "TracerWarning":
+            continue
+        if any(
+            file == warning.filename and first <= warning.lineno <= last
+            for file, first, last in replaced
+        ):
+            continue
+        findings.append(_finding(str(warning.message), f"{warning.filename}:{warning.lineno}"))
+    return list(dict.fromkeys(findings))
+
+
+def _finding(message: str, place: str) -> Finding:
+    first = re.split(r"\. |, but", message)[0].strip()
+    advice = next((text for key, text in _ADVICE.items() if key.lower() in first.lower()), "")
+    return Finding(
+        "value-baked",
+        Severity.WARNING,
+        f"a value left the graph while tracing ({first})",
+        where=place,
+        fix=advice or "compute with tensors here, or capture by dynamo or script",
+    )
+
+
+def _symbolic_forwards() -> Iterator[tuple[str, int, int]]:
+    """``(file, first line, last line)`` of the forwards that a symbolic function replaces."""
+    import torch
+
+    classes = list(torch.autograd.Function.__subclasses__())
+    while classes:
+        cls = classes.pop()
+        classes += cls.__subclasses__()
+        code = getattr(cls.forward, "__code__", None)
+        if code is None or not hasattr(cls, "symbolic"):
+            continue
+        lines = [line for _, _, line in code.co_lines() if line is not None]
+        yield code.co_filename, code.co_firstlineno, max(lines, default=code.co_firstlineno)

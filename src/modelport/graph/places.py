@@ -1,0 +1,29 @@
+"""Where in the user's source a node comes from."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import onnx_ir
+
+STACK_TRACE_KEY = "pkg.torch.onnx.stack_trace"
+_FRAME = re.compile(r'File "([^"]+)", line (\d+)')
+_FOREIGN = ("site-packages/", "/lib/python3", "torch/fx/")
+
+
+def source_place(node: onnx_ir.Node) -> str:
+    """``file:line`` of the user's code that made a node, where the exporter recorded it.
+
+    Args:
+        node: A node of a captured graph.
+
+    Returns:
+        The innermost frame outside of installed packages; else the node's name.
+    """
+    frames = _FRAME.findall(node.metadata_props.get(STACK_TRACE_KEY, ""))
+    own = [frame for frame in frames if not any(part in frame[0] for part in _FOREIGN)]
+    if own:
+        return ":".join(own[-1])
+    return node.name or node.op_type
