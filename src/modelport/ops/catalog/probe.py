@@ -69,7 +69,7 @@ def _model(schema: Any, kind: str) -> onnx.ModelProto | None:
             return None
         inputs.append(helper.make_tensor_value_info(formal.name, element, None))
     required = [a for a in schema.attributes.values() if a.required]
-    attributes = {a.name: _some_value(a) for a in required}
+    attributes: dict[str, Any] = {a.name: _some_value(a) for a in required}
     if any(value is None for value in attributes.values()):
         return None
     outputs = [f for f in schema.outputs if f.option.name != "Optional"]

@@ -92,7 +92,7 @@ def find(text: str) -> list[Match]:
     Raises:
         UsageError: The text is empty.
     """
-    from modelport.ops.catalog.operators import histories, describe
+    from modelport.ops.catalog.operators import describe, histories
 
     words = _words(text)
     related = [re.sub(r"^(bi|tri)(?=\w{4})", "", word) for word in words]
