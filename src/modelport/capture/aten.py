@@ -112,8 +112,9 @@ class AtenOperator:
     def status(self) -> str:
         """In one word what becomes of it in a new export.
 
-        ``mapped``, ``decomposed`` (into operators that have mappings of their own), ``missing``,
-        or ``composed`` for a Python function.
+        ``mapped``; ``decomposed``: written as other operators first, which may or may not have
+        mappings (`modelport.capture.support` tells, for a model); ``missing``; ``composed`` for a
+        Python function, which is as good as the operators it calls.
         """
         if self.calls:
             return "composed"
@@ -148,7 +149,7 @@ def describe_aten(name: str) -> AtenOperator:
     if not known and python is None and not mappings(qualified):
         raise UsageError(
             f"PyTorch has no operator {name!r}",
-            fix="search: modelport ops find TEXT; import the library that defines it, if another does",
+            fix="search with modelport ops find TEXT, or import the library that defines it",
         )
     if not known and python is not None:
         return _python_function(short, *python)
@@ -183,7 +184,7 @@ def mappings(name: str) -> tuple[Mapping, ...]:
     Returns:
         The new exporter's first, then the old one's, by overload and opset.
     """
-    return (*_torchlib_mappings().get(name, ()), *_symbolic_mappings(name))
+    return (*_torchlib_mappings(name), *_symbolic_mappings(name))
 
 
 def _python_function(name: str, place: str, source: str) -> AtenOperator:
@@ -205,10 +206,9 @@ def _python_function(name: str, place: str, source: str) -> AtenOperator:
 
 
 @functools.cache
-def _torchlib_mappings() -> dict[str, tuple[Mapping, ...]]:
-    found: dict[str, list[Mapping]] = {}
-    for entry in private.torchlib_entries():
-        mapping = Mapping(
+def _torchlib_mappings(name: str) -> tuple[Mapping, ...]:
+    found = [
+        Mapping(
             exporter="dynamo",
             operator=entry.name,
             since=entry.since,
@@ -216,11 +216,18 @@ def _torchlib_mappings() -> dict[str, tuple[Mapping, ...]]:
             onnx=_uses(entry.function),
             is_complex=entry.is_complex,
         )
-        found.setdefault(entry.name.partition(".")[0], []).append(mapping)
-    return {
-        name: tuple(sorted(group, key=lambda m: (m.operator, m.since)))
-        for name, group in found.items()
-    }
+        for entry in _torchlib_index().get(name, ())
+    ]
+    return tuple(sorted(found, key=lambda mapping: (mapping.operator, mapping.since)))
+
+
+@functools.cache
+def _torchlib_index() -> dict[str, list[private.TorchlibEntry]]:
+    """The new exporter's functions by operator, overloads together."""
+    found: dict[str, list[private.TorchlibEntry]] = {}
+    for entry in private.torchlib_entries():
+        found.setdefault(entry.name.partition(".")[0], []).append(entry)
+    return found
 
 
 def _symbolic_mappings(name: str) -> tuple[Mapping, ...]:

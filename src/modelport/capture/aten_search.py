@@ -7,7 +7,7 @@ import re
 
 from modelport.capture import torch_private_support as private
 from modelport.capture.aten import Mapping, mappings
-from modelport.capture.declarations import functional_sources
+from modelport.capture.declarations import called_operators, functional_sources
 from modelport.errors import UsageError
 from modelport.ops.catalog.search import Match, Rank, Reason, excerpt
 
@@ -71,8 +71,18 @@ def _functional_matches(words: list[str]) -> list[Match]:
             continue
         line = next(line for line in source.splitlines() if words[0] in line.casefold())
         text = f"its source at {place} says: {excerpt(line.strip(), words[0])}"
-        own = mappings(f"aten::{name}") or mappings(f"aten::__{name}")
-        since = min((mapping.since for mapping in own), default=None)
+        since = _since_of_calls(source, words)
         reason = Reason(Rank.TEXT, since or 0, text)
         found.append(Match(f"torch.nn.functional.{name}", "pytorch", since, (reason,)))
     return found
+
+
+def _since_of_calls(source: str, words: list[str]) -> int | None:
+    """The lowest opset of what a Python function calls for the words; None where that is open."""
+    mapped = {
+        name: found for name in called_operators(source) if (found := mappings(f"aten::{name}"))
+    }
+    meant = [name for name in mapped if _has(name, words)] or (
+        list(mapped) if len(mapped) == 1 else []
+    )
+    return min((mapping.since for name in meant for mapping in mapped[name]), default=None)

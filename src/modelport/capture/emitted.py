@@ -69,7 +69,7 @@ def _collect(function: Any, depth: int, seen: set[Any]) -> set[str]:
         return set()
     names = _names(function)
     chosen = _chosen_names(tree)
-    found = set()
+    found: set[str] = set()
     for call in _calls(tree):
         operators = _written(call, names, chosen)
         if operators:
@@ -100,15 +100,18 @@ def _chosen_names(tree: ast.AST) -> dict[str, set[str]]:
     """Strings that local variables may hold: ``name = "Conv" if ... else "ConvTranspose"``."""
     found: dict[str, set[str]] = {}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant | ast.IfExp):
-            parts = [node.value]
-            if isinstance(node.value, ast.IfExp):
-                parts = [node.value.body, node.value.orelse]
-            texts = {p.value for p in parts if isinstance(p, ast.Constant)}
+        if isinstance(node, ast.Assign):
             for target in node.targets:
                 if isinstance(target, ast.Name):
-                    found.setdefault(target.id, set()).update(filter(_is_name, texts))
-    return found
+                    found.setdefault(target.id, set()).update(_texts(node.value))
+    return {name: texts for name, texts in found.items() if texts}
+
+
+def _texts(node: ast.expr) -> set[str]:
+    """The names that a constant, or a choice between two, stands for."""
+    parts = [node.body, node.orelse] if isinstance(node, ast.IfExp) else [node]
+    values = [part.value for part in parts if isinstance(part, ast.Constant)]
+    return {value for value in values if _is_name(value)}
 
 
 def _is_name(value: object) -> TypeGuard[str]:
@@ -123,8 +126,9 @@ def _written(call: ast.Call, names: dict[str, Any], chosen: dict[str, set[str]])
         name = call.args[0]
         if isinstance(name, ast.Name) and name.id in chosen:
             return chosen[name.id]
-        value = name.value if isinstance(name, ast.Constant) else _resolve(name, names)
-        return {value.removeprefix("onnx::")} if isinstance(value, str) else set()
+        resolved = _resolve(name, names)
+        values = {resolved} if isinstance(resolved, str) else _texts(name)
+        return {value.removeprefix("onnx::") for value in values}
     owner = _resolve(call.func.value, names)
     if type(owner).__module__.startswith("onnxscript") and hasattr(owner, "version"):
         domain = getattr(owner, "domain", "")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import importlib
 import logging
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,7 +48,7 @@ def torchlib_entries() -> tuple[TorchlibEntry, ...]:
     apis = _access("torch.onnx._internal._lazy_import", "onnxscript_apis")
     oldest = torchlib_opset()
     own = [
-        TorchlibEntry(_target_name(m.fx_target), m.opset_introduced, m.onnx_function, m.is_complex)
+        TorchlibEntry(target_name(m.fx_target), m.opset_introduced, m.onnx_function, m.is_complex)
         for m in registry.get_torchlib_ops()
     ]
     shared = [
@@ -145,14 +146,22 @@ def _shared_registry(opset: int) -> Any:
         return module.ONNXRegistry.from_torchlib(opset)
 
 
-def mapped_function(node: torch.fx.Node, registry: Any) -> tuple[Any, str]:
-    """The function that maps a node, or None and the exporter's reason why there is none."""
+def mapped_function(node: torch.fx.Node, registry: Any) -> tuple[Any, int | None, str]:
+    """The function that maps a node and the opset it needs, or the exporter's reason for none."""
     dispatch = _access("torch.onnx._internal.exporter._dispatching", "dispatch")
     function, reason = dispatch(node, registry)
-    return function, str(reason)
+    since = [
+        m.opset_introduced for m in registry.get_decomps(node.target) if m.onnx_function is function
+    ]
+    return function, next(iter(since), None), str(reason)
 
 
-def place_holder(registry: Any, target: Any, function: Callable[..., Any]) -> None:
+def is_mapped(target: Any, registry: Any) -> bool:
+    """Whether the registry has a function for a target, whatever the dtypes."""
+    return bool(registry.is_registered(target))
+
+
+def register_stand_in(registry: Any, target: Any, function: Callable[..., Any]) -> None:
     """Registers a function for a target of any kind, complex inputs included."""
     module = _access("torch.onnx._internal.exporter._registration")
     for is_complex in (False, True):
@@ -170,7 +179,10 @@ def place_holder(registry: Any, target: Any, function: Callable[..., Any]) -> No
 def prepared(program: torch.export.ExportedProgram, registry: Any) -> torch.export.ExportedProgram:
     """The program decomposed into what the registry has, as torch.onnx.export does it."""
     prepare = _access("torch.onnx._internal.exporter._core", "_prepare_exported_program_for_export")
-    result: torch.export.ExportedProgram = prepare(program, registry=registry)
+    with warnings.catch_warnings():
+        # torch warns of its own use of its own class.
+        warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
+        result: torch.export.ExportedProgram = prepare(program, registry=registry)
     return result
 
 
@@ -203,9 +215,12 @@ def recorded_operators(into: list[Any]) -> Iterator[None]:
         yield
 
 
-def _target_name(target: Any) -> str:
+def target_name(target: Any) -> str:
+    """``aten::add.Tensor``, ``higher_order::cond``, ``_operator::mul`` of a node's target."""
     if hasattr(target, "_schema"):
         return str(target.name())
+    if hasattr(target, "namespace"):
+        return f"{target.namespace}::{target.name()}"
     return f"{getattr(target, '__module__', '')}::{getattr(target, '__name__', target)}"
 
 
