@@ -109,18 +109,11 @@ class SupportTable:
         """The operators that cannot be exported at this opset, all of them."""
         return tuple(row for row in self.rows if row.status in (Status.MISSING, Status.TOO_NEW))
 
-    @property
-    def lowest_opset(self) -> int | None:
-        """The lowest opset that has all the ONNX operators written, whatever the exporter needs."""
-        written = [use for row in self.rows for part in row.lowered for use in part.onnx]
-        return max((use.since for use in written if use.since is not None), default=None)
-
     def to_json(self) -> dict[str, Any]:
         """The table as plain dicts and lists."""
         rows = [asdict(row) | {"status": str(row.status)} for row in self.rows]
         return {
             "opset": self.opset,
-            "lowest_opset": self.lowest_opset,
             "unsupported": [row.name for row in self.unsupported],
             "notes": list(self.notes),
             "operators": rows,

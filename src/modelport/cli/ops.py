@@ -1,4 +1,4 @@
-"""``modelport ops``: a model's operators, one operator, and operators that could express a thing."""
+"""``modelport ops``: a model's operators, one operator, and which could express something."""
 
 from __future__ import annotations
 
