@@ -175,6 +175,26 @@ def test_custom_operator_of_torch_library() -> None:
     assert [text.split(":")[0] for text in row.advice] == ["symbolic", "custom operator"]
 
 
+def test_mapping_that_refuses_the_call() -> None:
+    """torchlib's attention takes four dimensions only; PyTorch's takes three, too."""
+
+    class Model(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.relu(nn.functional.scaled_dot_product_attention(x, x, x))
+
+    example = (torch.randn(2, 5, 16),)
+    with pytest.raises(torch.onnx.errors.OnnxExporterError):
+        torch.onnx.export(Model().eval(), example, dynamo=True, verbose=False)
+    table = operator_support(Model(), example)
+    (row,) = table.unsupported
+    assert row.name == "aten::scaled_dot_product_attention"
+    assert row.status is Status.FAILING
+    assert "4D" in row.lowered[0].reason
+    assert row.lowered[0].reason in row.advice[0]
+    assert row.lowered[0].onnx == ()
+    assert written(table)["Relu"] == 1, "the others are read all the same"
+
+
 def test_model_that_does_not_export_is_run() -> None:
     class Model(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -183,6 +203,24 @@ def test_model_that_does_not_export_is_run() -> None:
     table = operator_support(Model(), (torch.ones(2, 2),))
     assert "does not export" in table.notes[0]
     assert [row.name for row in table.unsupported] == ["aten::_linalg_svd"]
+
+
+def test_running_does_not_blame_what_only_eager_pytorch_has() -> None:
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rnn = nn.LSTM(4, 4, batch_first=True)
+            layer = nn.TransformerEncoderLayer(4, 2, 8, batch_first=True)
+            self.encoder = nn.TransformerEncoder(layer, 1)
+            self.drop = nn.Dropout()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = self.drop.train()(self.encoder(self.rnn(x)[0]))
+            return torch.linalg.lstsq(y, y).solution  # Has no shape before it runs.
+
+    table = operator_support(Model().eval(), (torch.randn(1, 4, 4),))
+    assert "does not export" in table.notes[0]
+    assert [row.name for row in table.unsupported] == ["aten::linalg_lstsq"]
 
 
 def test_model_that_does_not_even_run() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +39,7 @@ def operator_support(
     opset: int | None = None,
     *,
     dynamic_shapes: Any = None,
-    custom_translation_table: Mapping[Any, Callable[..., Any]] | None = None,
+    custom_translation_table: Mapping[Any, Any] | None = None,
 ) -> SupportTable:
     """Looks up, for every operator of a model, what ONNX operators it becomes.
 
@@ -149,7 +150,7 @@ def _recorded(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list
 
     operators: list[Any] = []
     try:
-        with torch.no_grad(), private.recorded_operators(operators):
+        with _plain_kernels(), torch.no_grad(), private.recorded_operators(operators):
             model(*args, **kwargs)
     except Exception as error:  # the user's code may raise anything
         raise ExportError(
@@ -158,3 +159,17 @@ def _recorded(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list
             fix="call the model on the example inputs until that works, then ask again",
         ) from error
     return operators
+
+
+@contextmanager
+def _plain_kernels() -> Iterator[None]:
+    """Without the fused kernels that only eager PyTorch has, and an export never sees."""
+    import torch
+
+    fastpath = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with torch.backends.mkldnn.flags(enabled=False):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fastpath)

@@ -53,6 +53,8 @@ def exported_rows(
     after = list(_operator_nodes(prepared.graph_module))
     decided = {id(node): private.mapped_function(node, registry) for node in after}
     missing = [n for n in after if decided[id(n)][0] is None and not _is_onnx(n.target)]
+    failures: dict[str, str] = {}
+    _guard(after, registry, failures)
     _register_stand_ins(missing, registry)
     written, notes = _written(prepared, registry)
     rows: dict[str, dict[str, _Part]] = {name: {} for name in counts}
@@ -67,7 +69,10 @@ def exported_rows(
             name,
             counts.get(name, 0),
             used.get(name, ""),
-            [_lowered(part, decided[id(part.node)], opset) for part in parts.values()],
+            [
+                _lowered(part, decided[id(part.node)], failures.get(part_name, ""), opset)
+                for part_name, part in parts.items()
+            ],
         )
         for name, parts in rows.items()
     ], notes
@@ -75,18 +80,27 @@ def exported_rows(
 
 def eager_rows(operators: Iterable[Any], registry: Any) -> list[OperatorSupport]:
     """Rows of operators that ran eagerly: whether each is mapped, not what it becomes."""
+    operators = list(operators)
     targets = {private.target_name(target): target for target in operators}
     counts = Counter(private.target_name(target) for target in operators)
     rows = []
     for name, target in targets.items():
-        if private.is_mapped(target, registry):
-            status = Status.MAPPED
-        else:
-            open_end = name in private.decomposed_names()
-            status = Status.UNKNOWN if open_end else Status.MISSING
-        part = Lowered(name, counts[name], status, None, "", ())
+        part = Lowered(name, counts[name], _eager_status(name, target, registry), None, "", ())
         rows.append(_row(name, counts[name], "", [part]))
     return rows
+
+
+def _eager_status(name: str, target: Any, registry: Any) -> Status:
+    """What can be said of an operator without an export."""
+    base, _, overload = name.partition(".")
+    # An export makes operators functional: what counts is the one that does not work in place.
+    functional = base.removesuffix("_") + (f".{overload}" if overload else "")
+    known = {entry.name for entry in private.torchlib_entries()}
+    if private.is_mapped(target, registry) or functional in known:
+        return Status.MAPPED
+    if {name, functional} & private.decomposed_names() or functional != name:
+        return Status.UNKNOWN
+    return Status.MISSING
 
 
 def _row(name: str, count: int, used: str, lowered: list[Lowered]) -> OperatorSupport:
@@ -107,7 +121,9 @@ def _row(name: str, count: int, used: str, lowered: list[Lowered]) -> OperatorSu
     )
 
 
-def _lowered(part: _Part, decided: tuple[Any, int | None, str], opset: int) -> Lowered:
+def _lowered(
+    part: _Part, decided: tuple[Any, int | None, str], failure: str, opset: int
+) -> Lowered:
     function, since, reason = decided
     onnx = tuple(
         OnnxCount(name, count, first_opset(name), version_at(name, opset))
@@ -117,6 +133,8 @@ def _lowered(part: _Part, decided: tuple[Any, int | None, str], opset: int) -> L
     status = Status.MAPPED
     if function is None and not _is_onnx(part.target):
         status = Status.MISSING
+    elif failure:
+        status, reason = Status.FAILING, failure
     elif any(use.since is not None and use.since > opset for use in onnx):
         status = Status.TOO_NEW
     return Lowered(
@@ -126,7 +144,7 @@ def _lowered(part: _Part, decided: tuple[Any, int | None, str], opset: int) -> L
         since=since,
         place="" if function is None else function_place(function),
         onnx=onnx,
-        reason=reason if status is Status.MISSING else "",
+        reason=reason if status in (Status.MISSING, Status.FAILING) else "",
     )
 
 
@@ -135,7 +153,9 @@ def _advice(part: Lowered, origin: str) -> Iterator[str]:
     if part.status is Status.TOO_NEW:
         needed = max(use.since for use in part.onnx if use.since is not None)
         yield f"export with opset {needed} or newer"
-    if part.status is not Status.MISSING:
+    if part.status is Status.FAILING:
+        yield f"the exporter's function refuses this call: {part.reason}"
+    elif part.status is not Status.MISSING:
         return
     # Mapped where the model calls it, an operator is not decomposed in the first place.
     base = origin.partition(".")[0]
@@ -143,7 +163,7 @@ def _advice(part: Lowered, origin: str) -> Iterator[str]:
         yield f"{base} is mapped for real inputs only: keep real and imaginary parts apart"
         return
     twin = same_name(base.rpartition("::")[2])
-    if twin:
+    if twin and part.status is Status.MISSING:
         yield (
             f"ONNX has {twin} since opset {first_opset(twin)}: map it with "
             f'modelport.register_symbolic("{base}", fn, opset={first_opset(twin)}), where fn '
@@ -198,10 +218,50 @@ def _is_onnx(target: Any) -> bool:
 
 
 def _register_stand_ins(nodes: Iterable[torch.fx.Node], registry: Any) -> None:
-    targets = {private.target_name(node.target): node.target for node in nodes}
-    for name, target in targets.items():
-        sizes = [_output_count(n) for n in nodes if private.target_name(n.target) == name]
+    for name, (target, sizes) in _output_counts(nodes).items():
         private.register_stand_in(registry, target, _stand_in(name, sizes))
+
+
+def _guard(nodes: Iterable[torch.fx.Node], registry: Any, failures: dict[str, str]) -> None:
+    """Lets a stand-in take over where one of the exporter's functions raises.
+
+    Args:
+        nodes: The nodes that will be translated.
+        registry: The exporter's mappings.
+        failures: Filled while translating: the first reason, by operator.
+    """
+    counted = _output_counts(nodes)
+
+    def wrap(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        stand_in = _stand_in(name, counted[name][1])
+
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            from onnxscript import evaluator
+
+            recorder: Any = evaluator.default()
+            written = len(recorder.nodes)
+            try:
+                return function(*args, **kwargs)
+            except Exception as error:  # noqa: BLE001 - an exporter's function may raise anything
+                lines = str(error).strip().splitlines()
+                failures.setdefault(name, lines[0] if lines else type(error).__name__)
+                del recorder.nodes[written:]
+                return stand_in(*args, **kwargs)
+
+        return guarded
+
+    private.wrap_functions(registry, {name: target for name, (target, _) in counted.items()}, wrap)
+
+
+def _output_counts(
+    nodes: Iterable[torch.fx.Node],
+) -> dict[str, tuple[Any, list[int | None]]]:
+    """Targets of nodes and how many values each of their nodes gives, by name."""
+    found: dict[str, tuple[Any, list[int | None]]] = {}
+    for node in nodes:
+        name = private.target_name(node.target)
+        found.setdefault(name, (node.target, []))[1].append(_output_count(node))
+    return found
 
 
 def _output_count(node: torch.fx.Node) -> int | None:

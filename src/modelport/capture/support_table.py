@@ -14,6 +14,8 @@ class Status(StrEnum):
     """Both exporter and opset have what it needs."""
     MISSING = "missing"
     """The exporter has no function for it."""
+    FAILING = "failing"
+    """The exporter's function for it raised on this model."""
     TOO_NEW = "too new"
     """It becomes an ONNX operator that the opset asked for does not have yet."""
     UNKNOWN = "unknown"
@@ -48,7 +50,7 @@ class Lowered:
         since: The opset that the mapping needs; None where there is no mapping.
         place: ``file:line`` of the mapping; empty where there is none.
         onnx: What was written for all its nodes, by name.
-        reason: The exporter's reason where it has no mapping.
+        reason: The exporter's reason where it has no mapping, or where that raised.
     """
 
     name: str
@@ -70,7 +72,8 @@ class OperatorSupport:
         signature: The native signature.
         declared: Where PyTorch declares it (``file:line``), from the folder torch is in.
         used: Where the model first uses it (``file:line``); empty where torch did not keep it.
-        lowered: What it was decomposed into: often itself alone.
+        lowered: What it was decomposed into: often itself alone, and nothing where the exporter
+            drops it, as it does assertions.
         advice: What to do where a part of it cannot be exported; empty otherwise.
     """
 
@@ -86,7 +89,7 @@ class OperatorSupport:
     def status(self) -> Status:
         """The worst of what became of its parts."""
         parts = {part.status for part in self.lowered}
-        order = (Status.MISSING, Status.TOO_NEW, Status.UNKNOWN)
+        order = (Status.MISSING, Status.FAILING, Status.TOO_NEW, Status.UNKNOWN)
         return next((status for status in order if status in parts), Status.MAPPED)
 
 
@@ -107,7 +110,8 @@ class SupportTable:
     @property
     def unsupported(self) -> tuple[OperatorSupport, ...]:
         """The operators that cannot be exported at this opset, all of them."""
-        return tuple(row for row in self.rows if row.status in (Status.MISSING, Status.TOO_NEW))
+        exported = (Status.MAPPED, Status.UNKNOWN)
+        return tuple(row for row in self.rows if row.status not in exported)
 
     def to_json(self) -> dict[str, Any]:
         """The table as plain dicts and lists."""

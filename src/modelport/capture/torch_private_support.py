@@ -5,6 +5,7 @@ Each access is one small function; tests/capture/test_support.py fails where a n
 
 from __future__ import annotations
 
+import copy
 import functools
 import importlib
 import logging
@@ -122,19 +123,20 @@ def decomposed_names() -> frozenset[str]:
     return frozenset(target.name() for target in targets if hasattr(target, "_schema"))
 
 
-def registry_for(opset: int, extra: Mapping[Any, Callable[..., Any]]) -> Any:
+def registry_for(opset: int, extra: Mapping[Any, Any]) -> Any:
     """The new exporter's registry for an opset, with further functions registered.
 
     Args:
         opset: The opset; below the lowest that torch implements, the lowest is taken.
-        extra: Functions by overload, as in ``custom_translation_table``.
+        extra: A function or several by overload, as in ``custom_translation_table``.
     """
     registry = _access("torch.onnx._internal.exporter._registration", "ONNXRegistry")()
     shared = _shared_registry(max(opset, torchlib_opset()))
     registry._opset_version = shared.opset_version
     registry.functions = {target: list(metas) for target, metas in shared.functions.items()}
-    for target, function in extra.items():
-        registry.register_op(target, function)
+    for target, given in extra.items():
+        for function in given if isinstance(given, list | tuple) else (given,):
+            registry.register_op(target, function)
     return registry
 
 
@@ -174,6 +176,17 @@ def register_stand_in(registry: Any, target: Any, function: Callable[..., Any]) 
             skip_signature_inference=True,
         )
         registry._register(target, meta)
+
+
+def wrap_functions(registry: Any, targets: Mapping[str, Any], wrap: Callable[..., Any]) -> None:
+    """Replaces the registry's functions for some targets by ``wrap(name, function)``."""
+    for name, target in targets.items():
+        key = target.name() if hasattr(target, "_schema") else target
+        metas = registry.functions.get(key, [])
+        # The metas belong to the shared registry: changed are copies.
+        registry.functions[key] = [copy.copy(meta) for meta in metas]
+        for meta in registry.functions[key]:
+            meta.onnx_function = wrap(name, meta.onnx_function)
 
 
 def prepared(program: torch.export.ExportedProgram, registry: Any) -> torch.export.ExportedProgram:

@@ -22,6 +22,10 @@ def print_support(title: str, table: SupportTable) -> None:
     """Prints a model's operators, and below the table what to do about those without a mapping."""
     rows = []
     for row in table.rows:
+        if not row.lowered:
+            rows.append(
+                [row.name, str(row.count), row.declared, "(dropped)", str(row.status), *[""] * 3]
+            )
         for position, part in enumerate(row.lowered):
             first = position == 0
             rows.append(
