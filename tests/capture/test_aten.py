@@ -120,6 +120,11 @@ def test_python_function_names_what_it_calls() -> None:
     assert {mapping.operator for mapping in operator.mappings} == {"aten::__interpolate"}
 
 
+def test_operator_of_a_library_that_is_not_installed() -> None:
+    operator = describe_aten("torchvision::nms")
+    assert "NonMaxSuppression" in [use.name for m in operator.mappings for use in m.onnx]
+
+
 def test_unknown_operator() -> None:
     with pytest.raises(UsageError, match="no operator 'nosuch'"):
         describe_aten("nosuch")

@@ -30,7 +30,7 @@ def recipe():
 
 
 def fine():
-    return modelport.recipe.Recipe(Fine(), (torch.ones(3, 3),), opset=20)
+    return modelport.recipe.Recipe(Fine(), (torch.ones(3, 3),), opset=20, dynamic={'x': [0]})
 """
 
 
@@ -70,6 +70,7 @@ def test_support_as_json(recipe: str, capsys: pytest.CaptureFixture[str]) -> Non
     data = json.loads(capsys.readouterr().out)
     assert data["opset"] == 20, "the recipe's, where the command gives none"
     assert data["unsupported"] == []
+    assert "sizes are the example's" in data["notes"][0]
     assert data["operators"][0]["lowered"][0]["onnx"][0]["name"] == "Asinh"
     assert run("support", f"{recipe}:fine", "--opset", "18", "--json") == 0
     assert json.loads(capsys.readouterr().out)["opset"] == 18
@@ -130,7 +131,7 @@ def test_find(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_find_says_what_it_leaves_out(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("find", "linear", "--limit", "4") == 0
+    assert run("find", "bicubic", "--limit", "4") == 0
     out = capsys.readouterr().out
     assert "more: --limit" in out
     assert " ONNX " in out

@@ -5,10 +5,11 @@ from __future__ import annotations
 import operator
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from modelport.capture import stand_ins
 from modelport.capture import torch_private_support as private
 from modelport.capture.aten import function_place
 from modelport.capture.declarations import declarations, native_functions
@@ -18,9 +19,6 @@ from modelport.ops.catalog.operators import first_opset, same_name, version_at
 if TYPE_CHECKING:
     import onnx_ir
     import torch
-
-STAND_IN_DOMAIN = "modelport.missing"
-"""Domain of the nodes that stand for operators without a mapping; no graph with one is kept."""
 
 
 @dataclass
@@ -54,8 +52,8 @@ def exported_rows(
     decided = {id(node): private.mapped_function(node, registry) for node in after}
     missing = [n for n in after if decided[id(n)][0] is None and not _is_onnx(n.target)]
     failures: dict[str, str] = {}
-    _guard(after, registry, failures)
-    _register_stand_ins(missing, registry)
+    stand_ins.guard(after, registry, failures)
+    stand_ins.register(missing, registry)
     written, notes = _written(prepared, registry)
     rows: dict[str, dict[str, _Part]] = {name: {} for name in counts}
     for node in after:
@@ -128,7 +126,7 @@ def _lowered(
     onnx = tuple(
         OnnxCount(name, count, first_opset(name), version_at(name, opset))
         for name, count in sorted(part.onnx.items())
-        if not name.startswith(STAND_IN_DOMAIN)
+        if not name.startswith(stand_ins.DOMAIN)
     )
     status = Status.MAPPED
     if function is None and not _is_onnx(part.target):
@@ -215,80 +213,6 @@ def _used(node: torch.fx.Node) -> str:
 def _is_onnx(target: Any) -> bool:
     """Whether a target is ``torch.ops.onnx``'s, which is a node already."""
     return private.target_name(target).startswith("onnx::")
-
-
-def _register_stand_ins(nodes: Iterable[torch.fx.Node], registry: Any) -> None:
-    for name, (target, sizes) in _output_counts(nodes).items():
-        private.register_stand_in(registry, target, _stand_in(name, sizes))
-
-
-def _guard(nodes: Iterable[torch.fx.Node], registry: Any, failures: dict[str, str]) -> None:
-    """Lets a stand-in take over where one of the exporter's functions raises.
-
-    Args:
-        nodes: The nodes that will be translated.
-        registry: The exporter's mappings.
-        failures: Filled while translating: the first reason, by operator.
-    """
-    counted = _output_counts(nodes)
-
-    def wrap(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        stand_in = _stand_in(name, counted[name][1])
-
-        def guarded(*args: Any, **kwargs: Any) -> Any:
-            from onnxscript import evaluator
-
-            recorder: Any = evaluator.default()
-            written = len(recorder.nodes)
-            try:
-                return function(*args, **kwargs)
-            except Exception as error:  # noqa: BLE001 - an exporter's function may raise anything
-                lines = str(error).strip().splitlines()
-                failures.setdefault(name, lines[0] if lines else type(error).__name__)
-                del recorder.nodes[written:]
-                return stand_in(*args, **kwargs)
-
-        return guarded
-
-    private.wrap_functions(registry, {name: target for name, (target, _) in counted.items()}, wrap)
-
-
-def _output_counts(
-    nodes: Iterable[torch.fx.Node],
-) -> dict[str, tuple[Any, list[int | None]]]:
-    """Targets of nodes and how many values each of their nodes gives, by name."""
-    found: dict[str, tuple[Any, list[int | None]]] = {}
-    for node in nodes:
-        name = private.target_name(node.target)
-        found.setdefault(name, (node.target, []))[1].append(_output_count(node))
-    return found
-
-
-def _output_count(node: torch.fx.Node) -> int | None:
-    """How many values a node gives; None for one that is not in a list."""
-    value = node.meta.get("val")
-    return len(value) if isinstance(value, tuple | list) else None
-
-
-def _stand_in(name: str, sizes: list[int | None]) -> Callable[..., Any]:
-    """A function of the exporter that writes one node without a meaning."""
-    several = [size for size in sizes if size is not None]
-
-    def write(*args: Any, **kwargs: Any) -> Any:
-        import onnx_ir
-        import torch
-        from onnxscript import evaluator
-
-        leaves = torch.utils._pytree.tree_leaves((args, kwargs))
-        inputs = [leaf for leaf in leaves if isinstance(leaf, onnx_ir.Value)]
-        node = onnx_ir.Node(
-            STAND_IN_DOMAIN, name, inputs, num_outputs=max(several) if several else 1
-        )
-        recorder: Any = evaluator.default()
-        recorder.nodes.append(node)
-        return list(node.outputs) if several else node.outputs[0]
-
-    return write
 
 
 def _written(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from modelport.errors import UsageError
@@ -64,6 +65,9 @@ def _support(args: argparse.Namespace) -> int:
         opset,
         dynamic_shapes=recipe.dynamic_shapes,
     )
+    if recipe.dynamic or recipe.dynamic_axes:
+        note = "sizes are the example's: dynamic ones may become other operators"
+        table = replace(table, notes=(*table.notes, note))
     if args.json:
         _print_json(table.to_json())
     else:
