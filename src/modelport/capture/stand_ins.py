@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from modelport.capture import torch_private_support as private
@@ -79,10 +79,9 @@ def _stand_in(name: str, sizes: list[int | None]) -> Callable[..., Any]:
 
     def write(*args: Any, **kwargs: Any) -> Any:
         import onnx_ir
-        import torch
         from onnxscript import evaluator
 
-        leaves = torch.utils._pytree.tree_leaves((args, kwargs))
+        leaves = _leaves([*args, *kwargs.values()])
         inputs = [leaf for leaf in leaves if isinstance(leaf, onnx_ir.Value)]
         node = onnx_ir.Node(DOMAIN, name, inputs, num_outputs=max(several) if several else 1)
         recorder: Any = evaluator.default()
@@ -90,3 +89,11 @@ def _stand_in(name: str, sizes: list[int | None]) -> Callable[..., Any]:
         return list(node.outputs) if several else node.outputs[0]
 
     return write
+
+
+def _leaves(values: Iterable[Any]) -> Iterator[Any]:
+    for value in values:
+        if isinstance(value, list | tuple):
+            yield from _leaves(value)
+        else:
+            yield value
