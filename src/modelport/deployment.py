@@ -237,9 +237,7 @@ def _read_recipe(
     source: str | os.PathLike[str] | Recipe, opset: int | None, capture: str | None
 ) -> Recipe:
     recipe = source if isinstance(source, Recipe) else load_recipe(os.fspath(source))
-    changes: dict[str, Any] = {"opset": opset, "capture": capture}
-    changes = {name: value for name, value in changes.items() if value is not None}
-    return open_program(dataclasses.replace(recipe, **changes))
+    return open_program(recipe.with_options(opset=opset, capture=capture))
 
 
 def _verifications_to_json(verifications: Mapping[Target, Verification]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import importlib
 import importlib.util
@@ -76,6 +77,11 @@ class Recipe:
             raise UsageError(
                 f"{' and '.join(given)} are given together", fix="keep one; they say the same thing"
             )
+
+    def with_options(self, **options: Any) -> Recipe:
+        """The recipe with fields replaced, except by None."""
+        given = {name: value for name, value in options.items() if value is not None}
+        return dataclasses.replace(self, **given)
 
     @property
     def title(self) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from modelport.capture import torch_private
-from modelport.capture.inputs import BoundInputs
+from modelport.capture.inputs import BoundInputs, bind_inputs
+from modelport.capture.torch_private import programs
 from modelport.errors import UsageError
 from modelport.recipe import Recipe
 from modelport.signature import Dim
@@ -85,7 +86,7 @@ def _as_dim(given: Any, default_name: str) -> Dim | None:
         return Dim(given)
     if isinstance(given, int):
         return None
-    hint = torch_private.read_dim(given)
+    hint = programs.read_dim(given)
     if hint is None:
         raise UsageError(
             f"cannot read the dynamic dimension {given!r}",
@@ -139,16 +140,25 @@ def _require_one_range_a_name(declared: DynamicDims) -> None:
                 )
 
 
+def torch_shapes(recipe: Recipe) -> Any:
+    """The recipe's dynamic dimensions as ``torch.export`` takes them; None where there are none."""
+    if isinstance(recipe.model, str | Path):
+        return None
+    bound = bind_inputs(recipe.model, recipe.args, recipe.kwargs, recipe.input_names)
+    declared = dynamic_dims(recipe, bound)
+    return to_torch_shapes(declared, bound) if declared else None
+
+
 def to_torch_shapes(declared: DynamicDims, bound: BoundInputs) -> Any:
     """What ``torch.onnx.export(dynamic_shapes=...)`` takes, for inputs given by position.
 
     ``Dim.DYNAMIC`` is used for all: unlike ``Dim`` and ``Dim.AUTO`` it makes torch refuse a model
     that fixes the dimension. Names and most ranges are applied afterwards, by modelport.
     """
-    pairs, structure = torch_private.flatten_with_paths((bound.args, dict(bound.kwargs)))
+    pairs, structure = programs.flatten_with_paths((bound.args, dict(bound.kwargs)))
     name_of = dict(zip(bound.paths, bound.names, strict=True))
     leaves = [_torch_leaf(declared.get(name_of.get(path, ""), {})) for path, _ in pairs]
-    args, kwargs = torch_private.unflatten(leaves, structure)
+    args, kwargs = programs.unflatten(leaves, structure)
     if not bound.kwargs:
         return args
     return {**dict(zip(bound.parameters, args, strict=False)), **kwargs}

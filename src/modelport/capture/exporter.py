@@ -89,21 +89,22 @@ def export(
         "opset": opset,
         "capture": capture,
     }
-    given = {name: value for name, value in given.items() if value is not None}
     if isinstance(model_or_recipe, Recipe):
         if args is not None:
             raise UsageError("args are given beside a recipe, which has its own")
-        recipe = dataclasses.replace(model_or_recipe, **given)
+        recipe = model_or_recipe.with_options(**given)
     else:
-        recipe = Recipe(model_or_recipe, args=() if args is None else args, **given)
+        recipe = Recipe(model_or_recipe, args=() if args is None else args).with_options(**given)
     return _export_proven(open_program(recipe), probes)
 
 
-def diagnose(source: Any) -> list[Finding]:
+def diagnose(source: Any, *, opset: int | None = None, capture: str | None = None) -> list[Finding]:
     """What is to be said about a model, proven by probes where it can be.
 
     Args:
         source: A `Recipe`, or a source as the command line takes it.
+        opset: Opset, in place of the recipe's.
+        capture: Capture strategy, in place of the recipe's.
 
     Returns:
         The findings, errors first; for a model that cannot be captured, that.
@@ -111,7 +112,8 @@ def diagnose(source: Any) -> list[Finding]:
     Raises:
         UsageError: The source cannot be read.
     """
-    recipe = open_program(source if isinstance(source, Recipe) else load_recipe(source))
+    recipe = source if isinstance(source, Recipe) else load_recipe(source)
+    recipe = open_program(recipe.with_options(opset=opset, capture=capture))
     try:
         findings = _export_proven(recipe, probes=True).findings
     except ExportError as error:

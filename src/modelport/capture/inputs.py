@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modelport.capture import torch_private
+from modelport.capture.torch_private import programs
 from modelport.errors import UsageError
 from modelport.findings import Finding, Severity
 
@@ -41,7 +41,7 @@ class BoundInputs:
     @property
     def tensors(self) -> dict[str, torch.Tensor]:
         """The example's tensors by name; a Python number is a tensor of rank 0."""
-        pairs, _ = torch_private.flatten_with_paths((self.args, dict(self.kwargs)))
+        pairs, _ = programs.flatten_with_paths((self.args, dict(self.kwargs)))
         leaves = dict(pairs)
         return {
             name: _as_tensor(leaves[path])
@@ -51,15 +51,15 @@ class BoundInputs:
     @property
     def numbers(self) -> tuple[str, ...]:
         """Names of the inputs that are Python numbers."""
-        pairs, _ = torch_private.flatten_with_paths((self.args, dict(self.kwargs)))
+        pairs, _ = programs.flatten_with_paths((self.args, dict(self.kwargs)))
         name_of = dict(zip(self.paths, self.names, strict=True))
         return tuple(name_of[path] for path, leaf in pairs if _is_number(leaf))
 
     def with_tensors(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """``(args, kwargs)`` as exporters are given them: numbers are tensors of rank 0."""
-        pairs, structure = torch_private.flatten_with_paths((self.args, dict(self.kwargs)))
+        pairs, structure = programs.flatten_with_paths((self.args, dict(self.kwargs)))
         leaves = [_as_tensor(leaf) if _is_number(leaf) else leaf for _, leaf in pairs]
-        args, kwargs = torch_private.unflatten(leaves, structure)
+        args, kwargs = programs.unflatten(leaves, structure)
         return args, kwargs
 
     @property
@@ -78,12 +78,12 @@ class BoundInputs:
             What the function returns.
         """
         place = dict(zip(self.paths, self.names, strict=True))
-        pairs, structure = torch_private.flatten_with_paths((self.args, dict(self.kwargs)))
+        pairs, structure = programs.flatten_with_paths((self.args, dict(self.kwargs)))
         leaves = [
             _like(leaf, arrays[place[path]]) if place.get(path) in arrays else leaf
             for path, leaf in pairs
         ]
-        args, kwargs = torch_private.unflatten(leaves, structure)
+        args, kwargs = programs.unflatten(leaves, structure)
         return function(*args, **kwargs)
 
 
@@ -112,7 +112,7 @@ def bind_inputs(
 
     args = (args,) if isinstance(args, torch.Tensor) else tuple(args)
     kwargs = dict(kwargs or {})
-    pairs, _ = torch_private.flatten_with_paths((args, kwargs))
+    pairs, _ = programs.flatten_with_paths((args, kwargs))
     paths = tuple(
         path for path, leaf in pairs if isinstance(leaf, torch.Tensor) or _is_number(leaf)
     )

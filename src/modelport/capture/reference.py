@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modelport.capture import torch_private
 from modelport.capture.inputs import BoundInputs, to_numpy
+from modelport.capture.torch_private import programs
 from modelport.errors import RunError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def flat_outputs(result: Any) -> list[torch.Tensor]:
     """The tensors that a model returned, in the order in which exporters see them."""
     import torch
 
-    pairs, _ = torch_private.flatten_with_paths(result)
+    pairs, _ = programs.flatten_with_paths(result)
     return [
         leaf if isinstance(leaf, torch.Tensor) else torch.as_tensor(leaf)
         for _, leaf in pairs

@@ -145,15 +145,20 @@ def _capture_torchscript(model: Any, request: Request, strategy: str) -> Capture
 @contextmanager
 def _listening() -> Iterator[list[warnings.WarningMessage]]:
     """Collects warnings, and keeps the exporters' log lines off the user's terminal."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    handlers = logging.getLogger("torch").handlers
+    for handler in handlers:
+        handler.addFilter(_is_error)
     try:
         with warnings.catch_warnings(record=True) as heard:
             warnings.simplefilter("always")
             yield heard
     finally:
-        logger.setLevel(level)
+        for handler in handlers:
+            handler.removeFilter(_is_error)
+
+
+def _is_error(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.ERROR
 
 
 @contextmanager

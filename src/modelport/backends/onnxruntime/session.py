@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
+OPTIONS = ("graph_optimization", "threads")
 GRAPH_OPTIMIZATIONS = ("none", "basic", "extended", "all")
 
 
@@ -33,13 +34,15 @@ def open_session(
         The session. It logs nothing but errors, which are raised as well.
 
     Raises:
-        UsageError: The target asks for what this backend or this installation does not have.
+        UsageError: The target asks for what this backend or this installation does not have, or
+            an option is unknown.
         BuildError: ONNX Runtime refuses the model.
     """
     import onnxruntime
 
     options = options or {}
     level = options.get("graph_optimization", "all")
+    _require_known(options, level)
     levels = onnxruntime.GraphOptimizationLevel
     session_options = onnxruntime.SessionOptions()
     session_options.log_severity_level = 4
@@ -65,6 +68,19 @@ def open_session(
     return session
 
 
+def _require_known(options: Mapping[str, Any], level: Any) -> None:
+    unknown = [name for name in options if name not in OPTIONS]
+    if unknown:
+        raise UsageError(
+            f"the onnxruntime backend has no option {', '.join(unknown)}",
+            fix=f"its options are: {', '.join(OPTIONS)}",
+        )
+    if level not in GRAPH_OPTIMIZATIONS:
+        raise UsageError(
+            f"unknown graph_optimization {level!r}", fix=f"one of: {', '.join(GRAPH_OPTIMIZATIONS)}"
+        )
+
+
 def _providers(target: Target, available: list[str]) -> list[str]:
     if target.precision != "fp32" or target.provider or target.compute_capabilities:
         raise UsageError(
@@ -86,7 +102,8 @@ def runtime_errors() -> tuple[type[Exception], ...]:
     from onnxruntime.capi import onnxruntime_pybind11_state as states
 
     own = (value for value in vars(states).values() if isinstance(value, type))
-    return (*(value for value in own if issubclass(value, Exception)), ValueError)
+    # The plain ones come from its binding to Python and from IO bindings.
+    return (*(value for value in own if issubclass(value, Exception)), ValueError, RuntimeError)
 
 
 def one_line(error: BaseException) -> str:

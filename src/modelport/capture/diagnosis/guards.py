@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from modelport.capture import torch_private
+from modelport.capture.torch_private import programs
 from modelport.findings import Finding, Severity
 from modelport.signature import Dim, Signature
 
@@ -34,7 +34,7 @@ def broken_guards(
         Findings, each with sizes of dimensions that break it.
     """
     found = []
-    for expression, place in torch_private.shape_guards(program):
+    for expression, place in programs.shape_guards(program):
         named = _named(expression, symbols)
         if named is None:
             continue

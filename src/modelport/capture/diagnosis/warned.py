@@ -41,6 +41,14 @@ def findings_of_warnings(heard: Sequence[WarningMessage]) -> list[Finding]:
 
 def _finding(message: str, place: str) -> Finding:
     first = re.split(r"\. |, but", message)[0].strip()
+    if first.startswith("Iterating over a tensor"):
+        return Finding(
+            "loop-unrolled",
+            Severity.WARNING,
+            "a loop over a tensor was unrolled as many times as its example has elements",
+            where=place,
+            fix="write it as tensor operations, with torch.while_loop or scan, or by script",
+        )
     advice = next((text for key, text in _ADVICE.items() if key.lower() in first.lower()), "")
     return Finding(
         "value-baked",

@@ -1,0 +1,1 @@
+"""Operators: one declaration, one kernel source, every runtime."""
