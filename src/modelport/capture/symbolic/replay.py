@@ -120,6 +120,7 @@ class Replay:
         graph.remove(nodes)
         for node in _all_nodes([*nodes, *identities]):
             node.version = self._target if node.domain == "" else 1
+            _trim(node)
         recorder.nodes.extend([*nodes, *identities])
         for function in self._context.script_functions:
             recorder.functions[(function.opset.domain, function.name, "")] = function
@@ -168,6 +169,14 @@ def _separate_outputs(graph: ir.Graph) -> tuple[list[ir.Value], list[ir.Node]]:
         identities.append(identity)
         outputs.append(identity.outputs[0])
     return outputs, identities
+
+
+def _trim(node: ir.Node) -> None:
+    """Drops absent inputs at the end: a kernel counts the inputs that it is given."""
+    count = len(node.inputs)
+    while count and node.inputs[count - 1] is None:
+        count -= 1
+    node.resize_inputs(count)
 
 
 def _rename(nodes: list[ir.Node], prefix: str) -> None:

@@ -1,0 +1,146 @@
+"""What must not pass silently: errors, findings, and that everything is as before afterwards."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+import torch
+from symbolic_classes import Broken, Dropping, MyAdd, OldReduceSum, TooFew
+
+from modelport.capture import torch_private
+from modelport.capture.symbolic import honour_symbolics
+from modelport.errors import ExportError
+
+X = torch.randn(2, 4)
+
+
+def is_unpatched() -> bool:
+    return "apply" not in torch.autograd.function._SingleLevelFunction.__dict__
+
+
+def test_an_error_in_symbolic_keeps_message_and_place(export):
+    with pytest.raises(ExportError) as error:
+        export(Broken.apply, X)
+    text = str(error.value)
+    assert "this layout is not supported" in text
+    assert f"{Broken.file}:{Broken.line}" in text
+    assert isinstance(error.value.__cause__, ValueError)
+    assert is_unpatched()
+
+
+def test_too_few_outputs(export):
+    with pytest.raises(ExportError, match="returned 1 outputs, but forward returns 2 tensors"):
+        export(TooFew.apply, X)
+
+
+def test_a_form_that_the_opset_no_longer_has(export):
+    with pytest.raises(ExportError, match="ReduceSum with attribute 'axes'"):
+        export(OldReduceSum.apply, X)
+
+
+def test_a_dropped_operand(export):
+    exported = export(Dropping.apply, X, X)
+    assert exported.rules == ["symbolic-drops-operand"]
+    assert "'offset'" in exported.findings[0].message
+    assert "symbolic_classes.py:" in exported.findings[0].where
+
+
+class Cond(torch.nn.Module):
+    def forward(self, x: Any) -> Any:
+        return torch.cond(x.sum() > 0, lambda x: MyAdd.apply(x, x), lambda x: x.clone(), (x,))
+
+
+def test_a_class_inside_of_control_flow(export):
+    with pytest.raises(ExportError, match="MyAdd .* was not honoured"):
+        export(Cond(), X)
+
+
+class OnlyStrict(torch.nn.Module):
+    def forward(self, x: Any) -> Any:
+        # Works in the strict strategy only: outside, it is a tensor of tensors without data.
+        return MyAdd.apply(x, torch.tensor([row.sum() for row in x[:2]]).sum())
+
+
+def test_the_strict_fallback(export):
+    with pytest.raises(ExportError, match="fell back to TorchExportStrict") as error:
+        export(OnlyStrict(), X)
+    assert "MyAdd" in str(error.value)
+
+
+def test_a_model_without_symbolics_is_not_run(monkeypatch):
+    from modelport.capture.symbolic import hook
+
+    monkeypatch.setattr(hook, "function_classes", list)
+    runs = []
+
+    class Model(torch.nn.Module):
+        def forward(self, x: Any) -> Any:
+            runs.append(1)
+            return x
+
+    with honour_symbolics(Model(), (X,)) as bridge:
+        assert runs == []
+        assert bridge.findings == []
+
+
+def test_a_model_that_fails_in_eager_mode_is_noted():
+    class Model(torch.nn.Module):
+        def forward(self, x: Any) -> Any:
+            raise ValueError("only for export")
+
+    with honour_symbolics(Model(), (X,)) as bridge:
+        assert [f.rule for f in bridge.findings] == ["eager-run-failed"]
+    assert is_unpatched()
+
+
+def test_the_patch_is_gone_after_an_exception():
+    def broken() -> None:
+        with honour_symbolics(torch.nn.Identity(), (X,)):
+            assert not is_unpatched()
+            raise KeyError("x")
+
+    with pytest.raises(KeyError):
+        broken()
+    assert is_unpatched()
+
+
+def test_other_threads_do_not_notice():
+    results = []
+    with honour_symbolics(torch.nn.Identity(), (X,)) as bridge:
+        thread = threading.Thread(target=lambda: results.append(MyAdd.apply(X, X)))
+        thread.start()
+        thread.join()
+        # Nor does a call outside of the export.
+        results.append(MyAdd.apply(X, X))
+        assert not bridge.traced
+    assert all(torch.allclose(result, 5 * X) for result in results)
+
+
+def test_gradients_still_flow():
+    x = X.clone().requires_grad_()
+    with honour_symbolics(torch.nn.Identity(), (X,)):
+        MyAdd.apply(x, x).sum().backward()
+    assert x.grad is not None
+
+
+def test_bridges_nest():
+    with honour_symbolics(torch.nn.Identity(), (X,)):
+        with honour_symbolics(torch.nn.Identity(), (X,)):
+            pass
+        assert not is_unpatched()
+    assert is_unpatched()
+
+
+def test_another_patch_is_an_error():
+    torch_private.install_apply(lambda cls, *args: None)
+    try:
+        with (
+            pytest.raises(ExportError, match="already patched"),
+            honour_symbolics(torch.nn.Identity(), (X,)),
+        ):
+            pass
+    finally:
+        torch_private.remove_apply()
+    assert is_unpatched()
