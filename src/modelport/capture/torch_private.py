@@ -29,6 +29,8 @@ _SHAPES = "torch.fx.experimental.symbolic_shapes"
 PRIVATE: Mapping[str, tuple[str, str]] = {
     "function base": ("torch.autograd.function", "_SingleLevelFunction"),
     "function apply": ("torch._C", "_FunctionBase.apply"),
+    "dynamo apply": ("torch._dynamo.variables.misc", "AutogradFunctionVariable.call_apply"),
+    "dynamo tracker": ("torch._dynamo.variables.base", "VariableTracker"),
     "graph": ("torch._C", "Graph"),
     "graph value": ("torch._C", "Value"),
     "tensor type": ("torch._C", "TensorType.get"),
@@ -51,12 +53,14 @@ PRIVATE: Mapping[str, tuple[str, str]] = {
     "kernel lookup": ("torch._C", "_dispatch_has_kernel_for_dispatch_key"),
     "custom operators": ("torch._library.custom_ops", "OPDEFS"),
     "scoped library": ("torch.library", "_scoped_library"),
+    "dispatcher": ("torch._C", "_dispatch_has_kernel"),
     "no modes": ("torch.utils._python_dispatch", "_disable_current_modes"),
     "unbacked symbols": (_SHAPES, "free_unbacked_symbols"),
     "fresh symbols": (_SHAPES, "ShapeEnv.ignore_fresh_unbacked_symbols"),
     "tree map": ("torch.utils._pytree", "tree_map"),
     "dispatch mode": ("torch.utils._python_dispatch", "TorchDispatchMode"),
-    "vanished registry": ("torch.onnx", "register_custom_op_symbolic"),
+    "register": ("torch.onnx", "register_custom_op_symbolic"),
+    "unregister": ("torch.onnx", "unregister_custom_op_symbolic"),
 }
 """Every private name in use: what for, and (module, path of attributes)."""
 
@@ -120,6 +124,11 @@ def original_apply(cls: type) -> Callable[..., Any]:
     return bound
 
 
+def has_setup_context(cls: Any) -> bool:
+    """Whether a Function's forward takes no context, because `setup_context` does."""
+    return cls.setup_context is not resolve("function base").setup_context
+
+
 def install_apply(hook: Callable[..., Any]) -> None:
     """Makes ``hook(cls, *args, **kwargs)`` what every Function's `apply` ends in.
 
@@ -139,6 +148,36 @@ def install_apply(hook: Callable[..., Any]) -> None:
 def remove_apply() -> None:
     """Takes the hook of `install_apply` away again."""
     del resolve("function base").apply
+
+
+def redirect_dynamo(hook: Callable[[type], Callable[..., Any] | None]) -> Callable[[], None]:
+    """Tells dynamo what to call where a model applies a Function.
+
+    Dynamo traces strict exports and the branches of control flow. It knows Functions by their
+    class, so that the hook of `install_apply` is not seen there.
+
+    Args:
+        hook: Gives for a class what to call, opaque to dynamo, or None to leave it alone.
+
+    Returns:
+        What undoes it.
+    """
+    resolve("dynamo apply")
+    variable = importlib.import_module(PRIVATE["dynamo apply"][0]).AutogradFunctionVariable
+    tracker = resolve("dynamo tracker")
+    original = variable.call_apply
+
+    def call_apply(self: Any, tx: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        function = hook(self.fn_cls)
+        if function is None:
+            return original(self, tx, args, kwargs)
+        return tracker.build(tx, function).call_function(tx, args, kwargs)
+
+    def restore() -> None:
+        variable.call_apply = original
+
+    variable.call_apply = call_apply
+    return restore
 
 
 # --- the graph of the TorchScript exporter -----------------------------------------------------
@@ -191,7 +230,7 @@ def _prim(graph: Any, kind: str, inputs: list[Any], type_: Any) -> Any:
 def _context_class() -> Any:
     base = resolve("graph context")
 
-    class Context(base):  # type: ignore[misc]
+    class Context(base):  # type: ignore[misc, valid-type]
         """The ``g`` of a symbolic function."""
 
         def op(self, opname: str, *raw_args: Any, outputs: int = 1, **kwargs: Any) -> Any:
@@ -288,6 +327,16 @@ def overriding_symbolic_at(name: str, opset: int) -> Callable[..., Any] | None:
     return function
 
 
+def register(name: str, function: Callable[..., Any], opset: int) -> None:
+    """Registers a symbolic function with PyTorch."""
+    resolve("register")(name, function, opset)
+
+
+def unregister(name: str, opset: int) -> None:
+    """Takes back what `register` did."""
+    resolve("unregister")(name, opset)
+
+
 # --- the new exporter --------------------------------------------------------------------------
 
 
@@ -347,6 +396,11 @@ def change_count(tensor: torch.Tensor) -> int:
     return tensor._version
 
 
+def in_dispatcher(op: Any) -> bool:
+    """Whether an overload can be called; some exist for TorchScript only."""
+    return bool(resolve("dispatcher")(op.name()))
+
+
 def has_fake_kernel(op: Any) -> bool:
     """Whether an operator can be traced without data."""
     name = op.name()
@@ -381,6 +435,12 @@ def fake_kernel(op: Any, fake: Callable[..., Any]) -> Iterator[None]:
     with resolve("scoped library")(op.namespace, "FRAGMENT") as library:
         torch.library.register_fake(op.name(), fake, lib=library)
         yield
+
+
+def new_library(namespace: str) -> Any:
+    """A namespace for operators; PyTorch's own type of it has no annotations."""
+    create: Any = torch.library.Library
+    return create(namespace, "DEF")
 
 
 # --- schemas of operators ----------------------------------------------------------------------
@@ -431,8 +491,8 @@ def watch_operators(
     """Calls ``seen(op, args, kwargs)`` before every operator that PyTorch runs."""
     base = resolve("dispatch mode")
 
-    class Watch(base):  # type: ignore[misc]
-        def __torch_dispatch__(  # noqa: D105
+    class Watch(base):  # type: ignore[misc, valid-type]
+        def __torch_dispatch__(
             self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
         ) -> Any:
             seen(func, args, kwargs or {})

@@ -12,6 +12,8 @@ from onnx import numpy_helper
 from torch import nn
 from torch.onnx import symbolic_opset9
 
+from modelport.capture.symbolic import honour_symbolics
+
 Function = torch.autograd.Function
 
 
@@ -183,9 +185,7 @@ class KNNQuery(Function):
         ctx: Any, nsample: int, xyz: Any, offset: Any, new_xyz: Any, new_offset: Any
     ) -> Any:
         # NumPy stands for a C++ extension here: it cannot run without data.
-        distance = torch.from_numpy(
-            ((new_xyz.numpy()[:, None] - xyz.numpy()[None]) ** 2).sum(-1)
-        )
+        distance = torch.from_numpy(((new_xyz.numpy()[:, None] - xyz.numpy()[None]) ** 2).sum(-1))
         found = distance.topk(nsample, largest=False)
         return found.indices.int(), found.values.sqrt()
 
@@ -283,7 +283,12 @@ def test_setup_context_and_other_constants_in_each_call(export):
             return Scale.apply(x, 0.25, "relu", False, None)
 
     exported = export(model, torch.randn(2, 4), dynamic=({0},))
-    assert [n for n in exported.nodes if n in ("Relu", "Abs", "Neg")] == ["Relu", "Neg", "Abs", "Relu"]
+    assert [n for n in exported.nodes if n in ("Relu", "Abs", "Neg")] == [
+        "Relu",
+        "Neg",
+        "Abs",
+        "Relu",
+    ]
     exported.matches(torch.randn(7, 4))
 
 
@@ -404,9 +409,7 @@ class Conditional(Function):
     def symbolic(g: Any, x: Any, flag: Any) -> Any:
         from torch.onnx._internal.torchscript_exporter import jit_utils, utils
 
-        result, (then, other), node = jit_utils.add_op_with_blocks(
-            g, "If", flag, n_blocks=2
-        )
+        result, (then, other), _ = jit_utils.add_op_with_blocks(g, "If", flag, n_blocks=2)
         utils._add_output_to_block(then.block, then.op("Relu", x))
         utils._add_output_to_block(other.block, other.op("Neg", x))
         return result
@@ -417,11 +420,62 @@ class Conditional(Function):
 
 
 def test_a_symbolic_with_subgraphs(export):
-    exported = export(
-        Conditional.apply, torch.randn(2, 4), torch.tensor(True), dynamic=({0}, {})
-    )
+    exported = export(Conditional.apply, torch.randn(2, 4), torch.tensor(True), dynamic=({0}, {}))
     exported.matches(torch.randn(3, 4), torch.tensor(True))
     exported.matches(torch.randn(3, 4), torch.tensor(False))
+
+
+class TwoScaled(Function):
+    @staticmethod
+    def symbolic(g: Any, x: Any, factor: float, bias: Any) -> Any:
+        x = x if bias is None else g.op("Add", x, bias)
+        scaled = g.op("Mul", x, g.op("Constant", value_t=torch.tensor(factor)))
+        return g.op("Softsign", scaled), g.op("Neg", scaled)
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, factor: float, bias: Any = None) -> Any:
+        scaled = (x if bias is None else x + bias) * factor
+        return nn.functional.softsign(scaled), -scaled
+
+
+def test_branches_of_control_flow(export):
+    def model(x: Any) -> Any:
+        def yes(x: Any) -> Any:
+            first, second = TwoScaled.apply(x, 2.0, None)
+            return first + second
+
+        def no(x: Any) -> Any:
+            return TwoScaled.apply(x, factor=0.5, bias=x)[0]
+
+        return torch.cond(x.sum() > 0, yes, no, (x,))
+
+    exported = export(model, torch.randn(2, 4))
+    branches = [a.g for a in exported.node("If").attribute]
+    assert all("Softsign" in {n.op_type for n in branch.node} for branch in branches)
+    exported.matches(torch.ones(2, 4))
+    exported.matches(-torch.ones(2, 4))
+
+
+def test_strict_capture(export):
+    layer = nn.Linear(4, 4)
+
+    def model(x: Any) -> Any:
+        # PyTorch captures this list in its strict strategy only.
+        total = torch.tensor([row.sum() for row in x[:2]]).sum()
+        return my_add(TwoScaled.apply(layer(x), 0.5)[0], total)
+
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = layer
+
+        def forward(self, x: Any) -> Any:
+            return model(x)
+
+    exported = export(Model(), torch.randn(2, 4))
+    assert "NonStrict" not in exported.program._capture_strategy
+    assert "Softsign" in exported.nodes
+    exported.matches(torch.randn(2, 4))
 
 
 class Trained(nn.Module):
@@ -437,8 +491,6 @@ class Trained(nn.Module):
 def test_the_eager_run_leaves_no_traces(export):
     model = Trained()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    from modelport.capture.symbolic import honour_symbolics
-
     x = torch.randn(8, 4)
     model.train()
     state = torch.get_rng_state()

@@ -1,4 +1,4 @@
-"""The arguments of a call, taken apart into tensors, sizes and constants, and put together again."""
+"""The arguments of a call, taken apart into tensors, sizes and constants."""
 
 from __future__ import annotations
 
@@ -58,7 +58,8 @@ def take_apart(args: tuple[Any, ...]) -> Taken:
             sizes.append(value)
             return SizeSlot(len(sizes) - 1)
         if isinstance(value, torch.SymFloat):
-            tensors.append(torch.scalar_tensor(value, dtype=torch.get_default_dtype()))
+            number: Any = value  # PyTorch's annotations do not know that this is allowed.
+            tensors.append(torch.scalar_tensor(number, dtype=torch.get_default_dtype()))
             return FloatSlot(len(tensors) - 1)
         # A symbolic truth value is specialised, as Python's `if` would do with it.
         return bool(value) if isinstance(value, torch.SymBool) else value

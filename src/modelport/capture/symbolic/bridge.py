@@ -22,7 +22,6 @@ from modelport.capture.symbolic.calls import (
     new_call,
     place_of,
 )
-from modelport.capture.symbolic.inlined import find_inlined
 from modelport.capture.symbolic.judge import HasKernel, Judge, has_standard_kernel
 from modelport.capture.symbolic.operators import RegisteredOperators
 from modelport.capture.symbolic.replay import Replay
@@ -45,6 +44,7 @@ class SymbolicBridge:
         self._judge = Judge(has_kernel)
         self._samples: dict[type, list[tuple[Any, ...]]] = {}
         self._calls: list[FunctionCall] = []
+        self._seen_by_dynamo: set[type] = set()
         self._failures: list[Exception] = []
         self._operators = RegisteredOperators(opset, self._judge)
 
@@ -57,13 +57,13 @@ class SymbolicBridge:
             call_operator(): translate,
             **self._operators.table,
         }
-        self._version = torch_private.check_version()
+        self._untested = torch_private.check_version()
 
     @property
     def findings(self) -> list[Finding]:
         """What was noticed so far: dropped operands, missing kernels, an untested PyTorch."""
         used = bool(self._calls or self._operators.table)
-        return [*([self._version] if self._version and used else []), *self._judge.findings]
+        return [*([self._untested] if self._untested and used else []), *self._judge.findings]
 
     @property
     def honoured(self) -> list[str]:
@@ -97,7 +97,7 @@ class SymbolicBridge:
     def open(self) -> Iterator[SymbolicBridge]:
         """Honours symbolic functions in every export in this thread while it is open."""
         with ExitStack() as stack:
-            stack.enter_context(hook.handle_functions(self._trace_call))
+            stack.enter_context(hook.handle_functions(self._trace_call, self._seen_by_dynamo))
             stack.enter_context(self._operators.fakes())
             try:
                 yield self
@@ -117,19 +117,13 @@ class SymbolicBridge:
         Raises:
             ExportError: The forward of a class with `symbolic` was exported in its place.
         """
-        inlined = find_inlined(program, hook.function_classes())
         strategy = torch_private.capture_strategy(program)
-        if "NonStrict" not in strategy:
-            inlined |= set(self.recorded) - self._classes_in(program)
-        else:
-            inlined |= set(self.recorded) - set(self.traced)
-        if inlined:
-            self._raise_inlined(inlined, strategy)
+        # Where PyTorch fell back to dynamo, only what dynamo saw counts, not the first attempt.
+        seen = set(self.traced) if "NonStrict" in strategy else self._seen_by_dynamo
+        missing = set(self.recorded) - seen
+        if missing:
+            self._raise_inlined(missing, strategy)
         return self.findings
-
-    def _classes_in(self, program: Any) -> set[type]:
-        nodes = program.exported_program.graph.nodes
-        return {find_call(n.args[0]).cls for n in nodes if n.target is call_operator()}
 
     def _raise_inlined(self, classes: set[type], strategy: str) -> None:
         names = ", ".join(sorted(f"{cls.__qualname__} ({place_of(cls)})" for cls in classes))
@@ -139,14 +133,12 @@ class SymbolicBridge:
             why += f", because PyTorch fell back to {strategy or 'another capture strategy'}"
             if cause is not None:
                 why += f" after: {cause}"
-        else:
-            why += ", as PyTorch does in branches of torch.cond and bodies of loops"
         raise ExportError(
             f"the symbolic function of {names} was not honoured",
             where=names,
             why=why,
-            fix="apply the Function outside of control flow, make the model traceable without "
-            "strict mode, or declare the operation with torch.library and register_symbolic",
+            fix="make the model traceable without strict mode, or declare the operation with "
+            "torch.library and register_symbolic",
         ) from cause
 
     def _raise_own(self, error: Exception) -> None:
@@ -160,6 +152,8 @@ class SymbolicBridge:
             seen = seen.__cause__ or seen.__context__
 
     def _record_call(self, cls: type, args: tuple[Any, ...]) -> Any:
+        if any(map(torch_private.is_fake, args)):
+            return torch_private.original_apply(cls)(*args)  # Dynamo, looking ahead.
         self.recorded[cls] += 1
         self._samples.setdefault(cls, []).append(record.keep(args))
         return torch_private.original_apply(cls)(*args)
@@ -202,6 +196,7 @@ class SymbolicBridge:
 
         args = put_together(call.template, operands.__getitem__, size, operands.__getitem__)
         symbolic: Any = call.cls.symbolic  # type: ignore[attr-defined]
+        args = _with_defaults(call.cls, args)
         results = replay.call(symbolic, args, call.describe())
         outputs, emitted = replay.emit(_match_outputs(call, results), call.key)
         names = _parameter_names(call, tensors)
@@ -250,6 +245,16 @@ def honour_symbolics(
         yield bridge
 
 
+def _with_defaults(cls: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Adds defaults of forward that the caller left out, as far as `symbolic` demands them."""
+    context = 0 if torch_private.has_setup_context(cls) else 1
+    known = list(inspect.signature(cls.forward).parameters.values())[context:]
+    wanted = list(inspect.signature(cls.symbolic).parameters.values())[1:]
+    empty = inspect.Parameter.empty
+    missing = zip(known[len(args) :], wanted[len(args) :], strict=False)
+    return (*args, *(a.default for a, b in missing if b.default is empty is not a.default))
+
+
 def _match_outputs(call: FunctionCall, results: list[Any]) -> list[Any]:
     """Finds which results stand for the tensors that forward returns."""
     is_tensor = [isinstance(item, TensorSlot) for item in call.outputs]
@@ -279,7 +284,7 @@ def _match_outputs(call: FunctionCall, results: list[Any]) -> list[Any]:
 def _parameter_names(call: FunctionCall, tensors: list[ir.Value]) -> dict[ir.Value, str]:
     """Names of forward's parameters, by the tensor that is passed for each."""
     parameters = list(inspect.signature(call.cls.forward).parameters)  # type: ignore[attr-defined]
-    if len(parameters) > len(call.template):
+    if not torch_private.has_setup_context(call.cls):
         parameters = parameters[1:]  # The context.
     return {
         tensors[item.index]: name

@@ -15,13 +15,14 @@ import torch
 from modelport.capture import torch_private
 from modelport.capture.symbolic import hook
 from modelport.capture.symbolic.arguments import put_together, take_apart
-from modelport.capture.symbolic.shapes import OutputShapes, ShapeRule
+from modelport.capture.symbolic.probe import ShapeRule
+from modelport.capture.symbolic.shapes import OutputShapes
 from modelport.errors import ExportError
 
 _NAMESPACE = "modelport_symbolic"
 # One operator serves every Function: what to run is looked up by the key. The list of outputs
 # is as long as the Function's forward says.
-_LIBRARY = torch.library.Library(_NAMESPACE, "DEF")
+_LIBRARY: Any = torch_private.new_library(_NAMESPACE)
 _LIBRARY.define(
     "call(str key, Tensor[] tensors, SymInt[] sizes) -> Tensor[]",
     tags=(torch.Tag.pt2_compliant_tag,),

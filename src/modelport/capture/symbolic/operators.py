@@ -16,8 +16,8 @@ from modelport.capture.symbolic import record
 from modelport.capture.symbolic.arguments import find_samples, put_together, take_apart
 from modelport.capture.symbolic.calls import place_of
 from modelport.capture.symbolic.judge import Judge
+from modelport.capture.symbolic.probe import Prober
 from modelport.capture.symbolic.replay import Replay
-from modelport.capture.symbolic.shapes import Prober
 from modelport.errors import ExportError
 
 
@@ -85,7 +85,7 @@ class RegisteredOperators:
         self, operator: Any, name: str, symbolic: Callable[..., Any]
     ) -> Callable[..., Any]:
         # Without annotations, because the exporter reads them as an operator's signature.
-        def translate(*args, **kwargs):  # type: ignore[no-untyped-def]  # noqa: ANN
+        def translate(*args, **kwargs):  # type: ignore[no-untyped-def]
             opset = torch_private.recorder().opset.version
             replay = Replay(opset)
             bound = _bind(operator, args, kwargs)
@@ -114,7 +114,11 @@ def _overloads(name: str) -> list[Any]:
     if packet is None:
         return []  # Its library is not loaded, so that no model can use it.
     overloads = (getattr(packet, overload) for overload in packet.overloads())
-    return [overload for overload in overloads if not torch_private.mutates(overload)]
+    return [
+        overload
+        for overload in overloads
+        if torch_private.in_dispatcher(overload) and not torch_private.mutates(overload)
+    ]
 
 
 def _bind(operator: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[Any, ...]:

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-import torch
-
 from modelport.capture import torch_private
 from modelport.errors import UsageError
 
@@ -33,7 +31,7 @@ class SymbolicRegistration:
         }
         self._open = True
         for version in self._before:
-            torch.onnx.register_custom_op_symbolic(name, function, version)
+            torch_private.register(name, function, version)
 
     def remove(self) -> None:
         """Takes the function back: what held before holds again. A second call does nothing."""
@@ -41,9 +39,9 @@ class SymbolicRegistration:
             return
         self._open = False
         for version, before in self._before.items():
-            torch.onnx.unregister_custom_op_symbolic(self.name, version)
+            torch_private.unregister(self.name, version)
             if before is not None:
-                torch.onnx.register_custom_op_symbolic(self.name, before, version)
+                torch_private.register(self.name, before, version)
 
     def __enter__(self) -> SymbolicRegistration:
         return self

@@ -187,7 +187,7 @@ def _rename(nodes: list[ir.Node], prefix: str) -> None:
         for value in [*node.outputs, *inner]:
             value.name = f"{prefix}/{value.name}"
             if value not in inner:
-                value.dtype = None
+                value.type = None
                 value.shape = None
 
 

@@ -1,0 +1,59 @@
+"""Fails loudly when a private part of PyTorch moves, and when another file uses one."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+import modelport
+from modelport.capture import torch_private
+from modelport.errors import ExportError
+
+
+@pytest.mark.parametrize("purpose", torch_private.PRIVATE)
+def test_every_private_part_is_where_it_was(purpose):
+    assert torch_private.resolve(purpose) is not None
+
+
+def test_the_version_at_hand_was_tested():
+    assert torch_private.version() in torch_private.TESTED
+    assert torch_private.check_version() is None
+
+
+def test_another_version_is_a_finding(monkeypatch):
+    monkeypatch.setattr(torch, "__version__", "2.99.1+cpu")
+    finding = torch_private.check_version()
+    assert finding is not None
+    assert finding.rule == "torch-untested"
+    assert "2.99.1" in finding.message
+    assert "2.13" in finding.message
+
+
+def test_a_part_that_moved_is_an_error_that_names_it(monkeypatch):
+    table = {**torch_private.PRIVATE, "graph": ("torch._C", "Graphs.gone")}
+    monkeypatch.setattr(torch_private, "PRIVATE", table)
+    torch_private.resolve.cache_clear()
+    with pytest.raises(ExportError) as error:
+        torch_private.new_graph()
+    torch_private.resolve.cache_clear()
+    assert "torch._C.Graphs.gone" in str(error.value)
+    assert "2.13" in str(error.value)
+
+
+def test_no_other_file_uses_a_private_name_of_torch():
+    private = re.compile(
+        r"torch(\.\w+)*\._[a-z]|from torch(\.\w+)*\._|"
+        r"\b_SingleLevelFunction|\._(schema|version|capture_strategy|registry)\b"
+    )
+    source = Path(modelport.__file__).parent
+    found = [
+        f"{path.relative_to(source)}:{number}: {line.strip()}"
+        for path in source.rglob("*.py")
+        if path != Path(torch_private.__file__)
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if private.search(line)
+    ]
+    assert found == []
