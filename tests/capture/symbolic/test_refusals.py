@@ -10,7 +10,7 @@ import torch
 from symbolic_classes import Broken, Dropping, MyAdd, OldReduceSum, TooFew
 
 from modelport.capture import torch_private
-from modelport.capture.symbolic import honour_symbolics
+from modelport.capture.symbolic import honour_symbolics, hook
 from modelport.errors import ExportError
 
 X = torch.randn(2, 4)
@@ -62,8 +62,6 @@ def test_a_class_that_the_export_did_not_honour(export, monkeypatch):
 
 
 def test_a_model_without_symbolics_is_not_run(monkeypatch):
-    from modelport.capture.symbolic import hook
-
     monkeypatch.setattr(hook, "function_classes", list)
     runs = []
 
@@ -75,6 +73,13 @@ def test_a_model_without_symbolics_is_not_run(monkeypatch):
     with honour_symbolics(Model(), (X,)) as bridge:
         assert runs == []
         assert bridge.findings == []
+        assert is_unpatched()
+
+
+def test_a_class_that_is_defined_late_is_a_finding(export, monkeypatch):
+    answers = [[], [MyAdd]]
+    monkeypatch.setattr(hook, "function_classes", lambda: answers.pop(0))
+    assert export(lambda x: MyAdd.apply(x, x), X).rules == ["symbolic-defined-late"]
 
 
 def test_a_model_that_fails_in_eager_mode_is_noted():

@@ -45,6 +45,8 @@ class SymbolicBridge:
         self._samples: dict[type, list[tuple[Any, ...]]] = {}
         self._calls: list[FunctionCall] = []
         self._seen_by_dynamo: set[type] = set()
+        # PyTorch is patched only where there is something to honour.
+        self._hooked = bool(hook.function_classes())
         self._failures: list[Exception] = []
         self._operators = RegisteredOperators(opset, self._judge)
 
@@ -81,7 +83,7 @@ class SymbolicBridge:
             args: Its example inputs.
             kwargs: Its example keyword inputs.
         """
-        if not (hook.function_classes() or self._operators.opaque):
+        if not (self._hooked or self._operators.opaque):
             return
         if not isinstance(model, torch.nn.Module) or isinstance(model, torch.jit.ScriptModule):
             return
@@ -97,13 +99,18 @@ class SymbolicBridge:
     def open(self) -> Iterator[SymbolicBridge]:
         """Honours symbolic functions in every export in this thread while it is open."""
         with ExitStack() as stack:
-            stack.enter_context(hook.handle_functions(self._trace_call, self._seen_by_dynamo))
+            if self._hooked:
+                stack.enter_context(hook.handle_functions(self._trace_call, self._seen_by_dynamo))
             stack.enter_context(self._operators.fakes())
             try:
                 yield self
             except Exception as error:
                 self._raise_own(error)
                 raise
+            finally:
+                self._samples.clear()
+                for call in self._calls:
+                    call.samples = None
 
     def examine(self, program: Any) -> list[Finding]:
         """Checks that an exported program honours every symbolic function that the model met.
@@ -123,6 +130,8 @@ class SymbolicBridge:
         missing = set(self.recorded) - seen
         if missing:
             self._raise_inlined(missing, strategy)
+        if not self._hooked:
+            self._judge.note_late_classes([place_of(cls) for cls in hook.function_classes()])
         return self.findings
 
     def _raise_inlined(self, classes: set[type], strategy: str) -> None:

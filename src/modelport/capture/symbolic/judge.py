@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import onnx
 import onnx_ir as ir
@@ -86,6 +86,20 @@ class Judge:
                 fix="pass example inputs that the model takes",
             )
         )
+
+    def note_late_classes(self, places: Sequence[str]) -> None:
+        """Notes that classes with `symbolic` were defined only while the model was exported."""
+        for place in places:
+            self._add(
+                Finding(
+                    "symbolic-defined-late",
+                    Severity.WARNING,
+                    "A class with `symbolic` was defined while the model was exported; where the "
+                    "model applies it, its forward was exported instead.",
+                    place,
+                    "import the module that defines it before the export",
+                )
+            )
 
     def _add(self, finding: Finding) -> None:
         if finding not in self.findings:
