@@ -43,6 +43,18 @@ def test_a_part_that_moved_is_an_error_that_names_it(monkeypatch):
     assert "2.13" in str(error.value)
 
 
+def test_shapes_of_one_graph_do_not_leak_into_the_next():
+    # PyTorch keeps them in a global table by name, and names repeat.
+    found = []
+    for sizes in ([2, 3], [None, 4], [7, 9]):
+        graph = torch_private.new_graph()
+        x = graph.addInput("x")
+        x.setType(torch_private.tensor_type(torch.float32, sizes))
+        g = torch_private.new_context(graph, 18)
+        found.append(g.op("MatMul", x, g.op("Transpose", x, perm_i=[1, 0])).type().sizes())
+    assert found == [[2, 2], None, [7, 7]]
+
+
 def test_no_other_file_uses_a_private_name_of_torch():
     private = re.compile(
         r"torch(\.\w+)*\._[a-z]|from torch(\.\w+)*\._|"

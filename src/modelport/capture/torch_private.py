@@ -38,6 +38,7 @@ PRIVATE: Mapping[str, tuple[str, str]] = {
     "list type": ("torch._C", "ListType"),
     "graph serializer": ("torch._C", "Graph._export_onnx"),
     "type promotion": ("torch._C", "_jit_pass_onnx_scalar_type_analysis"),
+    "shape inference": ("torch._C", "_jit_pass_onnx_graph_shape_type_inference"),
     "peephole": ("torch._C", "_jit_pass_onnx_peephole"),
     "dead code": ("torch._C", "_jit_pass_dce_allow_deleting_nodes_with_side_effects"),
     "export types": ("torch._C._onnx", "OperatorExportTypes.ONNX"),
@@ -184,8 +185,14 @@ def redirect_dynamo(hook: Callable[[type], Callable[..., Any] | None]) -> Callab
 
 
 def new_graph() -> Any:
-    """An empty TorchScript graph."""
-    return resolve("graph")()
+    """An empty TorchScript graph.
+
+    PyTorch keeps the shapes that it infers in one global table, by the names of values, and
+    names repeat from graph to graph. Inference over a whole graph empties the table first.
+    """
+    create = resolve("graph")
+    resolve("shape inference")(create(), {}, MAX_REPLAY_OPSET)
+    return create()
 
 
 def is_value(thing: object) -> bool:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import onnxscript
 import pytest
 import torch
 import torch.onnx.symbolic_helper as helper
 from onnx import numpy_helper
+from onnxscript import opset18 as op
 from torch import nn
 from torch.onnx import symbolic_opset9
 
@@ -46,7 +48,7 @@ def test_integer_constants_are_promoted(export):
     assert exported.findings == []
 
 
-@pytest.mark.parametrize("opset", [17, 21])
+@pytest.mark.parametrize("opset", [17, 24])
 def test_other_opsets(export, opset):
     exported = export(my_add, torch.randn(2, 4), torch.randn(2, 4), opset=opset)
     exported.matches(torch.randn(2, 4), torch.randn(2, 4))
@@ -423,6 +425,52 @@ def test_a_symbolic_with_subgraphs(export):
     exported = export(Conditional.apply, torch.randn(2, 4), torch.tensor(True), dynamic=({0}, {}))
     exported.matches(torch.randn(3, 4), torch.tensor(True))
     exported.matches(torch.randn(3, 4), torch.tensor(False))
+
+
+class Grid(Function):
+    @staticmethod
+    def symbolic(g: Any, height: Any, width: int) -> Any:
+        height = helper._unsqueeze_helper(g, height, [0])
+        shape = g.op("Concat", height, g.op("Constant", value_t=torch.tensor([width])), axis_i=0)
+        return g.op("ConstantOfShape", shape, value_t=torch.tensor([2.0]))
+
+    @staticmethod
+    def forward(ctx: Any, height: int, width: int) -> Any:
+        return torch.full((height, width), 2.0)
+
+
+def test_a_function_of_sizes_and_one_of_constants(export):
+    constant = torch.ones(4)
+    exported = export(
+        lambda x: Grid.apply(x.shape[0], 4) * x + my_add(constant, torch.ones(4)),
+        torch.randn(2, 4),
+        dynamic=({0},),
+    )
+    exported.matches(torch.randn(5, 4))
+
+
+CUSTOM = onnxscript.values.Opset("test.functions", 1)
+
+
+@onnxscript.script(CUSTOM)
+def twice(x):
+    return op.Add(x, x)
+
+
+class Twice(Function):
+    @staticmethod
+    def symbolic(g: Any, x: Any) -> Any:
+        return g.onnxscript_op(twice, x)
+
+    @staticmethod
+    def forward(ctx: Any, x: Any) -> Any:
+        return x + x
+
+
+def test_an_onnx_script_function_is_a_body(export):
+    exported = export(Twice.apply, torch.randn(2, 4), dynamic=({0},))
+    assert exported.findings == []
+    exported.matches(torch.randn(3, 4))
 
 
 class TwoScaled(Function):

@@ -95,7 +95,7 @@ class Prober:
     def _find(self, places: dict[Any, list[Source]]) -> ShapeRule:
         outputs, _ = self._run(self._tensors, self._sizes)
         base = [list(output.shape) for output in outputs]
-        slopes = {name: self._slopes(places, name, base) for name in places}
+        slopes = self._all_slopes(places, base)
         dims = self._combine(places, slopes, base)
         self._drop_disproved(places, dims, base)
         self._drop_data_dependent(dims, base)
@@ -146,15 +146,42 @@ class Prober:
             return None
         return [list(output.shape) for output in outputs]
 
+    def _all_slopes(
+        self, places: dict[Any, list[Source]], base: list[list[int]]
+    ) -> dict[Any, list[list[int | None]]]:
+        """Slopes by input size; sizes that only change together count for their first."""
+        found: dict[Any, list[list[int | None]]] = {}
+        for name in places:
+            if name in found:
+                continue
+            slopes = self._slopes(places, [name], base)
+            if slopes is None:
+                size = places[name][0].read(self._tensors, self._sizes)
+                together = [
+                    other
+                    for other, where in places.items()
+                    if where[0].read(self._tensors, self._sizes) == size
+                ]
+                slopes = self._slopes(places, together, base)
+                if slopes is not None:
+                    found.update({other: [[0] * len(row) for row in base] for other in together})
+            found[name] = [[None] * len(row) for row in base] if slopes is None else slopes
+        return found
+
     def _slopes(
-        self, places: dict[Any, list[Source]], name: Any, base: list[list[int]]
-    ) -> list[list[int | None]]:
-        """By how much each output size grows with one input size; None where not evenly."""
+        self, places: dict[Any, list[Source]], names: list[Any], base: list[list[int]]
+    ) -> list[list[int | None]] | None:
+        """By how much each output size grows with some input sizes; None where not evenly.
+
+        None instead of the list stands for an operator that refuses every change.
+        """
+        answered = False
         found: list[list[int | None] | None] = [None] * len(base)
         for delta in self._DELTAS:
-            shapes = self._shapes_with(places, {name: delta})
+            shapes = self._shapes_with(places, dict.fromkeys(names, delta))
             if shapes is None:
                 continue
+            answered = True
             for index, (before, after) in enumerate(zip(base, shapes, strict=False)):
                 if len(before) != len(after):
                     found[index] = [None] * len(before)
@@ -167,6 +194,8 @@ class Prober:
                     if last is None
                     else [a if a == b else None for a, b in zip(last, whole, strict=True)]
                 )
+        if not answered:
+            return None
         return [
             [None] * len(before) if rates is None else rates
             for before, rates in zip(base, found, strict=True)
