@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from symbolic_classes import Broken, Dropping, MyAdd, OldReduceSum, TooFew
+from symbolic_classes import Broken, Dropping, MyAdd, OldReduceSum, Scribbling, TooFew
 
 from modelport.capture import torch_private
 from modelport.capture.symbolic import honour_symbolics, hook
@@ -33,6 +33,11 @@ def test_an_error_in_symbolic_keeps_message_and_place(export):
 def test_too_few_outputs(export):
     with pytest.raises(ExportError, match="returned 1 outputs, but forward returns 2 tensors"):
         export(TooFew.apply, X)
+
+
+def test_a_change_in_place_that_is_not_returned(export):
+    with pytest.raises(ExportError, match="writes to an input that it does not return"):
+        export(lambda x: Scribbling.apply(x * 1), X)
 
 
 def test_a_form_that_the_opset_no_longer_has(export):

@@ -19,13 +19,14 @@ from modelport.capture.symbolic.calls import (
     apply_opaque,
     call_operator,
     find_call,
+    find_writes,
     new_call,
     place_of,
 )
 from modelport.capture.symbolic.judge import HasKernel, Judge, has_standard_kernel
 from modelport.capture.symbolic.operators import RegisteredOperators
 from modelport.capture.symbolic.replay import Replay
-from modelport.errors import ExportError
+from modelport.errors import ExportError, ModelportError
 from modelport.findings import Finding
 
 
@@ -90,6 +91,8 @@ class SymbolicBridge:
         try:
             with hook.handle_functions(self._record_call), self._operators.watch():
                 record.run_unchanged(model, args, kwargs)
+        except ModelportError:
+            raise
         except Exception as error:  # noqa: BLE001
             # A model that only runs while exporting may fail in any way; then nothing is
             # known about it in advance.
@@ -151,21 +154,25 @@ class SymbolicBridge:
         ) from cause
 
     def _raise_own(self, error: Exception) -> None:
-        """Raises the ExportError that PyTorch wrapped, if there is one."""
-        seen: BaseException | None = error
-        while seen is not None:
-            if isinstance(seen, ExportError):
-                if seen is not error:
-                    raise seen from seen.__cause__
+        """Raises the ExportError that PyTorch wrapped or dropped, if there is one."""
+        for candidate in (error, *self._failures):
+            own = _find_own(candidate)
+            if own is error:
                 return
-            seen = seen.__cause__ or seen.__context__
+            if own is not None:
+                raise own from own.__cause__
 
     def _record_call(self, cls: type, args: tuple[Any, ...]) -> Any:
         if any(map(torch_private.is_fake, args)):
             return torch_private.original_apply(cls)(*args)  # Dynamo, looking ahead.
         self.recorded[cls] += 1
         self._samples.setdefault(cls, []).append(record.keep(args))
-        return torch_private.original_apply(cls)(*args)
+        tensors = take_apart(args).tensors
+        counts = [torch_private.change_count(tensor) for tensor in tensors]
+        result = torch_private.original_apply(cls)(*args)
+        # Only here are all writes seen: without data, those without mark_dirty leave no trace.
+        find_writes(cls, tensors, counts, take_apart((result,)).tensors)
+        return result
 
     def _trace_call(self, cls: type, args: tuple[Any, ...]) -> Any:
         if not torch.compiler.is_exporting():
@@ -252,6 +259,12 @@ def honour_symbolics(
     bridge.record(model, args, kwargs or {})
     with bridge.open():
         yield bridge
+
+
+def _find_own(error: BaseException | None) -> ExportError | None:
+    while error is not None and not isinstance(error, ExportError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _with_defaults(cls: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -67,7 +67,7 @@ class FunctionCall:
             The tensors that forward returns, and its input tensors as they are after it.
         """
         inputs = [tensor.detach().clone() for tensor in tensors]
-        versions = [torch_private.change_count(tensor) for tensor in inputs]
+        counts = [torch_private.change_count(tensor) for tensor in inputs]
         args = put_together(
             self.template, inputs.__getitem__, sizes.__getitem__, lambda i: inputs[i].item()
         )
@@ -76,33 +76,48 @@ class FunctionCall:
         self.single = not isinstance(result, tuple)
         taken = take_apart((result,) if self.single else result)
         self.outputs, self.output_sizes = taken.template, taken.sizes
-        self.mutated = self._find_mutated(inputs, versions, taken.tensors)
+        self.mutated = find_writes(self.cls, inputs, counts, taken.tensors)
         return taken.tensors, inputs
-
-    def _find_mutated(
-        self,
-        inputs: list[torch.Tensor],
-        versions: list[int],
-        outputs: list[torch.Tensor],
-    ) -> dict[int, int]:
-        found = {}
-        for index, (tensor, version) in enumerate(zip(inputs, versions, strict=True)):
-            if torch_private.change_count(tensor) == version:
-                continue
-            same = [i for i, output in enumerate(outputs) if output is tensor]
-            if not same:
-                raise ExportError(
-                    f"{self.cls.__name__}.forward writes to an input that it does not return",
-                    where=place_of(self.cls),
-                    why="an ONNX node cannot change its inputs, and `symbolic` gives outputs only",
-                    fix="return the changed tensor (with ctx.mark_dirty), or work on a clone",
-                )
-            found[index] = same[0]
-        return found
 
     def describe(self) -> str:
         """The class and its place in the user's source."""
         return f"{self.cls.__module__}.{self.cls.__qualname__} ({place_of(self.cls)})"
+
+
+def find_writes(
+    cls: type,
+    inputs: Sequence[torch.Tensor],
+    counts: Sequence[int],
+    outputs: Sequence[torch.Tensor],
+) -> dict[int, int]:
+    """Finds the inputs that a forward wrote to.
+
+    Args:
+        cls: The Function's class.
+        inputs: Its input tensors after the run.
+        counts: How often each had been written to before.
+        outputs: Its output tensors.
+
+    Returns:
+        By the index of such an input: the index of the output that is this tensor.
+
+    Raises:
+        ExportError: The input is not returned.
+    """
+    found = {}
+    for index, (tensor, count) in enumerate(zip(inputs, counts, strict=True)):
+        if torch_private.change_count(tensor) == count:
+            continue
+        same = [i for i, output in enumerate(outputs) if output is tensor]
+        if not same:
+            raise ExportError(
+                f"{cls.__name__}.forward writes to an input that it does not return",
+                where=place_of(cls),
+                why="an ONNX node cannot change its inputs, and `symbolic` gives outputs only",
+                fix="return the changed tensor (with ctx.mark_dirty), or work on a clone",
+            )
+        found[index] = same[0]
+    return found
 
 
 def new_call(
