@@ -32,6 +32,5 @@ def recipe() -> modelport.Recipe:
         dynamic={"input": {0: "batch", 2: "height", 3: "width"}},
         values={"scales": draw_scales},
         cases=[(picture, scales(factor)) for factor in (2, 3, 4)],
-        capture="trace",
         name="SRCNN with a scale at run time",
     )

@@ -18,7 +18,14 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 if TYPE_CHECKING:
     from modelport.backends import Engine, doctor
     from modelport.bundle import Bundle, load, verify
-    from modelport.capture import diagnose, export
+    from modelport.capture import (
+        describe_aten,
+        diagnose,
+        export,
+        is_exporting,
+        operator_support,
+        register_symbolic,
+    )
     from modelport.deployment import Deployment, deploy
     from modelport.errors import (
         BuildError,
@@ -41,7 +48,14 @@ if TYPE_CHECKING:
 _HOMES = {
     "backends": ("Engine", "doctor"),
     "bundle": ("Bundle", "load", "verify"),
-    "capture": ("diagnose", "export"),
+    "capture": (
+        "describe_aten",
+        "diagnose",
+        "export",
+        "is_exporting",
+        "operator_support",
+        "register_symbolic",
+    ),
     "deployment": ("Deployment", "deploy"),
     "errors": (
         "BuildError",
@@ -85,10 +99,14 @@ __all__ = [
     "UsageError",
     "check",
     "deploy",
+    "describe_aten",
     "diagnose",
     "doctor",
     "export",
+    "is_exporting",
     "load",
+    "operator_support",
+    "register_symbolic",
     "verify",
 ]
 

@@ -43,6 +43,8 @@ class Recipe:
         dynamic_shapes: The form of ``torch.export.export``: a pytree of ``torch.export.Dim``.
         opset: Opset of the default domain; None for the lowest from 18 up that suffices.
         capture: ``auto``, ``dynamo``, ``trace`` or ``script``.
+        export_params: Whether weights go into the graph; else they are inputs.
+        custom_translation_table: Translations of operators, as ``torch.onnx.export`` takes them.
         values: How to draw values of an input, by its name; by default they are drawn from the
             distribution of the example's values.
         cases: Further positional inputs that the deployed model must be verified on.
@@ -59,6 +61,8 @@ class Recipe:
     dynamic_shapes: Any = None
     opset: int | None = None
     capture: str = "auto"
+    export_params: bool = True
+    custom_translation_table: Mapping[Any, Any] = field(default_factory=dict)
     values: Mapping[str, ValueRule] = field(default_factory=dict)
     cases: Sequence[tuple[Any, ...]] = ()
     name: str | None = None

@@ -131,6 +131,12 @@ def _open_folder(folder: Path, where: str) -> Bundle:
     if not manifest_path.is_file():
         raise UsageError(f"{where} is not a bundle: it has no {FILE_NAME}")
     manifest = Manifest.parse(manifest_path.read_bytes(), where)
+    used = [path for item in manifest.artifacts.values() for path in (item.graph, *item.files)]
+    for name in [*used, *manifest.cases]:
+        if name not in manifest.files:
+            raise BundleError(
+                f"{FILE_NAME} has no checksum of {name}", where=where, fix="deploy again"
+            )
     for name, expected in manifest.files.items():
         path = folder / name
         if not is_inside(name) or not path.is_file():

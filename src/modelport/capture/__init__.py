@@ -3,5 +3,18 @@
 from modelport.capture.exporter import diagnose, export
 from modelport.capture.inputs import BoundInputs, bind_inputs
 from modelport.capture.reference import torch_reference
+from modelport.capture.status import is_exporting
+from modelport.capture.support import describe_aten, operator_support
+from modelport.capture.symbolic import register_symbolic
 
-__all__ = ["BoundInputs", "bind_inputs", "diagnose", "export", "torch_reference"]
+__all__ = [
+    "BoundInputs",
+    "bind_inputs",
+    "describe_aten",
+    "diagnose",
+    "export",
+    "is_exporting",
+    "operator_support",
+    "register_symbolic",
+    "torch_reference",
+]

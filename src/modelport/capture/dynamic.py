@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,12 +52,19 @@ def _from_axes(forms: Mapping[str, Any], recipe: Recipe, bound: BoundInputs) -> 
         if axes is None:
             continue
         items = axes.items() if isinstance(axes, Mapping) else [(axis, None) for axis in axes]
-        declared[name] = {
-            axis: dim
-            for axis, dim in (_one(name, axis, given, bound) for axis, given in items)
-            if dim is not None
-        }
+        declared[name] = _axes_of(name, items, bound)
     return declared
+
+
+def _axes_of(name: str, items: Iterable[tuple[Any, Any]], bound: BoundInputs) -> dict[int, Dim]:
+    dims = [_one(name, axis, given, bound) for axis, given in items]
+    axes = [axis for axis, _ in dims]
+    for axis in axes:
+        if axes.count(axis) > 1:
+            raise UsageError(
+                f"axis {axis} of {name!r} is given twice", fix="count from the front or the back"
+            )
+    return {axis: dim for axis, dim in dims if dim is not None}
 
 
 def _one(name: str, axis: Any, given: Any, bound: BoundInputs) -> tuple[int, Dim | None]:
@@ -101,23 +108,39 @@ def _from_dynamic_shapes(shapes: Any, bound: BoundInputs) -> DynamicDims:
     declared: DynamicDims = {}
     for name, path in zip(bound.names, bound.paths, strict=True):
         node: Any = by_argument
-        for step in path:
-            node = None if node is None else node[step]
-        if node is None:
-            continue
-        items = node.items() if isinstance(node, Mapping) else enumerate(node)
-        dims = [_one(name, axis, given, bound) for axis, given in items if given is not None]
-        declared[name] = {axis: dim for axis, dim in dims if dim is not None}
+        try:
+            for step in path:
+                node = None if node is None else node[step]
+            if node is None:
+                continue
+            items = list(node.items() if isinstance(node, Mapping) else enumerate(node))
+        except (LookupError, TypeError) as error:
+            raise UsageError(
+                f"dynamic_shapes has another structure than the model's arguments at {name!r}",
+                why=f"{type(error).__name__}: {error}",
+                fix="give a dict of axes, or None, in the place of every tensor",
+            ) from error
+        declared[name] = _axes_of(name, [item for item in items if item[1] is not None], bound)
     return declared
 
 
 def _by_argument(shapes: Any, bound: BoundInputs) -> tuple[Any, Any]:
     """``dynamic_shapes`` in the structure of ``(args, kwargs)``."""
     if isinstance(shapes, Mapping):
+        unknown = [name for name in shapes if name not in (*bound.parameters, *bound.kwargs)]
+        if unknown:
+            raise UsageError(
+                f"dynamic_shapes are given for {', '.join(map(repr, unknown))}, which is no argument",
+                fix=f"the arguments are: {', '.join(bound.parameters)}",
+            )
         names = bound.parameters[: len(bound.args)]
         positional = tuple(shapes.get(name) for name in names)
         return positional, {name: shapes.get(name) for name in bound.kwargs}
-    if isinstance(shapes, Sequence):
+    if isinstance(shapes, Sequence) and not isinstance(shapes, str):
+        if len(shapes) > len(bound.args) + len(bound.kwargs):
+            raise UsageError(
+                f"{len(shapes)} dynamic_shapes for {len(bound.args) + len(bound.kwargs)} arguments"
+            )
         positional = tuple(shapes)[: len(bound.args)]
         rest = tuple(shapes)[len(bound.args) :]
         padded = positional + (None,) * (len(bound.args) - len(positional))

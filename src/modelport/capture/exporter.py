@@ -24,6 +24,7 @@ from modelport.capture.inputs import bind_inputs, number_findings
 from modelport.capture.names import name_dims
 from modelport.capture.original import Original, open_original
 from modelport.capture.reference import evaluating
+from modelport.capture.status import exporting
 from modelport.capture.strategies import STRATEGIES, Capture, Request
 from modelport.errors import BuildError, ExportError, UsageError
 from modelport.findings import Finding, Severity
@@ -49,6 +50,9 @@ def export(
     dynamic_axes: Mapping[str, Any] | None = None,
     dynamic_shapes: Any = None,
     opset: int | None = None,
+    opset_version: int | None = None,
+    export_params: bool | None = None,
+    custom_translation_table: Mapping[Any, Any] | None = None,
     capture: str | None = None,
     probes: bool = True,
 ) -> Model:
@@ -66,6 +70,11 @@ def export(
         dynamic_axes: The same, as ``torch.onnx.export`` takes it.
         dynamic_shapes: A pytree of ``torch.export.Dim``, as ``torch.export.export`` takes it.
         opset: Opset of the default domain; by default the lowest from 18 up that suffices.
+        opset_version: The same, as ``torch.onnx.export`` calls it.
+        export_params: Whether weights go into the graph; else they are inputs without a value,
+            and the graph cannot be probed.
+        custom_translation_table: Translations of operators, as ``torch.onnx.export`` takes them;
+            they hold for dynamo.
         capture: ``dynamo``, ``trace``, ``script``, or ``auto`` (the first of these that can and
             that computes the same; the model's provenance says which and why).
         probes: Run the graph in ONNX Runtime beside the original, on inputs that are chosen to
@@ -79,6 +88,8 @@ def export(
         ExportError: The model cannot be captured, or a probe proves that the graph computes
             something else; the error's ``findings`` say what.
     """
+    if opset is not None and opset_version is not None:
+        raise UsageError("opset and opset_version are given together", fix="keep one")
     given: dict[str, Any] = {
         "kwargs": kwargs,
         "input_names": input_names,
@@ -86,7 +97,9 @@ def export(
         "dynamic": dynamic,
         "dynamic_axes": dynamic_axes,
         "dynamic_shapes": dynamic_shapes,
-        "opset": opset,
+        "opset": opset if opset_version is None else opset_version,
+        "export_params": export_params,
+        "custom_translation_table": custom_translation_table,
         "capture": capture,
     }
     if isinstance(model_or_recipe, Recipe):
@@ -274,7 +287,7 @@ def captures(recipe: Recipe) -> Iterator[Captured]:
         ExportError: No strategy can capture the model.
     """
     if isinstance(recipe.model, str | Path):
-        model = Model.load(recipe.model)
+        model = _take_onnx(recipe)
         yield Captured(model, open_original(recipe, model.signature), [])
         return
     strategies = _strategies(recipe)
@@ -288,7 +301,7 @@ def captures(recipe: Recipe) -> Iterator[Captured]:
             captured = _capture(recipe, strategy, reason)
         except ExportError as error:
             errors.append(error)
-            reasons.append(f"{strategy} failed: {error.what}")
+            reasons.append(error.what)
             continue
         yield captured
         reasons.append(f"what {strategy} gave computes something else")
@@ -303,6 +316,23 @@ def captures(recipe: Recipe) -> Iterator[Captured]:
         fix="`modelport ops support` lists operators without a mapping; torch.cond and "
         "torch.while_loop stand for branches and loops on data",
     ) from errors[0]
+
+
+def _take_onnx(recipe: Recipe) -> Model:
+    """An ONNX file is taken as it is."""
+    fields = ("args", "kwargs", "input_names", "output_names", "opset", "cases")
+    forms = ("dynamic", "dynamic_axes", "dynamic_shapes")
+    given = [name for name in (*fields, *forms) if getattr(recipe, name)]
+    given += ["capture"] if recipe.capture != "auto" else []
+    if given:
+        raise UsageError(
+            f"{recipe.model} is an ONNX file, which is taken as it is: "
+            f"{', '.join(given)} cannot be given with it"
+        )
+    model = Model.load(recipe.model)
+    reason = "the source is an ONNX file"
+    model.provenance = _provenance(recipe.title, "none", reason, model.opset)
+    return model
 
 
 def _strategies(recipe: Recipe) -> tuple[str, ...]:
@@ -321,10 +351,18 @@ def _capture(recipe: Recipe, strategy: str, reason: str) -> Captured:
     bound = bind_inputs(recipe.model, recipe.args, recipe.kwargs, recipe.input_names)
     dims = dynamic_dims(recipe, bound)
     was_training = bool(getattr(recipe.model, "training", False))
-    with evaluating(recipe.model):
+    with evaluating(recipe.model), exporting():
         captured, opset = _at_lowest_opset(
             recipe,
-            lambda number: Request(recipe.model, bound, dims, number, recipe.output_names),
+            lambda number: Request(
+                recipe.model,
+                bound,
+                dims,
+                number,
+                recipe.output_names,
+                recipe.custom_translation_table,
+                recipe.export_params,
+            ),
             strategy,
         )
     findings: list[Finding] = []
@@ -336,6 +374,7 @@ def _capture(recipe: Recipe, strategy: str, reason: str) -> Captured:
     original = open_original(recipe, model.signature)
     findings += captured.findings
     findings += number_findings(bound)
+    findings += original.export_only_findings()
     findings += hygiene_findings(captured.ir, original.signature, recipe.model, was_training)
     suspicions = find_suspicions(captured, original.signature, named.symbols, bound.names)
     return Captured(model, original, suspicions)

@@ -14,7 +14,8 @@ from modelport.backends.interface import Artifact
 from modelport.capture.dynamic import dynamic_dims
 from modelport.capture.inputs import bind_inputs, to_numpy
 from modelport.capture.reference import torch_reference
-from modelport.proof import Case
+from modelport.findings import Finding, Severity
+from modelport.proof import Case, compare_outputs, tolerance_for
 from modelport.recipe import Recipe
 from modelport.signature import Signature, TensorSpec
 from modelport.target import Target
@@ -32,6 +33,7 @@ class Original:
         examples: The example's arrays by input name; empty for an ONNX file.
         given: The example and the recipe's further cases.
         runner: What runs it, for the report.
+        run_plainly: The same as `run`, not told that it is being exported.
     """
 
     signature: Signature
@@ -39,6 +41,27 @@ class Original:
     examples: Arrays
     given: tuple[Case, ...]
     runner: str
+    run_plainly: Callable[[Mapping[str, np.ndarray[Any, Any]]], Arrays] | None = None
+
+    def export_only_findings(self) -> list[Finding]:
+        """A note where the model gives another result because it is being exported."""
+        if self.run_plainly is None:
+            return []
+        example = self.given[0].inputs
+        compared = compare_outputs(self.run_plainly(example), self.run(example), tolerance_for)
+        changed = [comparison for comparison in compared if not comparison.ok]
+        return (
+            [
+                Finding(
+                    "export-only-behaviour",
+                    Severity.NOTE,
+                    "the model computes something else while it is being exported, and that is what "
+                    f"the graph is compared with: {changed[0]}",
+                )
+            ]
+            if changed
+            else []
+        )
 
 
 def open_original(recipe: Recipe, captured: Signature) -> Original:
@@ -94,4 +117,5 @@ def _open_torch(recipe: Recipe, captured: Signature) -> Original:
         examples,
         tuple(given),
         f"PyTorch {torch.__version__}, eager",
+        torch_reference(recipe.model, bound, names, at_export=False),
     )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from modelport.capture.inputs import BoundInputs, to_numpy
+from modelport.capture.status import exporting
 from modelport.capture.torch_private import programs
 from modelport.errors import RunError
 
@@ -19,7 +20,7 @@ Arrays = dict[str, np.ndarray[Any, Any]]
 
 
 def torch_reference(
-    model: Any, bound: BoundInputs, output_names: Sequence[str]
+    model: Any, bound: BoundInputs, output_names: Sequence[str], *, at_export: bool = True
 ) -> Callable[[Mapping[str, np.ndarray[Any, Any]]], Arrays]:
     """The model in PyTorch's eager mode, on arrays.
 
@@ -27,6 +28,8 @@ def torch_reference(
         model: The module (run in evaluation mode), or an exported program.
         bound: Example inputs; arrays replace their tensors by name.
         output_names: Names for the tensors that the model returns, in order.
+        at_export: Whether the model is told that it is being exported, by
+            `modelport.is_exporting` and torch's own functions.
 
     Returns:
         A function from arrays by input name to arrays by output name. It raises `RunError` where
@@ -34,11 +37,12 @@ def torch_reference(
     """
     import torch
 
+    scope = _at_export if at_export else nullcontext
     function = model.module() if isinstance(model, torch.export.ExportedProgram) else model
 
     def reference(arrays: Mapping[str, np.ndarray[Any, Any]]) -> Arrays:
         try:
-            with evaluating(function), torch.no_grad():
+            with evaluating(function), scope(), torch.no_grad():
                 result = bound.call(function, arrays)
         except Exception as error:  # the user's model may raise anything
             shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in arrays.items())
@@ -49,6 +53,12 @@ def torch_reference(
         return {name: to_numpy(tensor) for name, tensor in zip(output_names, tensors, strict=False)}
 
     return reference
+
+
+@contextmanager
+def _at_export() -> Iterator[None]:
+    with exporting(), programs.seeming_to_export():
+        yield
 
 
 def flat_outputs(result: Any) -> list[torch.Tensor]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 from modelport.capture.dynamic import DynamicDims, to_torch_shapes
 from modelport.capture.inputs import BoundInputs
 from modelport.capture.names import drop_invented_names
+from modelport.capture.symbolic import honour_symbolics
+from modelport.capture.torch_private import symbolics
 from modelport.errors import ExportError
-from modelport.findings import Finding
+from modelport.findings import Finding, Severity
 
 if TYPE_CHECKING:
     import onnx_ir
@@ -32,6 +34,8 @@ class Request:
         dims: Dynamic dimensions.
         opset: Opset of the default domain.
         output_names: Names of the outputs, or None for torch's.
+        translations: The user's own translations of operators, for dynamo.
+        export_params: Whether weights go into the graph; else they are inputs.
     """
 
     model: Any
@@ -39,6 +43,8 @@ class Request:
     dims: DynamicDims
     opset: int
     output_names: Sequence[str] | None
+    translations: Mapping[Any, Any] = field(default_factory=dict)
+    export_params: bool = True
 
 
 @dataclass
@@ -70,7 +76,13 @@ def capture_dynamo(request: Request) -> Capture:
 
     bound = request.bound
     args, kwargs = bound.with_tensors()
-    with _listening() as heard, _translating_errors("dynamo"):
+    is_program = isinstance(request.model, torch.export.ExportedProgram)
+    shapes = to_torch_shapes(request.dims, bound) if request.dims and not is_program else None
+    with (
+        _listening() as heard,
+        _translating_errors("dynamo"),
+        honour_symbolics(request.model, args, kwargs, request.opset) as bridge,
+    ):
         program = torch.onnx.export(
             request.model,
             args,
@@ -79,11 +91,14 @@ def capture_dynamo(request: Request) -> Capture:
             input_names=list(bound.names),
             output_names=None if request.output_names is None else list(request.output_names),
             opset_version=request.opset,
-            dynamic_shapes=to_torch_shapes(request.dims, bound) if request.dims else None,
+            dynamic_shapes=shapes,
+            custom_translation_table={**bridge.translation_table, **request.translations},
+            export_params=request.export_params,
             verbose=False,
         )
-    assert program is not None
-    return Capture(program.model, "dynamo", program.exported_program, heard)
+        assert program is not None
+        findings = bridge.examine(program) + strict_fallback(program)
+    return Capture(program.model, "dynamo", program.exported_program, heard, findings)
 
 
 def capture_trace(request: Request) -> Capture:
@@ -107,6 +122,22 @@ def capture_script(request: Request) -> Capture:
         model = request.model
         scripted = model if isinstance(model, torch.jit.ScriptModule) else torch.jit.script(model)
     return _capture_torchscript(scripted, request, "script")
+
+
+def strict_fallback(program: Any) -> list[Finding]:
+    """A warning where torch fell back from non-strict to strict export."""
+    strategy = symbolics.capture_strategy(program)
+    if "NonStrict" in strategy or "Strict" not in strategy:
+        return []
+    return [
+        Finding(
+            "strict-fallback",
+            Severity.WARNING,
+            "torch.export failed on the model as it is and fell back to strict mode, which reads "
+            "its source code",
+            fix="see what `torch.export.export(model, args, strict=False)` refuses",
+        )
+    ]
 
 
 STRATEGIES = {"dynamo": capture_dynamo, "trace": capture_trace, "script": capture_script}
@@ -134,6 +165,7 @@ def _capture_torchscript(model: Any, request: Request, strategy: str) -> Capture
                 output_names=None if request.output_names is None else list(request.output_names),
                 opset_version=request.opset,
                 dynamic_axes=axes,
+                export_params=request.export_params,
             )
         graph = onnx_ir.load(path)
         # Large weights lie in files of the folder that is about to go.
@@ -145,7 +177,12 @@ def _capture_torchscript(model: Any, request: Request, strategy: str) -> Capture
 @contextmanager
 def _listening() -> Iterator[list[warnings.WarningMessage]]:
     """Collects warnings, and keeps the exporters' log lines off the user's terminal."""
-    handlers = logging.getLogger("torch").handlers
+    loggers = [
+        logger
+        for name, logger in logging.root.manager.loggerDict.items()
+        if name.split(".")[0] == "torch" and isinstance(logger, logging.Logger)
+    ]
+    handlers = [handler for logger in loggers for handler in logger.handlers]
     for handler in handlers:
         handler.addFilter(_is_error)
     try:

@@ -6,6 +6,8 @@ found and mended here.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -78,10 +80,24 @@ def shape_guards(program: Any) -> list[tuple[Any, str]]:
             break
     if environment is None:
         return []
-    guards = [(guard.expr, _stack_place(guard.sloc.user_stack)) for guard in environment.guards]
+    guards = [(guard.expr, guard.sloc.maybe_user_loc or "") for guard in environment.guards]
     for deferred in environment.deferred_runtime_asserts.values():
         guards += [(item.expr, _stack_place(item.stack)) for item in deferred]
     return guards
+
+
+@contextmanager
+def seeming_to_export() -> Iterator[None]:
+    """Makes torch's own questions whether an export is under way answer yes."""
+    import torch.compiler
+    import torch.onnx._internal.exporter._flags as flags
+
+    before = torch.compiler._is_exporting_flag, flags._is_onnx_exporting
+    torch.compiler._is_exporting_flag = flags._is_onnx_exporting = True
+    try:
+        yield
+    finally:
+        torch.compiler._is_exporting_flag, flags._is_onnx_exporting = before
 
 
 def _stack_place(stack: Any) -> str:
