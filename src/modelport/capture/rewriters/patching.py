@@ -113,7 +113,7 @@ def make_wrapper(
     if situation.capture == "dynamo" and _is_torchs(original, slot):
         # A strict export traces twice: it would record the original that the rewrite called, and
         # rewrite that one as well when it runs its recording. So it records the wrapper instead.
-        torch.compiler.allow_in_graph(wrapper)
+        torch.compiler.allow_in_graph(wrapper)  # type: ignore[no-untyped-call]
     if isinstance(found, staticmethod | classmethod):
         return type(found)(wrapper)
     return wrapper

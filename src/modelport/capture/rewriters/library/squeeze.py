@@ -1,0 +1,33 @@
+"""`squeeze`.
+
+The new exporter removes a dynamic dimension that is not 1 in the example, where torch leaves it;
+the tracer refuses several dimensions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from modelport.capture.rewriters.library._common import example_of, rewrites
+from modelport.capture.rewriters.report import Context
+
+
+@rewrites("torch.squeeze", "torch.Tensor.squeeze")
+def squeeze(ctx: Context, input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
+    """Removes one dimension after the other, and only those that are 1 in the example."""
+    if dim is None:
+        if not any(isinstance(size, torch.SymInt) for size in input.shape):
+            return ctx.original(input)  # type: ignore[no-any-return]
+        dim = range(input.ndim)
+    dims = [dim] if isinstance(dim, int) else list(dim)
+    removed = [axis for axis in dims if _is_removed(input.shape[axis])]
+    for axis in sorted((axis % input.ndim for axis in removed), reverse=True):
+        input = ctx.original(input, axis)
+    return input
+
+
+def _is_removed(size: int | torch.SymInt) -> bool:
+    return not isinstance(size, torch.SymInt) or example_of(size) == 1
