@@ -29,8 +29,9 @@ def export(model, args, dynamic=None, capture="dynamo", **options):
         logging.disable(logging.ERROR)
         try:
             if capture == "dynamo":
-                shapes = [{axis: torch.export.Dim.DYNAMIC for axis in axes} for axes in dynamic]
-                whole = (tuple(shapes),) if isinstance(model, Call) else tuple(shapes)
+                shapes = [dict.fromkeys(axes, torch.export.Dim.DYNAMIC) for axes in dynamic]
+                variadic = isinstance(model, Call)
+                whole = (tuple(shapes),) if variadic else tuple(shapes)
                 program = torch.onnx.export(
                     model,
                     args,
@@ -114,3 +115,8 @@ def export_bytes():
 @pytest.fixture
 def run_bytes():
     return run
+
+
+@pytest.fixture
+def same_as_eager():
+    return same

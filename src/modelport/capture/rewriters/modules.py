@@ -94,7 +94,7 @@ class _Replacer:
         registration = record.registration
         situation = self._situation
         context = Context(
-            module, situation.target, situation.opset, situation.capture, registration.name
+            module, module, situation.target, situation.opset, situation.capture, registration.name
         )
         before = _identity_of(module)
         replacement = registration.function(module, context)

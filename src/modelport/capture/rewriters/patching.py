@@ -93,8 +93,17 @@ def make_wrapper(
         record.calls += 1
         return record.calls
 
+    @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+    def take_back() -> int:
+        record.calls -= 1
+        return record.calls
+
+    def keep(*args: Any, **kwargs: Any) -> Any:
+        take_back()
+        return call_original(*args, **kwargs)
+
     context = Context(
-        call_original, situation.target, situation.opset, situation.capture, slot.path
+        call_original, keep, situation.target, situation.opset, situation.capture, slot.path
     )
 
     def call_rewrite(*args: Any, **kwargs: Any) -> Any:

@@ -17,6 +17,8 @@ class Context:
     Attributes:
         original: The function that is rewritten, to be called with its own arguments (a method's
             ``self`` or ``cls`` included). For a module replacement, the module.
+        keep: The same as `original`, for a call that the rewrite leaves as it is: the call is not
+            counted, so that a report shows rewrites that changed something.
         target: Where the model is to run, or None where the graph is for any backend.
         opset: Opset of the default domain.
         capture: ``dynamo``, ``trace`` or ``script``.
@@ -24,6 +26,7 @@ class Context:
     """
 
     original: Callable[..., Any]
+    keep: Callable[..., Any]
     target: Target | None
     opset: int
     capture: str
@@ -36,7 +39,9 @@ class Applied:
 
     Attributes:
         registration: The rewrite.
-        calls: How often it was called so far; for a module, how often its replacements were run.
+        calls: How often it was called so far, calls that it left as they are (``ctx.keep``) not
+            counted; for a module replacement, how often its modules were run. A strict export
+            runs everything twice.
         places: The other places where it was put: aliases of a function, as ``module.name``;
             for a module replacement, the replaced modules' names (empty for the root).
         note: Why it has no effect, or what it changes besides; empty where there is nothing.

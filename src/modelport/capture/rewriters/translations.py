@@ -1,4 +1,4 @@
-"""Translations for ``torch.onnx.export(custom_translation_table=...)`` that put torch's own right."""
+"""Translations, for ``custom_translation_table``, that put torch's own ones right."""
 
 from __future__ import annotations
 

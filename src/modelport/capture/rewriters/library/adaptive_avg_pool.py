@@ -35,7 +35,7 @@ def adaptive_avg_pool(
     sizes = input.shape[-rank:]
     known = not any(is_traced(size) for size in sizes) and rank < 3
     if known or (rank == 2 and all(size == 1 for size in wanted)):
-        return ctx.original(input, output_size)  # type: ignore[no-any-return]
+        return ctx.keep(input, output_size)  # type: ignore[no-any-return]
     for axis, size, new_size in zip(range(-rank, 0), sizes, wanted, strict=True):
         if new_size is None:
             continue

@@ -26,7 +26,7 @@ def any_(
 ) -> Tensor:
     """Counts the elements that are not zero."""
     if options:
-        return ctx.original(input, dim, keepdim, **options)  # type: ignore[no-any-return]
+        return ctx.keep(input, dim, keepdim, **options)  # type: ignore[no-any-return]
     counted = input if input.dtype == torch.bool else input != 0
     return _like_input(_count(counted, dim, keepdim) > 0, input)
 
@@ -41,7 +41,7 @@ def all_(
 ) -> Tensor:
     """Counts the elements that are zero."""
     if options:
-        return ctx.original(input, dim, keepdim, **options)  # type: ignore[no-any-return]
+        return ctx.keep(input, dim, keepdim, **options)  # type: ignore[no-any-return]
     counted = ~input if input.dtype == torch.bool else input == 0
     return _like_input(_count(counted, dim, keepdim) == 0, input)
 

@@ -31,6 +31,10 @@ def scaled_dot_product_attention(
     enable_gqa: bool = False,
 ) -> Tensor:
     """Brings the operands to the form that the exporters know, and zeroes masked queries."""
+    if not enable_gqa and query.ndim == 4 and attn_mask is None:
+        return ctx.keep(  # type: ignore[no-any-return]
+            query, key, value, None, dropout_p, is_causal, scale=scale
+        )
     if enable_gqa:
         key, value = _repeat_heads(key, query), _repeat_heads(value, query)
     lifted = query.ndim == 3

@@ -17,7 +17,7 @@ def chunk(ctx: Context, input: Tensor, chunks: int, dim: int = 0) -> Any:
     """Slices; there are as many as for the example, and the last takes what is left."""
     size = input.shape[dim]
     if not isinstance(size, torch.SymInt):
-        return ctx.original(input, chunks, dim)
+        return ctx.keep(input, chunks, dim)
     length = (size + (chunks - 1)) // chunks
     example_length = -(-example_of(size) // chunks)
     count = -(-example_of(size) // example_length)

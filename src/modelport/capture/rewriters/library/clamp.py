@@ -19,4 +19,6 @@ def clamp(ctx: Context, input: Tensor, min: Any = None, max: Any = None) -> Tens
         if bound is not None:
             other = torch.result_type(input, bound)
             dtype = torch.promote_types(dtype, other)
+    if dtype == input.dtype:
+        return ctx.keep(input, min, max)  # type: ignore[no-any-return]
     return ctx.original(input.to(dtype), min, max)  # type: ignore[no-any-return]

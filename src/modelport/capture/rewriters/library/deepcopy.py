@@ -17,7 +17,7 @@ def deepcopy(ctx: Context, tensor: Tensor, memo: dict[int, Any]) -> Tensor:
     """Clones a tensor of the graph; torch copies modules meanwhile, which is left as it is."""
     recorded = is_tracing() or isinstance(tensor, FakeTensor)
     if not recorded or isinstance(tensor, torch.nn.Parameter):
-        return ctx.original(tensor, memo)  # type: ignore[no-any-return]
+        return ctx.keep(tensor, memo)  # type: ignore[no-any-return]
     if id(tensor) not in memo:
         memo[id(tensor)] = tensor.clone()
     return memo[id(tensor)]  # type: ignore[no-any-return]

@@ -17,7 +17,7 @@ from modelport.capture.rewriters.report import Context
 def getitem(ctx: Context, tensor: Tensor, index: Any) -> Tensor:
     """Counts indices from the beginning before they are used."""
     if not isinstance(index, tuple) or sum(map(_is_index, index)) < 2:
-        return ctx.original(tensor, index)  # type: ignore[no-any-return]
+        return ctx.keep(tensor, index)  # type: ignore[no-any-return]
     return ctx.original(  # type: ignore[no-any-return]
         tensor, tuple(_from_start(tensor, index, place) for place in range(len(index)))
     )

@@ -23,7 +23,7 @@ def layer_norm(
 ) -> Tensor:
     """Normalizes over as many of the last axes as the shape has."""
     if not any(is_traced(size) for size in normalized_shape):
-        return ctx.original(  # type: ignore[no-any-return]
+        return ctx.keep(  # type: ignore[no-any-return]
             input, normalized_shape, weight, bias, eps
         )
     axes = list(range(-len(normalized_shape), 0))

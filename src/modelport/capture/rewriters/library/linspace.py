@@ -29,7 +29,7 @@ def linspace(
     """Steps from both ends to the middle, as torch does, so that both ends are exact."""
     integers = dtype is not None and not dtype.is_floating_point
     if not is_traced(steps) and not (integers and is_tracing()):
-        return ctx.original(  # type: ignore[no-any-return]
+        return ctx.keep(  # type: ignore[no-any-return]
             start, end, steps, dtype=dtype, device=device, **options
         )
     # torch computes integers in single precision, and cuts the fractions off.

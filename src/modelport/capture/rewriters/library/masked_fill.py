@@ -15,7 +15,7 @@ from modelport.capture.rewriters.report import Context
 def masked_fill(ctx: Context, input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """Writes the choice as logic, for booleans."""
     if input.dtype != torch.bool:
-        return ctx.original(input, mask, value)  # type: ignore[no-any-return]
+        return ctx.keep(input, mask, value)  # type: ignore[no-any-return]
     return _choose(mask, value, input)
 
 
@@ -23,7 +23,7 @@ def masked_fill(ctx: Context, input: Tensor, mask: Tensor, value: Any) -> Tensor
 def masked_fill_(ctx: Context, input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """The same in place."""
     if input.dtype != torch.bool:
-        return ctx.original(input, mask, value)  # type: ignore[no-any-return]
+        return ctx.keep(input, mask, value)  # type: ignore[no-any-return]
     return input.copy_(_choose(mask, value, input))
 
 
@@ -31,7 +31,7 @@ def masked_fill_(ctx: Context, input: Tensor, mask: Tensor, value: Any) -> Tenso
 def where(ctx: Context, condition: Tensor, *values: Any, **options: Any) -> Any:
     """Writes the choice as logic, for booleans."""
     if options or len(values) != 2 or not all(_is_boolean(value) for value in values):
-        return ctx.original(condition, *values, **options)
+        return ctx.keep(condition, *values, **options)
     return _choose(condition, *values)
 
 

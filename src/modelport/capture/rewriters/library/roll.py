@@ -20,7 +20,7 @@ def roll(ctx: Context, input: Tensor, shifts: Any, dims: Any = ()) -> Tensor:
     shifts = list(shifts) if isinstance(shifts, Sequence) else [shifts]
     dims = list(dims) if isinstance(dims, Sequence) else [dims]
     if not is_tracing() and not any(is_traced(shift) for shift in shifts):
-        return ctx.original(input, shifts, dims)  # type: ignore[no-any-return]
+        return ctx.keep(input, shifts, dims)  # type: ignore[no-any-return]
     if not dims:
         return _roll_axis(input.reshape(-1), shifts[0], 0).reshape(input.shape)
     for shift, dim in zip(shifts, dims, strict=True):

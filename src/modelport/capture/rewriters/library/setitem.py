@@ -24,7 +24,7 @@ def setitem(ctx: Context, tensor: Tensor, index: Any, value: Any) -> None:
     masks = [place for place, item in enumerate(index) if _is_mask(item)]
     single = not isinstance(value, Tensor) or value.ndim == 0
     if not single or len(masks) != 1 or len(index) < 2 or not _is_simple(index):
-        ctx.original(tensor, original_index, value)
+        ctx.keep(tensor, original_index, value)
         return
     mask = index[masks[0]]
     rest = (*index[: masks[0]], *[slice(None)] * mask.ndim, *index[masks[0] + 1 :])

@@ -24,6 +24,8 @@ def sort(
     **options: Any,
 ) -> Any:
     """Sorts without asking for what it gets in any case."""
+    if not stable:
+        return ctx.keep(input, dim=dim, descending=descending, **options)
     return ctx.original(input, dim=dim, descending=descending, **options)
 
 
@@ -33,5 +35,5 @@ def argsort(
 ) -> Tensor:
     """The indices of a stable sort."""
     if not stable:
-        return ctx.original(input, dim, descending)  # type: ignore[no-any-return]
+        return ctx.keep(input, dim, descending)  # type: ignore[no-any-return]
     return torch.sort(input, dim=dim, descending=descending)[1]

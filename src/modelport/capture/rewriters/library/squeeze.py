@@ -18,9 +18,10 @@ from modelport.capture.rewriters.report import Context
 @rewrites("torch.squeeze", "torch.Tensor.squeeze")
 def squeeze(ctx: Context, input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
     """Removes one dimension after the other, and only those that are 1 in the example."""
+    dynamic = any(isinstance(size, torch.SymInt) for size in input.shape)
+    if not dynamic and (dim is None or isinstance(dim, int)):
+        return ctx.keep(input, *([] if dim is None else [dim]))  # type: ignore[no-any-return]
     if dim is None:
-        if not any(isinstance(size, torch.SymInt) for size in input.shape):
-            return ctx.original(input)  # type: ignore[no-any-return]
         dim = range(input.ndim)
     dims = [dim] if isinstance(dim, int) else list(dim)
     removed = [axis for axis in dims if _is_removed(input.shape[axis])]

@@ -49,7 +49,7 @@ def topk_for_tensorrt(
     An element that has the worst value there is (-inf, +inf) may be taken twice.
     """
     if not isinstance(k, int) or k <= TENSORRT_LIMIT:
-        return ctx.original(input, k, dim, largest, True)
+        return ctx.keep(input, k, dim, largest, True)
     worst = _worst_value(input.dtype, largest)
     values, indices = [], []
     left = input
