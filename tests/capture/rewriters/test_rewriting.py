@@ -177,6 +177,24 @@ def test_everything_is_as_before():
     assert len(active) > 3
 
 
+def test_indexing_is_rewritten_and_leaves_nothing_in_the_class():
+    register_rewrite("torch.Tensor.__getitem__", add_ten)
+
+    @rewrite("torch.Tensor.__setitem__")
+    def assign_twice_as_much(ctx, tensor, index, value):
+        ctx.original(tensor, index, value * 2)
+
+    x = torch.zeros(3)
+    with rewriting():
+        assert x[0] == 10
+        x[1] = 3
+        # An attribute of the class would make tensors sequences for the rest of the process.
+        assert torch.tensor([torch.tensor(3)]).tolist() == [3]
+    assert x.tolist() == [0, 6, 0]
+    assert torch.tensor([torch.tensor(3)]).tolist() == [3]
+    assert x[0] == 0
+
+
 @pytest.mark.parametrize(
     "path",
     [

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from modelport.capture.rewriters.conditions import Situation
 from modelport.capture.rewriters.paths import MISSING, Slot
@@ -19,6 +20,7 @@ from modelport.capture.rewriters.registry import Registration
 from modelport.capture.rewriters.report import Applied, Context
 
 _ORIGINAL = "__modelport_original__"
+_INDEXING = ("__getitem__", "__setitem__")
 
 
 class Running(threading.local):
@@ -148,8 +150,29 @@ def _key_maker(slot: Slot) -> Callable[[tuple[Any, ...]], object]:
     return lambda args: place
 
 
+class _Indexing(TorchFunctionMode):
+    """Rewrites indexing of tensors without an attribute of their class.
+
+    Python fills the C slots of a sequence for a class that has had ``__getitem__`` once, for good:
+    ``torch.tensor([torch.tensor(3)])`` would be an error from then on.
+    """
+
+    def __init__(self, original: Any, wrapper: Any) -> None:
+        super().__init__()
+        self._original = original
+        self._wrapper = wrapper
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Calls the wrapper instead of the original."""
+        function = self._wrapper if func == self._original else func
+        return function(*args, **(kwargs or {}))
+
+
 def put(slot: Slot, wrapper: Any, undo: ExitStack) -> None:
     """Puts a wrapper in a slot; `undo` puts back what was there, or nothing where nothing was."""
+    if slot.owner is torch.Tensor and slot.attribute in _INDEXING:
+        undo.enter_context(_Indexing(slot.found(), wrapper))
+        return
     before = slot.own()
     setattr(slot.owner, slot.attribute, wrapper)
     if before is MISSING:
