@@ -5,8 +5,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -26,7 +25,7 @@ NamesLike = str | Iterable[str] | None
 _entries: list[Registration] = []
 _lock = threading.Lock()
 _serial = itertools.count()
-_shipped_layer = False
+_classes: dict[int, type[Any]] = {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,7 +155,7 @@ def register_rewrite(
             f"cannot rewrite {name!r}: it is not a dotted path",
             fix="name the module as well, e.g. 'torch.nn.functional.interpolate'",
         )
-    return _add("function", name, function, Conditions.parse(target, opset, library, capture))
+    return add("function", name, function, Conditions.parse(target, opset, library, capture))
 
 
 def register_module_rewrite(
@@ -171,8 +170,8 @@ def register_module_rewrite(
     """Does what `rewrite_module` does, and returns the handle that removes it."""
     conditions = Conditions.parse(target, opset, library, capture)
     if isinstance(cls, str):
-        return _add("module", cls, function, conditions)
-    registration = _add("module", f"{cls.__module__}.{cls.__qualname__}", function, conditions)
+        return add("module", cls, function, conditions)
+    registration = add("module", f"{cls.__module__}.{cls.__qualname__}", function, conditions)
     # A class that no path leads to (one inside a function) is known by itself.
     _classes[registration.serial] = cls
     return registration
@@ -201,28 +200,17 @@ def unregister(function: Callable[..., Any]) -> int:
     return len(found)
 
 
-@contextmanager
-def shipping() -> Iterator[None]:
-    """Marks what is registered in the block as coming with modelport."""
-    global _shipped_layer
-    _shipped_layer = True
-    try:
-        yield
-    finally:
-        _shipped_layer = False
-
-
-_classes: dict[int, type[Any]] = {}
-
-
-def _add(
-    kind: Kind, name: str, function: Callable[..., Any], conditions: Conditions
+def add(
+    kind: Kind,
+    name: str,
+    function: Callable[..., Any],
+    conditions: Conditions,
+    shipped: bool = False,
 ) -> Registration:
+    """Registers a rewrite; `shipped` is for those that come with modelport."""
     if not callable(function):
         raise UsageError(f"the rewrite of {name} is {function!r}, which cannot be called")
-    registration = Registration(
-        kind, name, function, conditions, _place_of(function), _shipped_layer
-    )
+    registration = Registration(kind, name, function, conditions, _place_of(function), shipped)
     with _lock:
         _entries.append(registration)
     return registration

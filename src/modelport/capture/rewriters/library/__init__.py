@@ -8,8 +8,6 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
-from modelport.capture.rewriters.registry import shipping
-
 _loaded = False
 
 
@@ -18,8 +16,7 @@ def load() -> None:
     global _loaded
     if _loaded:
         return
-    with shipping():
-        for module in pkgutil.iter_modules(__path__):
-            if not module.name.startswith("_"):
-                importlib.import_module(f"{__name__}.{module.name}")
+    for module in pkgutil.iter_modules(__path__):
+        if not module.name.startswith("_"):
+            importlib.import_module(f"{__name__}.{module.name}")
     _loaded = True

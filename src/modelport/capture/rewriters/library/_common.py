@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.fx.experimental.symbolic_shapes import optimization_hint
 
-from modelport.capture.rewriters.registry import register_rewrite
+from modelport.capture.rewriters.conditions import Conditions
+from modelport.capture.rewriters.registry import add
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -22,8 +23,9 @@ def rewrites(
     """Registers one function for several names of the same operator."""
 
     def decorate(function: F) -> F:
+        conditions = Conditions.parse(target, None, None, capture)
         for name in names:
-            register_rewrite(name, function, capture=capture, target=target)
+            add("function", name, function, conditions, shipped=True)
         return function
 
     return decorate

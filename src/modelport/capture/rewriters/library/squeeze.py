@@ -25,6 +25,8 @@ def squeeze(ctx: Context, input: Tensor, dim: int | Sequence[int] | None = None)
         dim = range(input.ndim)
     dims = [dim] if isinstance(dim, int) else list(dim)
     removed = [axis for axis in dims if _is_removed(input.shape[axis])]
+    if isinstance(dim, int) and removed:
+        return ctx.keep(input, dim)  # type: ignore[no-any-return]
     for axis in sorted((axis % input.ndim for axis in removed), reverse=True):
         input = ctx.original(input, axis)
     return input
