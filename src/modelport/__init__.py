@@ -25,6 +25,8 @@ if TYPE_CHECKING:
         is_exporting,
         operator_support,
         register_symbolic,
+        rewrite,
+        rewrite_module,
     )
     from modelport.deployment import Deployment, deploy
     from modelport.errors import (
@@ -55,6 +57,8 @@ _HOMES = {
         "is_exporting",
         "operator_support",
         "register_symbolic",
+        "rewrite",
+        "rewrite_module",
     ),
     "deployment": ("Deployment", "deploy"),
     "errors": (
@@ -107,6 +111,8 @@ __all__ = [
     "load",
     "operator_support",
     "register_symbolic",
+    "rewrite",
+    "rewrite_module",
     "verify",
 ]
 
@@ -121,4 +127,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOME_OF])
+    return sorted(__all__)

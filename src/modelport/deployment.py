@@ -147,7 +147,8 @@ class _Road:
     def walk(self) -> None:
         """Captures by one strategy after the other until the engines agree with the original."""
         failures: list[ModelportError] = []
-        attempts = captures(self._recipe)
+        # One graph serves all targets of a backend; there is one backend so far.
+        attempts = captures(self._recipe, self._targets[0])
         while (captured := self._next(attempts)) is not None:
             self.model, self.runner = captured.model, captured.original.runner
             try:

@@ -3,6 +3,7 @@
 from modelport.capture.exporter import diagnose, export
 from modelport.capture.inputs import BoundInputs, bind_inputs
 from modelport.capture.reference import torch_reference
+from modelport.capture.rewriters import rewrite, rewrite_module
 from modelport.capture.status import is_exporting
 from modelport.capture.support import describe_aten, operator_support
 from modelport.capture.symbolic import register_symbolic
@@ -16,5 +17,7 @@ __all__ = [
     "is_exporting",
     "operator_support",
     "register_symbolic",
+    "rewrite",
+    "rewrite_module",
     "torch_reference",
 ]

@@ -130,7 +130,7 @@ def _by_argument(shapes: Any, bound: BoundInputs) -> tuple[Any, Any]:
         unknown = [name for name in shapes if name not in (*bound.parameters, *bound.kwargs)]
         if unknown:
             raise UsageError(
-                f"dynamic_shapes are given for {', '.join(map(repr, unknown))}, which is no argument",
+                f"dynamic_shapes are given for {', '.join(unknown)}, which is no argument",
                 fix=f"the arguments are: {', '.join(bound.parameters)}",
             )
         names = bound.parameters[: len(bound.args)]

@@ -54,6 +54,7 @@ def export(
     export_params: bool | None = None,
     custom_translation_table: Mapping[Any, Any] | None = None,
     capture: str | None = None,
+    target: Target | str | None = None,
     probes: bool = True,
 ) -> Model:
     """Captures a PyTorch model as an ONNX graph, and probes whether it is the same model.
@@ -77,6 +78,7 @@ def export(
             they hold for dynamo.
         capture: ``dynamo``, ``trace``, ``script``, or ``auto`` (the first of these that can and
             that computes the same; the model's provenance says which and why).
+        target: What the graph is for, which decides on rewrites; by default any target.
         probes: Run the graph in ONNX Runtime beside the original, on inputs that are chosen to
             break what may have been baked in. Without it suspicions stay notes.
 
@@ -108,7 +110,9 @@ def export(
         recipe = model_or_recipe.with_options(**given)
     else:
         recipe = Recipe(model_or_recipe, args=() if args is None else args).with_options(**given)
-    return _export_proven(open_program(recipe), probes)
+    return _export_proven(
+        open_program(recipe), probes, None if target is None else Target.parse(target)
+    )
 
 
 def diagnose(source: Any, *, opset: int | None = None, capture: str | None = None) -> list[Finding]:
@@ -137,10 +141,10 @@ def diagnose(source: Any, *, opset: int | None = None, capture: str | None = Non
     return sorted(findings, key=lambda finding: order.index(finding.severity))
 
 
-def _export_proven(recipe: Recipe, probes: bool) -> Model:
+def _export_proven(recipe: Recipe, probes: bool, target: Target | None = None) -> Model:
     """The first capture that no probe proves wrong."""
     wrong: list[Captured] = []
-    for captured in captures(recipe):
+    for captured in captures(recipe, target):
         try:
             results = _run_probes(recipe, captured) if probes else []
         except BuildError as error:
@@ -274,11 +278,12 @@ class Captured:
         return [item for item in self.model.findings if item.severity is Severity.ERROR]
 
 
-def captures(recipe: Recipe) -> Iterator[Captured]:
+def captures(recipe: Recipe, target: Target | None = None) -> Iterator[Captured]:
     """Captures by one strategy after the other, until the caller is content.
 
     Args:
         recipe: The recipe, as `open_program` leaves it.
+        target: What the graph is for, which decides on rewrites; None for any.
 
     Yields:
         What each strategy that the recipe allows gave; for a model file, the file.
@@ -298,7 +303,7 @@ def captures(recipe: Recipe) -> Iterator[Captured]:
             "asked for" if len(strategies) == 1 else f"the first choice of {recipe.capture}"
         )
         try:
-            captured = _capture(recipe, strategy, reason)
+            captured = _capture(recipe, strategy, reason, target)
         except ExportError as error:
             errors.append(error)
             reasons.append(error.what)
@@ -347,7 +352,7 @@ def _strategies(recipe: Recipe) -> tuple[str, ...]:
     return ("dynamo", "trace", "script")
 
 
-def _capture(recipe: Recipe, strategy: str, reason: str) -> Captured:
+def _capture(recipe: Recipe, strategy: str, reason: str, target: Target | None) -> Captured:
     bound = bind_inputs(recipe.model, recipe.args, recipe.kwargs, recipe.input_names)
     dims = dynamic_dims(recipe, bound)
     was_training = bool(getattr(recipe.model, "training", False))
@@ -362,15 +367,16 @@ def _capture(recipe: Recipe, strategy: str, reason: str) -> Captured:
                 recipe.output_names,
                 recipe.custom_translation_table,
                 recipe.export_params,
+                target,
             ),
             strategy,
         )
     findings: list[Finding] = []
     named = name_dims(captured.ir, dims, findings)
     captured.ir.graph.name = recipe.title
-    model = Model(
-        captured.ir, named.ranges, findings, _provenance(recipe.title, strategy, reason, opset)
-    )
+    provenance = _provenance(recipe.title, strategy, reason, opset)
+    provenance["rewrites"] = [record.to_json() for record in captured.rewrites]
+    model = Model(captured.ir, named.ranges, findings, provenance)
     original = open_original(recipe, model.signature)
     findings += captured.findings
     findings += number_findings(bound)

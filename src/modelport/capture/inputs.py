@@ -183,7 +183,11 @@ def _like(leaf: Any, array: np.ndarray[Any, Any]) -> Any:
 
 def _parameter_names(model: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[str]:
     """Names of the parameters that the positional arguments fill."""
-    function = getattr(model, "forward", model)
+    import torch
+
+    # An exported program itself takes anything; its module has the original's parameters.
+    program = isinstance(model, torch.export.ExportedProgram)
+    function = getattr(model.module() if program else model, "forward", model)
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):

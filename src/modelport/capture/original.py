@@ -55,7 +55,7 @@ class Original:
                 Finding(
                     "export-only-behaviour",
                     Severity.NOTE,
-                    "the model computes something else while it is being exported, and that is what "
+                    "the model computes something else while it is exported, and that is what "
                     f"the graph is compared with: {changed[0]}",
                 )
             ]

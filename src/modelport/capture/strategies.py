@@ -5,19 +5,23 @@ from __future__ import annotations
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modelport import places
 from modelport.capture.dynamic import DynamicDims, to_torch_shapes
 from modelport.capture.inputs import BoundInputs
 from modelport.capture.names import drop_invented_names
+from modelport.capture.rewriters import Active, Applied, rewriting
+from modelport.capture.rewriters.translations import shipped_translations
 from modelport.capture.symbolic import honour_symbolics
 from modelport.capture.torch_private import symbolics
 from modelport.errors import ExportError
 from modelport.findings import Finding, Severity
+from modelport.target import Target
 
 if TYPE_CHECKING:
     import onnx_ir
@@ -36,6 +40,7 @@ class Request:
         output_names: Names of the outputs, or None for torch's.
         translations: The user's own translations of operators, for dynamo.
         export_params: Whether weights go into the graph; else they are inputs.
+        target: What the graph is for, which decides on rewrites; None for any.
     """
 
     model: Any
@@ -45,6 +50,22 @@ class Request:
     output_names: Sequence[str] | None
     translations: Mapping[Any, Any] = field(default_factory=dict)
     export_params: bool = True
+    target: Target | None = None
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A warning that was given while capturing.
+
+    Attributes:
+        category: Name of the warning's class.
+        message: Its text.
+        place: ``file:line`` in the user's code.
+    """
+
+    category: str
+    message: str
+    place: str
 
 
 @dataclass
@@ -57,13 +78,30 @@ class Capture:
         program: The exported program, where there is one.
         warnings: What Python and torch warned of meanwhile.
         findings: What the strategy noticed itself.
+        rewrites: The rewrites that took part.
     """
 
     ir: onnx_ir.Model
     strategy: str
     program: torch.export.ExportedProgram | None = None
-    warnings: list[warnings.WarningMessage] = field(default_factory=list)
+    warnings: list[Heard] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    rewrites: Sequence[Applied] = ()
+
+    def with_unused(self, active: Active) -> Capture:
+        """Adds a warning for every rewrite of the user's that was selected and never called."""
+        self.findings += [
+            Finding(
+                "rewrite-unused",
+                Severity.WARNING,
+                f"the rewrite of {record.name} was never called"
+                + (f" ({record.note})" if record.note else ""),
+                where=record.registration.where,
+                fix="look at its path: the model may reach the function by another one",
+            )
+            for record in active.unused
+        ]
+        return self
 
 
 def capture_dynamo(request: Request) -> Capture:
@@ -81,10 +119,11 @@ def capture_dynamo(request: Request) -> Capture:
     with (
         _listening() as heard,
         _translating_errors("dynamo"),
-        honour_symbolics(request.model, args, kwargs, request.opset) as bridge,
+        _rewritten(request, "dynamo") as active,
+        honour_symbolics(active.model, args, kwargs, request.opset) as bridge,
     ):
         program = torch.onnx.export(
-            request.model,
+            active.model,
             args,
             kwargs=kwargs,
             dynamo=True,
@@ -92,13 +131,19 @@ def capture_dynamo(request: Request) -> Capture:
             output_names=None if request.output_names is None else list(request.output_names),
             opset_version=request.opset,
             dynamic_shapes=shapes,
-            custom_translation_table={**bridge.translation_table, **request.translations},
+            custom_translation_table={
+                **shipped_translations(),
+                **bridge.translation_table,
+                **request.translations,
+            },
             export_params=request.export_params,
             verbose=False,
         )
         assert program is not None
         findings = bridge.examine(program) + strict_fallback(program)
-    return Capture(program.model, "dynamo", program.exported_program, heard, findings)
+    return Capture(
+        program.model, "dynamo", program.exported_program, heard, findings, active.called
+    ).with_unused(active)
 
 
 def capture_trace(request: Request) -> Capture:
@@ -107,7 +152,7 @@ def capture_trace(request: Request) -> Capture:
     Raises:
         ExportError: torch cannot trace or translate the model.
     """
-    return _capture_torchscript(request.model, request, "trace")
+    return _capture_torchscript(lambda model: model, request, "trace")
 
 
 def capture_script(request: Request) -> Capture:
@@ -118,10 +163,10 @@ def capture_script(request: Request) -> Capture:
     """
     import torch
 
-    with _listening(), _translating_errors("script"):
-        model = request.model
-        scripted = model if isinstance(model, torch.jit.ScriptModule) else torch.jit.script(model)
-    return _capture_torchscript(scripted, request, "script")
+    def compiled(model: Any) -> Any:
+        return model if isinstance(model, torch.jit.ScriptModule) else torch.jit.script(model)
+
+    return _capture_torchscript(compiled, request, "script")
 
 
 def strict_fallback(program: Any) -> list[Finding]:
@@ -143,7 +188,7 @@ def strict_fallback(program: Any) -> list[Finding]:
 STRATEGIES = {"dynamo": capture_dynamo, "trace": capture_trace, "script": capture_script}
 
 
-def _capture_torchscript(model: Any, request: Request, strategy: str) -> Capture:
+def _capture_torchscript(prepare: Callable[[Any], Any], request: Request, strategy: str) -> Capture:
     import onnx_ir
     import torch
 
@@ -154,9 +199,13 @@ def _capture_torchscript(model: Any, request: Request, strategy: str) -> Capture
     }
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
-        with _listening() as heard, _translating_errors(strategy):
+        with (
+            _listening() as heard,
+            _translating_errors(strategy),
+            _rewritten(request, strategy) as active,
+        ):
             torch.onnx.export(
-                model,
+                prepare(active.model),
                 args,
                 str(path),
                 kwargs=kwargs,
@@ -171,11 +220,15 @@ def _capture_torchscript(model: Any, request: Request, strategy: str) -> Capture
         # Large weights lie in files of the folder that is about to go.
         onnx_ir.external_data.load_to_model(graph)
     drop_invented_names(graph, request.dims)
-    return Capture(graph, strategy, warnings=heard)
+    return Capture(graph, strategy, warnings=heard, rewrites=active.called).with_unused(active)
+
+
+def _rewritten(request: Request, strategy: str) -> AbstractContextManager[Active]:
+    return rewriting(request.model, target=request.target, opset=request.opset, capture=strategy)
 
 
 @contextmanager
-def _listening() -> Iterator[list[warnings.WarningMessage]]:
+def _listening() -> Iterator[list[Heard]]:
     """Collects warnings, and keeps the exporters' log lines off the user's terminal."""
     loggers = [
         logger
@@ -186,8 +239,15 @@ def _listening() -> Iterator[list[warnings.WarningMessage]]:
     for handler in handlers:
         handler.addFilter(_is_error)
     try:
-        with warnings.catch_warnings(record=True) as heard:
+        with warnings.catch_warnings():
             warnings.simplefilter("always")
+            heard: list[Heard] = []
+
+            def hear(message: Any, category: type[Warning], *_: Any) -> None:
+                heard.append(Heard(category.__name__, str(message), places.of_caller()))
+
+            # Not recorded by `warnings` itself: it knows the innermost frame, which may be ours.
+            warnings.showwarning = hear  # type: ignore[assignment]
             yield heard
     finally:
         for handler in handlers:
@@ -206,25 +266,19 @@ def _translating_errors(strategy: str) -> Iterator[None]:
         raise
     except Exception as error:  # user code and torch raise anything
         raise ExportError(
-            f"capturing by {strategy} failed: {_root(error)}", where=_user_frame(error)
+            f"capturing by {strategy} failed: {_root(error)}",
+            where=places.of_error(_first_cause(error)) or None,
         ) from error
 
 
 def _root(error: BaseException) -> str:
     """The first cause's first line: torch wraps it in pages of advice."""
-    while error.__cause__ is not None:
-        error = error.__cause__
+    error = _first_cause(error)
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[0] if lines else ''}"
 
 
-def _user_frame(error: BaseException) -> str | None:
-    """``file:line`` of the deepest frame of the first cause outside of torch and modelport."""
-    import traceback
-
+def _first_cause(error: BaseException) -> BaseException:
     while error.__cause__ is not None:
         error = error.__cause__
-    frames = traceback.extract_tb(error.__traceback__)
-    inside = ("site-packages/", "lib/python3", "src/modelport/", "<")
-    own = [frame for frame in frames if not any(part in frame.filename for part in inside)]
-    return f"{own[-1].filename}:{own[-1].lineno}" if own else None
+    return error

@@ -15,6 +15,7 @@ def add(commands: console.Subparsers[argparse.ArgumentParser]) -> None:
     parser.add_argument("source", help="file.py[:factory], package.module:factory, or .pt2")
     parser.add_argument("-o", "--output", type=Path, required=True, help="the ONNX file")
     console.add_capture(parser)
+    parser.add_argument("--target", help="what the graph is for, which decides on rewrites")
     console.add_json(parser)
     parser.set_defaults(run=_run)
 
@@ -24,7 +25,9 @@ def _run(arguments: argparse.Namespace) -> int:
     from modelport.recipe import load_recipe
 
     recipe = load_recipe(arguments.source)
-    model = export(recipe, opset=arguments.opset, capture=arguments.capture)
+    model = export(
+        recipe, opset=arguments.opset, capture=arguments.capture, target=arguments.target
+    )
     model.save(arguments.output)
     if arguments.json:
         findings = [dataclasses.asdict(finding) for finding in model.findings]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from modelport.places import innermost
+
 if TYPE_CHECKING:
     import onnx_ir
 
 STACK_TRACE_KEY = "pkg.torch.onnx.stack_trace"
 _FRAME = re.compile(r'File "([^"]+)", line (\d+)')
-_FOREIGN = ("site-packages/", "/lib/python3", "torch/fx/")
 
 
 def source_place(node: onnx_ir.Node) -> str:
@@ -23,7 +24,5 @@ def source_place(node: onnx_ir.Node) -> str:
         The innermost frame outside of installed packages; else the node's name.
     """
     frames = _FRAME.findall(node.metadata_props.get(STACK_TRACE_KEY, ""))
-    own = [frame for frame in frames if not any(part in frame[0] for part in _FOREIGN)]
-    if own:
-        return ":".join(own[-1])
-    return node.name or node.op_type
+    place = innermost((file, int(line)) for file, line in frames)
+    return place or node.name or node.op_type

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from warnings import WarningMessage
+from typing import TYPE_CHECKING
 
 from modelport.findings import Finding, Severity
+
+if TYPE_CHECKING:
+    from modelport.capture.strategies import Heard
 
 _ADVICE = {
     "boolean": "the branch taken for the example is taken for ever: use torch.where or torch.cond",
@@ -15,7 +18,7 @@ _ADVICE = {
 }
 
 
-def findings_of_warnings(heard: Sequence[WarningMessage]) -> list[Finding]:
+def findings_of_warnings(heard: Sequence[Heard]) -> list[Finding]:
     """The warnings that say that a tensor's value left the graph.
 
     Args:
@@ -28,14 +31,12 @@ def findings_of_warnings(heard: Sequence[WarningMessage]) -> list[Finding]:
     replaced = list(_symbolic_forwards())
     findings = []
     for warning in heard:
-        if warning.category.__name__ != "TracerWarning":
+        if warning.category != "TracerWarning":
             continue
-        if any(
-            file == warning.filename and first <= warning.lineno <= last
-            for file, first, last in replaced
-        ):
+        file, _, line = warning.place.rpartition(":")
+        if any(file == other and first <= int(line) <= last for other, first, last in replaced):
             continue
-        findings.append(_finding(str(warning.message), f"{warning.filename}:{warning.lineno}"))
+        findings.append(_finding(warning.message, warning.place))
     return list(dict.fromkeys(findings))
 
 

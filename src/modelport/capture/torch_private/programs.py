@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from modelport.places import innermost
+
 
 def flatten_with_paths(tree: Any) -> tuple[list[tuple[tuple[Any, ...], Any]], Any]:
     """Flattens nested containers.
@@ -101,14 +103,6 @@ def seeming_to_export() -> Iterator[None]:
 
 
 def _stack_place(stack: Any) -> str:
-    """``file:line`` of the innermost frame outside of torch, of whatever form a stack has."""
+    """``file:line`` of the user's code in a stack of whatever form."""
     summary = stack.summary() if hasattr(stack, "summary") else stack
-    places = [
-        f"{frame.filename}:{frame.lineno}"
-        for frame in summary or ()
-        if "site-packages" not in frame.filename
-        and "/lib/python3" not in frame.filename
-        and "/modelport/" not in frame.filename
-        and not frame.filename.startswith("<")
-    ]
-    return places[-1] if places else ""
+    return innermost((frame.filename, frame.lineno) for frame in summary or ())

@@ -1,0 +1,223 @@
+"""The registered rewrites. Registration is for the whole process; application never is."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from modelport.capture.rewriters.conditions import Conditions
+from modelport.errors import UsageError
+from modelport.target import Target
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Kind = Literal["function", "module"]
+F = TypeVar("F", bound=Callable[..., Any])
+TargetLike = str | Target | Iterable[str | Target] | None
+OpsetLike = int | tuple[int, int] | range | None
+NamesLike = str | Iterable[str] | None
+
+_entries: list[Registration] = []
+_lock = threading.Lock()
+_serial = itertools.count()
+_classes: dict[int, type[Any]] = {}
+
+
+@dataclass(frozen=True, eq=False)
+class Registration:
+    """One registered rewrite, and the handle to remove it; a ``with`` block removes it at its end.
+
+    Attributes:
+        kind: ``function`` (functions and methods) or ``module`` (replacement by class).
+        name: The dotted path of what is rewritten.
+        function: What the user wrote.
+        conditions: When it applies.
+        where: ``file:line`` of the function.
+        shipped: It comes with modelport; a user's own rewrite of the same thing is preferred.
+    """
+
+    kind: Kind
+    name: str
+    function: Callable[..., Any]
+    conditions: Conditions
+    where: str
+    shipped: bool = False
+    serial: int = field(default_factory=lambda: next(_serial))
+
+    def remove(self) -> None:
+        """Removes it; exports that have begun are not affected. Removing twice is no error."""
+        with _lock:
+            if self in _entries:
+                _entries.remove(self)
+
+    def __enter__(self) -> Registration:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.remove()
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.conditions}) at {self.where}"
+
+
+def rewrite(
+    name: str,
+    *,
+    target: TargetLike = None,
+    opset: OpsetLike = None,
+    library: NamesLike = None,
+    capture: NamesLike = None,
+) -> Callable[[F], F]:
+    """Replaces a function or a method while a model is exported, and only then.
+
+    The decorated function is called as ``fn(ctx, *args, **kwargs)`` with the arguments of the
+    original, which is at hand as ``ctx.original``; see `modelport.capture.rewriters.Context`.
+    Of several rewrites whose conditions hold, the most specific one is used.
+
+    Args:
+        name: Dotted path: ``torch.nn.functional.interpolate``, ``torch.Tensor.repeat``,
+            ``package.module.Class.forward``.
+        target: ``BACKEND[:TOKEN]...`` or several of them; None for every target.
+        opset: The first opset, or ``(first, last)``, or a range; None for every one.
+        library: Requirements, e.g. ``torch>=2.10,<3``; one that is not installed does not hold.
+        capture: ``dynamo``, ``trace`` or both; None for both. ``torch.jit.script`` compiles
+            source code, so that functions cannot be rewritten under it (modules can).
+
+    Returns:
+        A decorator that registers the function and returns it as it is.
+
+    Raises:
+        UsageError: A condition cannot be read.
+    """
+
+    def decorate(function: F) -> F:
+        register_rewrite(
+            name, function, target=target, opset=opset, library=library, capture=capture
+        )
+        return function
+
+    return decorate
+
+
+def rewrite_module(
+    cls: str | type[nn.Module],
+    *,
+    target: TargetLike = None,
+    opset: OpsetLike = None,
+    library: NamesLike = None,
+    capture: NamesLike = None,
+) -> Callable[[F], F]:
+    """Replaces modules of a class, and of classes derived from it, in one export.
+
+    The decorated function is called as ``fn(module, ctx)`` and returns the module to use instead.
+    The class closest to the module's own class wins, then the most specific conditions.
+
+    Args:
+        cls: The class, or its dotted path.
+        target: As for `rewrite`.
+        opset: As for `rewrite`.
+        library: As for `rewrite`.
+        capture: As for `rewrite`; module replacement works under ``script``, too.
+
+    Returns:
+        A decorator that registers the function and returns it as it is.
+
+    Raises:
+        UsageError: A condition cannot be read.
+    """
+
+    def decorate(function: F) -> F:
+        register_module_rewrite(
+            cls, function, target=target, opset=opset, library=library, capture=capture
+        )
+        return function
+
+    return decorate
+
+
+def register_rewrite(
+    name: str,
+    function: Callable[..., Any],
+    *,
+    target: TargetLike = None,
+    opset: OpsetLike = None,
+    library: NamesLike = None,
+    capture: NamesLike = None,
+) -> Registration:
+    """Does what `rewrite` does, and returns the handle that removes it."""
+    if name.count(".") < 1:
+        raise UsageError(
+            f"cannot rewrite {name!r}: it is not a dotted path",
+            fix="name the module as well, e.g. 'torch.nn.functional.interpolate'",
+        )
+    return add("function", name, function, Conditions.parse(target, opset, library, capture))
+
+
+def register_module_rewrite(
+    cls: str | type[nn.Module],
+    function: Callable[..., Any],
+    *,
+    target: TargetLike = None,
+    opset: OpsetLike = None,
+    library: NamesLike = None,
+    capture: NamesLike = None,
+) -> Registration:
+    """Does what `rewrite_module` does, and returns the handle that removes it."""
+    conditions = Conditions.parse(target, opset, library, capture)
+    if isinstance(cls, str):
+        return add("module", cls, function, conditions)
+    registration = add("module", f"{cls.__module__}.{cls.__qualname__}", function, conditions)
+    # A class that no path leads to (one inside a function) is known by itself.
+    _classes[registration.serial] = cls
+    return registration
+
+
+def registrations(kind: Kind | None = None) -> tuple[Registration, ...]:
+    """The registered rewrites, in the order of their registration."""
+    with _lock:
+        return tuple(entry for entry in _entries if kind is None or entry.kind == kind)
+
+
+def class_of(registration: Registration) -> type[Any] | None:
+    """The class that a module rewrite was registered with, where it was one and not a path."""
+    return _classes.get(registration.serial)
+
+
+def unregister(function: Callable[..., Any]) -> int:
+    """Removes every rewrite that was registered with a function.
+
+    Returns:
+        How many there were.
+    """
+    found = [entry for entry in registrations() if entry.function is function]
+    for entry in found:
+        entry.remove()
+    return len(found)
+
+
+def add(
+    kind: Kind,
+    name: str,
+    function: Callable[..., Any],
+    conditions: Conditions,
+    shipped: bool = False,
+) -> Registration:
+    """Registers a rewrite; `shipped` is for those that come with modelport."""
+    if not callable(function):
+        raise UsageError(f"the rewrite of {name} is {function!r}, which cannot be called")
+    registration = Registration(kind, name, function, conditions, _place_of(function), shipped)
+    with _lock:
+        _entries.append(registration)
+    return registration
+
+
+def _place_of(function: Callable[..., Any]) -> str:
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    if code is None:
+        return repr(function)
+    return f"{code.co_filename}:{code.co_firstlineno}"

@@ -1,0 +1,46 @@
+"""Places in the user's source code."""
+
+from __future__ import annotations
+
+import re
+import sys
+import traceback
+from collections.abc import Iterable
+from pathlib import Path
+
+_OWN = str(Path(__file__).parent)
+_FOREIGN = re.compile(r"site-packages/(torch|onnxscript|onnx_ir|onnx)/|^torch/|^<")
+_STANDARD_LIBRARY = re.compile(r"/lib/python3\.\d+/(?!site-packages/)")
+
+
+def is_users(file: str) -> bool:
+    """Whether a file is neither of modelport, nor of torch and the like, nor of Python itself."""
+    return not (file.startswith(_OWN) or _FOREIGN.search(file) or _STANDARD_LIBRARY.search(file))
+
+
+def innermost(frames: Iterable[tuple[str, int | None]]) -> str:
+    """``file:line`` of the innermost frame of the user's code; empty where there is none.
+
+    Args:
+        frames: Files and lines, the outermost first.
+    """
+    own = [f"{file}:{line}" for file, line in frames if is_users(file)]
+    return own[-1] if own else ""
+
+
+def of_error(error: BaseException) -> str:
+    """Where in the user's code an error was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return innermost((frame.filename, frame.lineno) for frame in frames)
+
+
+def of_caller() -> str:
+    """Where in the user's code the caller of this function was reached from."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        if is_users(frame.f_code.co_filename):
+            return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+        if frame.f_back is None:
+            break
+        frame = frame.f_back
+    return ""
