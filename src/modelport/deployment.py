@@ -13,7 +13,9 @@ from typing import Any
 from modelport.backends import Engine, get_backend
 from modelport.backends.interface import Artifact
 from modelport.bundle import BundleWriter, Manifest, require_replaceable
-from modelport.capture.exporter import Captured, captures, open_program, run_probes
+from modelport.capture.captures import Captured, captures
+from modelport.capture.exporter import run_probes
+from modelport.capture.programs import open_program
 from modelport.errors import BuildError, ExportError, ModelportError, ProofError
 from modelport.graph import check
 from modelport.model import Model

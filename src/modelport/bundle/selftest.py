@@ -56,7 +56,7 @@ def verify(
 def _fresh_references(
     bundle: Bundle, against: str | Recipe, seed: int
 ) -> tuple[list[ReferenceCase], list[str]]:
-    from modelport.capture.exporter import open_program
+    from modelport.capture.programs import open_program
     from modelport.capture.original import open_original
 
     recipe = open_program(load_recipe(against) if isinstance(against, str) else against)
