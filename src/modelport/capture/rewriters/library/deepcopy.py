@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch._subclasses.fake_tensor import FakeTensor
 
 from modelport.capture.rewriters.library._common import is_tracing, rewrites
 from modelport.capture.rewriters.report import Context
@@ -15,7 +14,9 @@ from modelport.capture.rewriters.report import Context
 @rewrites("torch.Tensor.__deepcopy__")
 def deepcopy(ctx: Context, tensor: Tensor, memo: dict[int, Any]) -> Tensor:
     """Clones a tensor of the graph; torch copies modules meanwhile, which is left as it is."""
-    recorded = is_tracing() or isinstance(tensor, FakeTensor)
+    # What torch.export records are tensors of its own classes.
+    exported = torch.compiler.is_exporting() and type(tensor) is not Tensor
+    recorded = is_tracing() or exported
     if not recorded or isinstance(tensor, torch.nn.Parameter):
         return ctx.keep(tensor, memo)  # type: ignore[no-any-return]
     if id(tensor) not in memo:
