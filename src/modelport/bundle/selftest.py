@@ -56,8 +56,8 @@ def verify(
 def _fresh_references(
     bundle: Bundle, against: str | Recipe, seed: int
 ) -> tuple[list[ReferenceCase], list[str]]:
-    from modelport.capture.programs import open_program
     from modelport.capture.original import open_original
+    from modelport.capture.programs import open_program
 
     recipe = open_program(load_recipe(against) if isinstance(against, str) else against)
     original = open_original(recipe, bundle.manifest.signature)

@@ -88,21 +88,6 @@ class Capture:
     findings: list[Finding] = field(default_factory=list)
     rewrites: Sequence[Applied] = ()
 
-    def with_unused(self, active: Active) -> Capture:
-        """Adds a warning for every rewrite of the user's that was selected and never called."""
-        self.findings += [
-            Finding(
-                "rewrite-unused",
-                Severity.WARNING,
-                f"the rewrite of {record.name} was never called"
-                + (f" ({record.note})" if record.note else ""),
-                where=record.registration.where,
-                fix="look at its path: the model may reach the function by another one",
-            )
-            for record in active.unused
-        ]
-        return self
-
 
 def capture_dynamo(request: Request) -> Capture:
     """Captures with ``torch.export`` and translates the program operator by operator.
@@ -140,10 +125,10 @@ def capture_dynamo(request: Request) -> Capture:
             verbose=False,
         )
         assert program is not None
-        findings = bridge.examine(program) + strict_fallback(program)
+        findings = bridge.examine(program) + strict_fallback(program) + active.findings()
     return Capture(
         program.model, "dynamo", program.exported_program, heard, findings, active.called
-    ).with_unused(active)
+    )
 
 
 def capture_trace(request: Request) -> Capture:
@@ -220,7 +205,9 @@ def _capture_torchscript(prepare: Callable[[Any], Any], request: Request, strate
         # Large weights lie in files of the folder that is about to go.
         onnx_ir.external_data.load_to_model(graph)
     drop_invented_names(graph, request.dims)
-    return Capture(graph, strategy, warnings=heard, rewrites=active.called).with_unused(active)
+    return Capture(
+        graph, strategy, warnings=heard, findings=active.findings(), rewrites=active.called
+    )
 
 
 def _rewritten(request: Request, strategy: str) -> AbstractContextManager[Active]:

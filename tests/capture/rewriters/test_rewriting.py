@@ -256,6 +256,18 @@ def test_what_was_not_called_is_seen():
     assert [record.name for record in active.unused] == ["torch.sin"]
     assert "test_rewriting.py" in str(active)
     assert active.called[0].to_json()["calls"] == 1
+    (finding,) = active.findings()
+    assert finding.rule == "rewrite-unused"
+    assert "torch.sin" in finding.message
+    assert "test_rewriting.py" in finding.where
+
+
+def test_a_file_that_is_run_again_registers_once():
+    source = "@rewrite('torch.neg')\ndef keep(ctx, x):\n    return ctx.original(x) + 1\n"
+    for _ in range(2):
+        exec(compile(source, "recipe.py", "exec"), {"rewrite": rewrite})
+    with rewriting():
+        assert torch.neg(ONES).eq(0).all()
 
 
 def test_functions_cannot_be_rewritten_under_script():

@@ -54,6 +54,7 @@ class Registration:
         with _lock:
             if self in _entries:
                 _entries.remove(self)
+                _classes.pop(self.serial, None)
 
     def __enter__(self) -> Registration:
         return self
@@ -211,9 +212,21 @@ def add(
     if not callable(function):
         raise UsageError(f"the rewrite of {name} is {function!r}, which cannot be called")
     registration = Registration(kind, name, function, conditions, _place_of(function), shipped)
+    for entry in registrations(kind):
+        if _is_same(entry, registration):
+            entry.remove()
     with _lock:
         _entries.append(registration)
     return registration
+
+
+def _is_same(entry: Registration, other: Registration) -> bool:
+    """Tells whether a file was run again, and its decorators with it: the later one counts."""
+    identity = (entry.name, entry.conditions, entry.where, _qualname(entry))
+    return (
+        identity == (other.name, other.conditions, other.where, _qualname(other))
+        and "<" not in _qualname(other)  # A function in a function may differ.
+    )
 
 
 def _place_of(function: Callable[..., Any]) -> str:
@@ -221,3 +234,7 @@ def _place_of(function: Callable[..., Any]) -> str:
     if code is None:
         return repr(function)
     return f"{code.co_filename}:{code.co_firstlineno}"
+
+
+def _qualname(registration: Registration) -> str:
+    return getattr(registration.function, "__qualname__", "<unknown>")

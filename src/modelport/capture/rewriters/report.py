@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, overload
 
 from modelport.capture.rewriters.registry import Kind, Registration
+from modelport.findings import Finding, Severity
 from modelport.target import Target
 
 
@@ -115,6 +116,25 @@ class Active(Sequence[Applied]):
         Those that come with modelport are for operators that few models have; they are left out.
         """
         return tuple(record for record in self._records if not record.calls and not record.shipped)
+
+    def findings(self) -> list[Finding]:
+        """A warning for each of the user's rewrites that took no part, and for each note."""
+        found = [
+            Finding(
+                "rewrite-unused",
+                Severity.WARNING,
+                f"the rewrite of {record.name} was selected and had no effect"
+                + (f": {record.note}" if record.note else ""),
+                record.registration.where,
+                "check the path: it must be the name that the model uses",
+            )
+            for record in self.unused
+        ]
+        return found + [
+            Finding("rewrite-note", Severity.WARNING, record.note, record.registration.where)
+            for record in self.called
+            if record.note
+        ]
 
     @overload
     def __getitem__(self, index: int) -> Applied: ...

@@ -88,6 +88,13 @@ def shape_guards(program: Any) -> list[tuple[Any, str]]:
     return guards
 
 
+def size_hint(size: Any) -> int:
+    """The example's value of a symbolic size."""
+    from torch.fx.experimental.symbolic_shapes import optimization_hint
+
+    return int(optimization_hint(size))
+
+
 @contextmanager
 def seeming_to_export() -> Iterator[None]:
     """Makes torch's own questions whether an export is under way answer yes."""

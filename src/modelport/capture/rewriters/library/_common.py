@@ -7,10 +7,10 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
-from torch.fx.experimental.symbolic_shapes import optimization_hint
 
 from modelport.capture.rewriters.conditions import Conditions
 from modelport.capture.rewriters.registry import add
+from modelport.capture.torch_private.programs import size_hint
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -47,4 +47,4 @@ def is_tracing() -> bool:
 
 def example_of(size: Any) -> int:
     """The size in the example input; looking does not fix the dimension."""
-    return optimization_hint(size) if isinstance(size, torch.SymInt) else int(size)
+    return size_hint(size) if isinstance(size, torch.SymInt) else int(size)
