@@ -49,3 +49,45 @@ def test_run_at_any_factor_equals_pytorch(deployment: modelport.Deployment, fact
     actual = engine.run({"input": picture, "scales": scales})["output"]
     assert actual.shape == (2, 3, 21 * factor, 34 * factor)
     np.testing.assert_allclose(actual, expected.numpy(), atol=0.02)
+
+
+class Trap(torch.nn.Module):
+    """The obvious way, which bakes the factor in."""
+
+    def forward(self, x: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.interpolate(
+            x, scale_factor=factor.item(), mode="bicubic", align_corners=False
+        )
+
+
+def trap() -> modelport.Recipe:
+    return modelport.Recipe(
+        Trap(),
+        args=(torch.rand(1, 3, 12, 16), torch.tensor(3.0)),
+        input_names=["input", "factor"],
+        dynamic={"input": {2: "height", 3: "width"}},
+        values={"factor": lambda rng, shape: rng.choice([2.0, 3.0, 4.0], shape)},
+        capture="trace",
+    )
+
+
+def test_trap_is_refused_and_explained() -> None:
+    with pytest.raises(modelport.ExportError) as caught:
+        modelport.export(trap())
+    errors = {item.rule: item for item in caught.value.findings if item.severity == "error"}
+    assert errors["input-vanished"].where == "factor"
+    assert "symbolic" in errors["input-vanished"].fix
+    file, _, line = errors["value-baked"].where.rpartition(":")
+    assert file == __file__
+    assert "factor.item()" in Path(file).read_text().splitlines()[int(line) - 1]
+
+
+def test_diagnose_names_the_trap() -> None:
+    rules = [finding.rule for finding in modelport.diagnose(trap())]
+    assert rules[:2] == ["input-vanished", "value-baked"]
+
+
+def test_auto_finds_a_way_out_and_says_which() -> None:
+    model = modelport.export(trap(), capture="auto")
+    assert {spec.name for spec in model.signature.inputs} == {"input", "factor"}
+    assert "trace gave computes something else" in model.provenance["capture"]["reason"]

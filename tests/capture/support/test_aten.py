@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from modelport.capture.support.aten import describe_aten
-from modelport.capture.support.search import find_aten
 from modelport.capture.support.declarations import site
+from modelport.capture.support.search import find_aten
 from modelport.errors import UsageError
 
 

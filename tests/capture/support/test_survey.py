@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from modelport.capture.torch_private import operators as private
 from modelport.capture.support.aten import mappings
 from modelport.capture.support.survey import Status, SupportTable, operator_support
+from modelport.capture.torch_private import operators as private
 from modelport.errors import ExportError, UsageError
 
 

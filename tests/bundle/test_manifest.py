@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from modelport import BundleError, Dim, Target
+from modelport.backends.interface import Artifact
+from modelport.bundle import FORMAT, Manifest
+from modelport.bundle.manifest import is_inside, sha256
+from modelport.signature import Signature, TensorSpec
+from tests.support import flipped
+
+MANIFEST = Manifest(
+    name="nät",
+    signature=Signature(
+        (TensorSpec("x", "float32", ("n", 3)),),
+        (TensorSpec("y", "float32", None),),
+        {"n": Dim("n", 1, 9)},
+    ),
+    artifacts={
+        Target("onnxruntime"): Artifact("graphs/model.onnx", (), {"threads": 2}),
+        Target.parse("onnxruntime:cuda:fp16"): Artifact("graphs/half.onnx", ("a.bin", "b.bin")),
+    },
+    cases=("cases/example.npz",),
+    files={"graphs/model.onnx": "00", "cases/example.npz": "11"},
+    verification={"onnxruntime:cpu:fp32": {"max_rel": 1.5e-7, "worst": float("inf")}},
+    findings=({"rule": "a-rule"},),
+    provenance={"versions": {"torch": "2.13.0"}},
+)
+
+
+def test_bytes_give_the_manifest_back() -> None:
+    assert Manifest.parse(MANIFEST.render(), "a.port") == MANIFEST
+
+
+def test_bytes_are_json_with_the_format() -> None:
+    content = json.loads(MANIFEST.render())
+    assert content["format"] == FORMAT
+    assert content["signature"]["dimensions"] == {"n": {"min": 1, "max": 9}}
+    assert [entry["target"] for entry in content["targets"]] == [
+        "onnxruntime:cpu:fp32",
+        "onnxruntime:cuda:fp16",
+    ]
+
+
+def test_every_flipped_byte_is_refused() -> None:
+    data = MANIFEST.render()
+    for index in range(len(data)):
+        with pytest.raises(BundleError):
+            Manifest.parse(flipped(data, index), "a.port")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"{", b"[]", b"3", b"null", b"{}", b"\xff\xfe", b'{"format": 1}', b'{"format": []}'],
+)
+def test_other_content_is_refused_with_the_place(data: bytes) -> None:
+    with pytest.raises(BundleError) as caught:
+        Manifest.parse(data, "a.port")
+    assert caught.value.where == "a.port"
+
+
+def test_added_field_is_refused() -> None:
+    content = json.loads(MANIFEST.render())
+    with pytest.raises(BundleError, match="altered"):
+        Manifest.parse(json.dumps(content | {"more": 1}, indent=2).encode(), "a.port")
+
+
+def test_newer_format_says_both_numbers() -> None:
+    content = json.loads(MANIFEST.render()) | {"format": FORMAT + 1}
+    with pytest.raises(BundleError, match=f"format {FORMAT + 1}, this modelport reads {FORMAT}"):
+        Manifest.parse(json.dumps(content).encode(), "a.port")
+
+
+def test_sha256_is_the_standards(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"abc")
+    # FIPS 180-2, appendix B.1.
+    assert sha256(tmp_path / "a").startswith("ba7816bf8f01cfea414140de5dae2223")
+    assert sha256(tmp_path / "a") == hashlib.sha256(b"abc").hexdigest()
+
+
+@pytest.mark.parametrize("path", ["graphs/model.onnx", "a", "a..b/c", "./a"])
+def test_paths_inside(path: str) -> None:
+    assert is_inside(path)
+
+
+@pytest.mark.parametrize("path", ["../a", "a/../../b", "/etc/passwd", "a\\..\\b", ".."])
+def test_paths_outside(path: str) -> None:
+    assert not is_inside(path)

@@ -1,0 +1,261 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import modelport
+from modelport import Dim, ExportError, Model, Severity, UsageError
+from tests.support import Block, onnx_text
+
+DYNAMIC = {"x": {0: "batch", 2: Dim("height", 4, 64), 3: "width"}}
+EXAMPLE = torch.randn(2, 3, 8, 10, generator=torch.Generator().manual_seed(0))
+
+
+def ran(model: Model, folder: Path, **inputs: Any) -> dict[str, np.ndarray]:
+    arrays = {name: np.asarray(value) for name, value in inputs.items()}
+    return modelport.load(model.save(folder / "model.onnx")).run(arrays)
+
+
+def rules(model: Model) -> set[str]:
+    return {finding.rule for finding in model.findings}
+
+
+@pytest.fixture(scope="module")
+def by_dynamo() -> Model:
+    return modelport.export(
+        Block(), EXAMPLE, input_names=["x"], output_names=["y"], dynamic=DYNAMIC, capture="dynamo"
+    )
+
+
+@pytest.mark.parametrize("capture", ["dynamo", "trace", "script"])
+def test_graph_computes_the_model_at_other_sizes(
+    capture: str, by_dynamo: Model, tmp_path: Path
+) -> None:
+    options: dict[str, Any] = {"output_names": ["y"], "dynamic": DYNAMIC, "capture": capture}
+    model = by_dynamo if capture == "dynamo" else modelport.export(Block(), EXAMPLE, **options)
+    assert model.provenance["capture"]["strategy"] == capture
+    for shape in ((1, 3, 4, 4), (3, 3, 17, 5), (2, 3, 64, 31)):
+        x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+        with torch.no_grad():
+            wanted = Block()(torch.from_numpy(x)).numpy()
+        np.testing.assert_allclose(ran(model, tmp_path, x=x)["y"], wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("capture", ["dynamo", "trace", "script"])
+def test_names_and_ranges_are_those_asked_for(capture: str, by_dynamo: Model) -> None:
+    options: dict[str, Any] = {"input_names": ["picture"], "output_names": ["result"]}
+    dynamic = {"picture": DYNAMIC["x"]}
+    model = modelport.export(Block(), EXAMPLE, dynamic=dynamic, capture=capture, **options)
+    (given,), (result,) = model.signature.inputs, model.signature.outputs
+    assert (given.name, given.dtype) == ("picture", "float32")
+    assert given.shape == ("batch", 3, "height", "width")
+    assert result.name == "result"
+    assert model.dims["height"] == Dim("height", 4, 64)
+    assert model.dims["batch"].max is None
+
+
+def test_fixed_dimensions_stay_fixed(tmp_path: Path) -> None:
+    model = modelport.export(Block(), EXAMPLE, capture="trace")
+    assert model.signature.inputs[0].shape == (2, 3, 8, 10)
+    with pytest.raises(modelport.RunError, match="axis 2 is 9, not 8"):
+        ran(model, tmp_path, x=np.zeros((2, 3, 9, 10), np.float32))
+
+
+@pytest.mark.parametrize("capture", ["dynamo", "trace"])
+def test_opset_is_the_lowest_by_default_and_the_one_asked_for(
+    capture: str, by_dynamo: Model
+) -> None:
+    default = (
+        by_dynamo if capture == "dynamo" else modelport.export(Block(), EXAMPLE, capture=capture)
+    )
+    assert default.opset == default.provenance["opset"] == 18
+    asked = modelport.export(Block(), EXAMPLE, opset=19, capture=capture)
+    assert asked.opset == asked.provenance["opset"] == 19
+
+
+def test_opset_is_raised_where_an_operator_needs_it(tmp_path: Path) -> None:
+    class Grid(torch.nn.Module):
+        def forward(self, theta: torch.Tensor) -> torch.Tensor:
+            return torch.nn.functional.affine_grid(theta, [2, 3, 4, 5], align_corners=False)
+
+    # AffineGrid came with opset 20.
+    theta = torch.randn(2, 2, 3, generator=torch.Generator().manual_seed(0))
+    model = modelport.export(Grid(), theta, capture="trace")
+    assert model.opset == model.provenance["opset"] == 20
+    (came,) = ran(model, tmp_path, theta=theta).values()
+    np.testing.assert_allclose(came, Grid()(theta).numpy(), rtol=1e-4, atol=1e-5)
+
+
+def test_first_choice_of_auto_is_dynamo() -> None:
+    model = modelport.export(torch.nn.ReLU(), torch.ones(2, 3))
+    assert model.provenance["capture"] == {
+        "strategy": "dynamo",
+        "reason": "the first choice of auto",
+    }
+
+
+def test_auto_names_its_fallback_and_why(tmp_path: Path) -> None:
+    class Careful(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            # torch.export refuses to branch on a value; nothing of it belongs to the graph.
+            if x.isnan().any():
+                raise ValueError("not a number")
+            return torch.relu(x) + 1
+
+    model = modelport.export(Careful(), torch.ones(2, 3))
+    capture = model.provenance["capture"]
+    assert capture["strategy"] == "trace"
+    assert "dynamo failed" in capture["reason"]
+    (came,) = ran(model, tmp_path, x=np.full((2, 3), -1.0, np.float32)).values()
+    np.testing.assert_array_equal(came, np.ones((2, 3)))
+
+
+def test_model_that_nothing_captures_says_why() -> None:
+    class Broken(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            raise ValueError("broken on purpose")
+
+    with pytest.raises(ExportError, match=r"captured by none|captured neither") as caught:
+        modelport.export(Broken(), torch.ones(2))
+    assert "broken on purpose" in str(caught.value)
+    assert caught.value.__cause__ is not None
+    with pytest.raises(ExportError, match=r"by trace failed.*broken on purpose") as caught:
+        modelport.export(Broken(), torch.ones(2), capture="trace")
+    assert f"{__file__}:" in str(caught.value.where)
+
+
+def test_program_file_is_a_source(tmp_path: Path) -> None:
+    batch = torch.export.Dim("batch", min=1, max=64)
+    program = torch.export.export(Block(), (EXAMPLE,), dynamic_shapes=({0: batch},))
+    torch.export.save(program, tmp_path / "block.pt2")
+    from_file = modelport.export(tmp_path / "block.pt2", output_names=["y"])
+    assert from_file.provenance["capture"]["strategy"] == "dynamo"
+    with torch.no_grad():
+        wanted = Block()(EXAMPLE).numpy()
+    for model in (from_file, modelport.export(program, EXAMPLE, output_names=["y"])):
+        came = ran(model, tmp_path, x=EXAMPLE)["y"]
+        np.testing.assert_allclose(came, wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("content", [b"", b"no program", None])
+def test_unreadable_program_file_is_a_usage_error(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "block.pt2"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UsageError, match=r"block\.pt2"):
+        modelport.export(path)
+
+
+def test_onnx_file_is_taken_as_it_is(tmp_path: Path) -> None:
+    path = onnx_text(tmp_path / "m.onnx", "g (float[N] x) => (float[N] y) { y = Relu(x) }")
+    model = modelport.export(path)
+    assert model.signature.inputs[0].shape == ("N",)
+    assert model.provenance["capture"]["strategy"] == "none"
+    with pytest.raises(UsageError, match="opset cannot be given"):
+        modelport.export(path, opset=20)
+
+
+def test_training_modes_come_back_and_dropout_is_off(tmp_path: Path) -> None:
+    net = torch.nn.Sequential(torch.nn.Dropout(0.9), torch.nn.Linear(3, 2))
+    net.train()
+    net[1].eval()
+    modes = [module.training for module in net.modules()]
+    model = modelport.export(net, torch.ones(1, 3), capture="trace")
+    assert [module.training for module in net.modules()] == modes
+    with torch.no_grad():
+        wanted = net[1](torch.ones(1, 3)).numpy()
+    (came,) = ran(model, tmp_path, input=np.ones((1, 3), np.float32)).values()
+    np.testing.assert_allclose(came, wanted, rtol=1e-5)
+
+
+def test_training_modes_come_back_after_a_failure() -> None:
+    class Broken(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            raise ValueError
+
+    net = Broken().train()
+    with pytest.raises(ExportError):
+        modelport.export(net, torch.ones(2), capture="trace")
+    assert net.training
+
+
+def test_input_that_vanished_is_told() -> None:
+    class Unused(torch.nn.Module):
+        def forward(self, x: torch.Tensor, ghost: torch.Tensor) -> torch.Tensor:
+            return torch.relu(x)
+
+    model = modelport.export(Unused(), (torch.ones(2), torch.ones(2)), capture="trace")
+    assert [spec.name for spec in model.signature.inputs if spec.name == "x"] == ["x"]
+    assert any("ghost" in f"{finding.where} {finding.message}" for finding in model.findings)
+
+
+class Baked(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * float(x.sum())
+
+
+def test_value_that_tracing_bakes_in_is_told_or_refused() -> None:
+    try:
+        model = modelport.export(Baked(), torch.rand(3, 4), capture="trace")
+    except ExportError as error:
+        message = str(error)
+    else:
+        assert any(finding.severity is not Severity.NOTE for finding in model.findings)
+        message = " ".join(map(str, model.findings))
+    assert Path(__file__).name in message
+
+
+def test_dynamic_dimension_that_came_out_fixed_is_told_or_refused() -> None:
+    class Fixed(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.reshape(int(x.shape[0]), 6) + torch.zeros(2, 6)
+
+    options: dict[str, Any] = {"dynamic": {"x": {0: "batch"}}, "capture": "dynamo"}
+    with pytest.raises(ExportError):
+        modelport.export(Fixed(), torch.ones(2, 6), **options)
+
+
+def test_several_inputs_outputs_and_keywords(tmp_path: Path) -> None:
+    class Several(torch.nn.Module):
+        def forward(
+            self, a: torch.Tensor, pair: dict[str, torch.Tensor], *, c: torch.Tensor
+        ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+            return a + pair["b"], {"c": c * 2}
+
+    a, b, c = torch.ones(2, 3), torch.ones(2, 3) * 2, torch.arange(4)
+    model = modelport.export(Several(), (a, {"b": b}), kwargs={"c": c}, output_names=["s", "d"])
+    assert [spec.name for spec in model.signature.inputs] == ["a", "pair_b", "c"]
+    came = ran(model, tmp_path, a=a, pair_b=b, c=c)
+    assert came["s"].tolist() == [[3.0] * 3] * 2
+    assert came["d"].tolist() == [0, 2, 4, 6]
+
+
+def test_contradicting_arguments_are_usage_errors() -> None:
+    recipe = modelport.Recipe(Block(), (EXAMPLE,))
+    with pytest.raises(UsageError, match="beside a recipe"):
+        modelport.export(recipe, EXAMPLE)
+    with pytest.raises(UsageError, match="dynamic and dynamic_axes"):
+        modelport.export(Block(), EXAMPLE, dynamic=DYNAMIC, dynamic_axes=DYNAMIC)
+    with pytest.raises(UsageError, match="unknown capture"):
+        modelport.export(Block(), EXAMPLE, capture="guess")
+    with pytest.raises(UsageError, match="2 input names for 1 tensor"):
+        modelport.export(Block(), EXAMPLE, input_names=["a", "b"])
+    with pytest.raises(UsageError, match="do not fit"):
+        modelport.export(Block())
+
+
+def test_options_go_before_the_recipes() -> None:
+    recipe = modelport.Recipe(Block(), (EXAMPLE,), opset=18, capture="dynamo")
+    model = modelport.export(recipe, opset=19, capture="trace")
+    assert (model.opset, model.provenance["capture"]["strategy"]) == (19, "trace")
+
+
+def test_provenance_has_versions() -> None:
+    model = modelport.export(torch.nn.ReLU(), torch.ones(2), capture="trace")
+    assert model.provenance["source"] == "ReLU"
+    assert model.provenance["versions"]["torch"] == torch.__version__
+    assert model.provenance["versions"]["modelport"] == modelport.__version__

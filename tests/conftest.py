@@ -1,0 +1,88 @@
+"""Fixtures for all tests."""
+
+from __future__ import annotations
+
+import os
+
+# ONNX Runtime reads it when it is imported.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+import modelport
+from modelport.cli import main
+from tests.support import RECIPE_SOURCE, Ran
+
+hypothesis.settings.register_profile("modelport", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("modelport")
+
+RunCli = Callable[..., Ran]
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str]) -> RunCli:
+    """Runs a command in this process."""
+
+    def run(*argv: object) -> Ran:
+        capsys.readouterr()
+        try:
+            code = main([str(argument) for argument in argv])
+        except SystemExit as stop:  # argparse leaves in this way
+            code = stop.code if isinstance(stop.code, int) else 2
+        captured = capsys.readouterr()
+        return Ran(code, captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture
+def run_cli() -> RunCli:
+    """Runs a command in a process of its own."""
+
+    def run(*argv: object, cwd: Path | None = None) -> Ran:
+        command = [sys.executable, "-m", "modelport", *map(str, argv)]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def recipe_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recipe file of a small network."""
+    path = tmp_path_factory.mktemp("recipe") / "recipe.py"
+    path.write_text(RECIPE_SOURCE)
+    return path
+
+
+@pytest.fixture(scope="session")
+def deployed(recipe_file: Path, tmp_path_factory: pytest.TempPathFactory) -> modelport.Deployment:
+    """The recipe file, deployed as a directory. Its files are not to be changed."""
+    return modelport.deploy(recipe_file, tmp_path_factory.mktemp("deployed") / "tiny.port")
+
+
+@pytest.fixture(scope="session")
+def zipped(recipe_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The recipe file, deployed as a zip file. It is not to be changed."""
+    path = tmp_path_factory.mktemp("zipped") / "tiny.port"
+    modelport.deploy(recipe_file, path, zipped=True)
+    return path
+
+
+@pytest.fixture
+def bundle(deployed: modelport.Deployment, tmp_path: Path) -> Path:
+    """A copy of the deployed bundle, to be changed at will."""
+    return Path(shutil.copytree(deployed.path, tmp_path / "tiny.port"))
+
+
+@pytest.fixture
+def onnx_file(deployed: modelport.Deployment) -> Path:
+    """The deployed bundle's graph. It is not to be changed."""
+    return deployed.path / "graphs" / "model.onnx"

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from modelport.proof import metrics
+
+VECTORS = hnp.arrays(np.float64, st.integers(1, 20), elements=st.floats(-1e6, 1e6))
+
+
+@given(VECTORS)
+def test_rms_follows_its_formula(array: np.ndarray) -> None:
+    wanted = math.sqrt(math.fsum(value * value for value in array.tolist()) / array.size)
+    assert metrics.rms(array) == pytest.approx(wanted, rel=1e-12)
+
+
+def test_rms_leaves_out_what_is_not_finite() -> None:
+    assert metrics.rms(np.array([3.0, np.nan, np.inf, -3.0])) == 3.0
+    assert metrics.rms(np.array([np.nan])) == 0.0
+    assert metrics.rms(np.zeros((0, 4))) == 0.0
+
+
+@given(VECTORS, st.floats(0.1, 10))
+def test_cosine_of_multiples_is_one(array: np.ndarray, factor: float) -> None:
+    array = np.append(array, 1.0)
+    assert metrics.cosine(array, array * factor) == pytest.approx(1.0)
+    assert metrics.cosine(array, -array * factor) == pytest.approx(-1.0)
+
+
+def test_cosine_follows_its_formula() -> None:
+    first, second = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[2.0, 0.0], [1.0, 1.0]])
+    wanted = (2 + 3 + 4) / math.sqrt(30 * 6)
+    assert metrics.cosine(first, second) == pytest.approx(wanted, rel=1e-15)
+    assert metrics.cosine(np.array([1.0, 0.0]), np.array([0.0, 1.0])) == 0.0
+
+
+def test_cosine_with_zero() -> None:
+    assert metrics.cosine(np.zeros(3), np.zeros(3)) == 1.0
+    assert metrics.cosine(np.zeros(3), np.ones(3)) == 0.0
+
+
+def test_psnr_follows_its_formula() -> None:
+    expected = np.zeros((4, 4), np.uint8)
+    actual = np.full((4, 4), 5, np.uint8)
+    assert metrics.psnr(expected, actual, 255.0) == pytest.approx(20 * math.log10(255 / 5))
+    # Bytes must not wrap around.
+    assert metrics.psnr(actual, expected, 255.0) == metrics.psnr(expected, actual, 255.0)
+    assert metrics.psnr(expected, expected, 255.0) == math.inf

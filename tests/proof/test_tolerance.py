@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import pytest
+
+from modelport.proof import tolerance_for
+
+FLOATS = ("float64", "float32", "float16", "bfloat16")
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint8", "bool", "str"])
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_what_is_no_float_must_be_equal(dtype: str, precision: str) -> None:
+    tolerance = tolerance_for(dtype, precision)
+    assert (tolerance.overall, tolerance.element) == (0.0, 0.0)
+
+
+def test_coarser_dtypes_have_wider_bounds() -> None:
+    bounds = [tolerance_for(dtype).overall for dtype in FLOATS]
+    assert bounds == sorted(bounds)
+    assert len(set(bounds)) == len(FLOATS)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_an_element_has_more_room_than_the_whole(dtype: str) -> None:
+    tolerance = tolerance_for(dtype)
+    assert 0.0 < tolerance.overall < tolerance.element
+    assert tolerance.source
+
+
+@pytest.mark.parametrize(
+    ("dtype", "precision", "like"),
+    [
+        ("float32", "fp16", "float16"),
+        ("float32", "tf32", "float16"),
+        ("float32", "bf16", "bfloat16"),
+        ("float16", "fp32", "float16"),
+        ("float64", "fp16", "float16"),
+        ("float16", "bf16", "bfloat16"),
+    ],
+)
+def test_the_coarser_of_dtype_and_precision_counts(dtype: str, precision: str, like: str) -> None:
+    assert tolerance_for(dtype, precision).overall == tolerance_for(like).overall
+
+
+def test_bounds_leave_room_for_rounding_in_a_long_chain() -> None:
+    # Higham: a chain of n operations is off by about sqrt(n) unit roundoffs.
+    for dtype, roundoff in (("float32", 2.0**-24), ("float64", 2.0**-53), ("float16", 2.0**-11)):
+        assert tolerance_for(dtype).overall > roundoff * 150**0.5

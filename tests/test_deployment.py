@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import modelport
+from modelport import BundleError, ModelportError, ProofError, Target, UsageError
+from tests.support import Block, block_recipe, onnx_text, snapshot
+
+
+class Heard:
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+
+    def start(self, step: str) -> None:
+        pass
+
+    def finish(self, step: str, seconds: float) -> None:
+        self.steps.append(step)
+
+
+def test_bundle_has_every_promised_file(deployed: modelport.Deployment) -> None:
+    files = set(snapshot(deployed.path))
+    assert {"manifest.json", "graphs/model.onnx", "report.html", "cases/example.npz"} <= files
+    manifest = json.loads((deployed.path / "manifest.json").read_text())
+    assert set(manifest["files"]) == files - {"manifest.json"}
+    assert {"torch", "onnx", "modelport", "onnxruntime"} <= set(manifest["provenance"]["versions"])
+    assert manifest["verification"]["onnxruntime:cpu:fp32"]["cases"]
+
+
+def test_at_least_five_cases_of_other_shapes_are_compared(deployed: modelport.Deployment) -> None:
+    (verification,) = deployed.verifications.values()
+    assert verification.ok
+    shapes = [case.shapes["image"] for case in verification.cases if case.case != "example"]
+    assert len(shapes) >= 5
+    assert sum(shape != (1, 3, 18, 20) for shape in shapes) >= 5
+    assert all(16 <= shape[2] <= 64 for shape in shapes)
+    for case in verification.cases:
+        for output in case.outputs:
+            assert output.max_abs >= 0
+            assert 0.999 < output.cosine <= 1.0
+
+
+def test_stages_are_timed_and_told(tmp_path: Path) -> None:
+    heard = Heard()
+    result = modelport.deploy(block_recipe(), tmp_path / "a.port", progress=heard)
+    for step in ("read the source", "capture", "check", "compile", "verify", "write the bundle"):
+        assert step in heard.steps
+        assert result.seconds[step] >= 0
+
+
+def test_deployed_model_computes_the_original(tmp_path: Path) -> None:
+    result = modelport.deploy(block_recipe(), tmp_path / "a.port")
+    x = np.random.default_rng(5).standard_normal((2, 3, 33, 7)).astype(np.float32)
+    with torch.no_grad():
+        wanted = Block()(torch.from_numpy(x)).numpy()
+    came = modelport.load(result.path).run({"x": x})["y"]
+    np.testing.assert_allclose(came, wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_result_as_json(deployed: modelport.Deployment) -> None:
+    content = json.loads(json.dumps(deployed.to_json(), default=str))
+    assert content["bundle"] == str(deployed.path)
+    assert content["targets"] == ["onnxruntime:cpu:fp32"]
+    assert content["signature"]["inputs"][0]["name"] == "image"
+
+
+def test_cases_of_the_recipe_are_compared_and_kept(tmp_path: Path) -> None:
+    mine = torch.full((1, 3, 5, 6), 2.0)
+    result = modelport.deploy(block_recipe(cases=[(mine,)]), tmp_path / "a.port")
+    (verification,) = result.verifications.values()
+    assert (1, 3, 5, 6) in [case.shapes["x"] for case in verification.cases]
+    with modelport.Bundle.open(result.path) as bundle:
+        given = [item for item in bundle.reference_cases() if item.case.name == "given-0"]
+    np.testing.assert_array_equal(given[0].case.inputs["x"], mine.numpy())
+
+
+def test_rules_for_values_are_heeded(tmp_path: Path) -> None:
+    class Root(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.sqrt()
+
+    recipe = modelport.Recipe(
+        Root(), (torch.rand(2, 8),), dynamic={"x": [0]}, values={"x": (4.0, 9.0)}, capture="trace"
+    )
+    result = modelport.deploy(recipe, tmp_path / "a.port")
+    with modelport.Bundle.open(result.path) as bundle:
+        drawn = [item for item in bundle.reference_cases() if item.case.name.startswith("drawn")]
+    assert drawn
+    for item in drawn:
+        assert (item.outputs[next(iter(item.outputs))] >= 2.0).all()
+
+
+def test_rule_for_an_unknown_input_is_a_usage_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="'z'"):
+        modelport.deploy(block_recipe(values={"z": (0, 1)}), tmp_path / "a.port")
+
+
+def test_two_names_of_a_target_are_one(tmp_path: Path) -> None:
+    result = modelport.deploy(
+        block_recipe(), tmp_path / "a.port", targets=["onnxruntime", "onnxruntime:cpu:fp32"]
+    )
+    assert list(result.verifications) == [Target("onnxruntime")]
+
+
+class Sized(torch.nn.Module):
+    """Computes with a size in Python: tracing bakes it in."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x / float(int(x.shape[0]) ** 2)
+
+
+def test_model_with_a_baked_size_is_not_deployed(tmp_path: Path) -> None:
+    recipe = modelport.Recipe(
+        Sized(), (torch.rand(4, 3),), dynamic={"x": {0: "n"}}, capture="trace"
+    )
+    with pytest.raises(ModelportError) as caught:
+        modelport.deploy(recipe, tmp_path / "a.port")
+    assert caught.value.exit_code == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_planted_fault_in_the_graph_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = modelport.Model.save
+
+    def save_with_another_weight(model: modelport.Model, path: Any) -> Path:
+        import onnx_ir
+
+        weights = [value for value in model.ir.graph.initializers.values() if value.const_value]
+        weight = max(weights, key=lambda value: value.const_value.size)
+        array = weight.const_value.numpy().copy()
+        array.flat[0] += 0.05
+        weight.const_value = onnx_ir.tensor(array, name=weight.name)
+        return save(model, path)
+
+    monkeypatch.setattr(modelport.Model, "save", save_with_another_weight)
+    with pytest.raises(ProofError, match="does not compute") as caught:
+        modelport.deploy(block_recipe(), tmp_path / "a.port")
+    assert "output 'y'" in str(caught.value)
+    assert "worst at" in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_onnx_file_is_deployed_against_itself(tmp_path: Path) -> None:
+    path = onnx_text(tmp_path / "m.onnx", "g (float[N, 3] x) => (float[N, 3] y) { y = Relu(x) }")
+    result = modelport.deploy(path, tmp_path / "a.port")
+    x = np.array([[-1.0, 0.0, 2.0]], np.float32)
+    assert modelport.load(result.path).run({"x": x})["y"].tolist() == [[0.0, 0.0, 2.0]]
+    assert "m" in (result.path / "report.html").read_text()
+
+
+def test_invalid_onnx_file_is_not_deployed(tmp_path: Path) -> None:
+    path = onnx_text(tmp_path / "m.onnx", "g (float[2] x) => (float[2] y) { y = Nothing(x) }")
+    with pytest.raises(ModelportError) as caught:
+        modelport.deploy(path, tmp_path / "a.port")
+    assert caught.value.exit_code == 1
+    assert [entry.name for entry in tmp_path.iterdir()] == ["m.onnx"]
+
+
+def test_bundle_is_the_same_model_when_deployed_again(tmp_path: Path) -> None:
+    path = tmp_path / "a.port"
+    modelport.deploy(block_recipe(), path)
+    first = modelport.load(path).signature
+    modelport.deploy(block_recipe(), path)
+    assert modelport.load(path).signature == first
+    with (path / "report.html").open("a") as file:
+        file.write("x")
+    with pytest.raises(BundleError):
+        modelport.load(path)
+    # An altered bundle is a bundle still, and may be replaced.
+    modelport.deploy(block_recipe(), path)
+    assert modelport.load(path).signature == first

@@ -1,0 +1,99 @@
+"""A package imports only from those above it: data only moves to the right."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import modelport
+
+ROOT = Path(modelport.__file__).parent
+ORDER = [
+    "findings",
+    "errors",
+    "progress",
+    "target",
+    "signature",
+    "model",
+    "recipe",
+    "pictures",
+    "tensorfile",
+    "places",
+    "graph",
+    "ops",
+    "proof",
+    "backends",
+    "passes",
+    "precision",
+    "pipeline",
+    "capture",
+    "report",
+    "bundle",
+    "tuning",
+    "serve",
+    "deployment",
+    "cli",
+]
+FOR_THE_VERSION = {"capture/captures.py", "capture/exporter.py"}
+"""Files above the command line that may import the package itself."""
+FILES = [
+    path
+    for path in sorted(ROOT.rglob("*.py"))
+    if path.relative_to(ROOT).as_posix() not in ("__init__.py", "__main__.py")
+]
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> list[tuple[int, str]]:
+    """Lines and names of what a file imports from modelport, at every level of it."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [(node.lineno, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno} imports relatively"
+            found += [
+                (
+                    node.lineno,
+                    f"{node.module}.{alias.name}"
+                    if node.module == "modelport"
+                    else str(node.module),
+                )
+                for alias in node.names
+            ]
+    return [(line, name) for line, name in found if name.partition(".")[0] == "modelport"]
+
+
+def test_every_part_has_its_place() -> None:
+    assert {part_of(path) for path in FILES} <= set(ORDER)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_file_imports_only_from_above(path: Path) -> None:
+    own = ORDER.index(part_of(path))
+    wrong = []
+    for line, name in imported(path):
+        if name == "modelport":
+            if part_of(path) != "cli" and path.relative_to(ROOT).as_posix() not in FOR_THE_VERSION:
+                wrong.append(f"line {line} imports the whole package")
+        elif ORDER.index(name.split(".")[1]) > own:
+            wrong.append(f"line {line} imports {name}")
+    assert wrong == []
+
+
+def test_an_import_from_below_would_be_seen(tmp_path: Path) -> None:
+    path = tmp_path / "a.py"
+    path.write_text(
+        "def f():\n    from modelport.cli import main\n    import modelport.bundle\n"
+        "    from modelport import capture\n"
+    )
+    assert imported(path) == [
+        (2, "modelport.cli"),
+        (3, "modelport.bundle"),
+        (4, "modelport.capture"),
+    ]
