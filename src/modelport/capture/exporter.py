@@ -129,8 +129,10 @@ def _export_proven(recipe: Recipe, probes: bool, target: Target | None = None) -
         try:
             results = _run_probes(recipe, captured) if probes else []
         except BuildError as error:
-            if not captured.foreign_operators:
-                captured.model.findings.append(_invalid_graph(error))
+            foreign = captured.foreign_operators
+            captured.model.findings.append(
+                _not_run(foreign, error) if foreign else _invalid_graph(error)
+            )
             results = []
         if not captured.settle(results):
             return captured.model
@@ -148,6 +150,16 @@ def _run_probes(recipe: Recipe, captured: Captured) -> list[CaseResult]:
         )
         captured.model.provenance["probes"] = {"run": len(references), "refused": len(refused)}
         return list(verify_cases(references, engine.run_shared).cases)
+
+
+def _not_run(operators: Sequence[str], error: BuildError) -> Finding:
+    return Finding(
+        "not-probed",
+        Severity.WARNING,
+        f"nothing is known about what the graph computes: ONNX Runtime has no kernel for "
+        f"{', '.join(operators)} ({error.why})",
+        fix="declare the operator and its kernel, or map the node to one that exists",
+    )
 
 
 def _invalid_graph(error: BuildError) -> Finding:

@@ -21,6 +21,7 @@ from modelport.capture.symbolic import honour_symbolics
 from modelport.capture.torch_private import symbolics
 from modelport.errors import ExportError
 from modelport.findings import Finding, Severity
+from modelport.graph.places import keep_documented_places
 from modelport.target import Target
 
 if TYPE_CHECKING:
@@ -176,6 +177,7 @@ STRATEGIES = {"dynamo": capture_dynamo, "trace": capture_trace, "script": captur
 def _capture_torchscript(prepare: Callable[[Any], Any], request: Request, strategy: str) -> Capture:
     import onnx_ir
     import torch
+    from onnx_ir.passes.common import ShapeInferencePass
 
     bound = request.bound
     args, kwargs = bound.with_tensors()
@@ -188,6 +190,7 @@ def _capture_torchscript(prepare: Callable[[Any], Any], request: Request, strate
             _listening() as heard,
             _translating_errors(strategy),
             _rewritten(request, strategy) as active,
+            symbolics.verbose_in_silence(),
         ):
             torch.onnx.export(
                 prepare(active.model),
@@ -200,10 +203,14 @@ def _capture_torchscript(prepare: Callable[[Any], Any], request: Request, strate
                 opset_version=request.opset,
                 dynamic_axes=axes,
                 export_params=request.export_params,
+                verbose=True,
             )
         graph = onnx_ir.load(path)
         # Large weights lie in files of the folder that is about to go.
         onnx_ir.external_data.load_to_model(graph)
+    keep_documented_places(graph)
+    # Unlike dynamo's, the graph has no shapes inside.
+    ShapeInferencePass(check_type=False, strict_mode=False)(graph)
     drop_invented_names(graph, request.dims)
     return Capture(
         graph, strategy, warnings=heard, findings=active.findings(), rewrites=active.called

@@ -43,6 +43,7 @@ def hygiene_findings(
         findings += _random(node)
         findings += _resize_by_size(node)
         findings += _shape_chain(node)
+        findings += _computed_target(node)
         findings += _baked_batch(node, signature)
     return list({(item.rule, item.where): item for item in findings}.values())
 
@@ -83,12 +84,13 @@ def _resize_by_size(node: onnx_ir.Node) -> Iterator[Finding]:
             Severity.NOTE,
             f"Resize gets a target size that is {how}: engines build better from scales",
             where=source_place(node),
-            fix="interpolate(scale_factor=...) in place of size=...",
+            fix="interpolate(scale_factor=...) in place of size=..., and without "
+            "recompute_scale_factor",
         )
 
 
 def _shape_chain(node: onnx_ir.Node) -> Iterator[Finding]:
-    """A Shape node whose reader takes only sizes that are known."""
+    """A Shape node one of whose readers takes only sizes that are known."""
     if node.domain or node.op_type != "Shape":
         return
     value = node.inputs[0]
@@ -97,15 +99,69 @@ def _shape_chain(node: onnx_ir.Node) -> Iterator[Finding]:
         return
     start = node.attributes.get_int("start", 0)
     end = node.attributes.get_int("end", len(shape))
-    taken = list(shape)[start:end]
-    if taken and all(isinstance(dim, int) for dim in taken):
-        yield Finding(
-            "shape-chain",
-            Severity.NOTE,
-            f"Shape reads sizes that are fixed ({taken}): the chain behind it can be a constant",
-            where=source_place(node),
-            fix="int() around sizes that never change, or simplify the graph",
-        )
+    given = list(shape)[start:end]
+    readers = [use.node for use in node.outputs[0].uses()]
+    for taken in [_sizes_read(reader, given) for reader in readers]:
+        if taken and all(isinstance(dim, int) for dim in taken):
+            yield Finding(
+                "shape-chain",
+                Severity.NOTE,
+                f"Shape gives sizes that are fixed ({taken}): the chain behind can be a constant",
+                where=source_place(node),
+                fix="int() around sizes that never change, or simplify the graph",
+            )
+            return
+
+
+def _sizes_read(reader: onnx_ir.Node, sizes: list[Any]) -> list[Any]:
+    """Which of the sizes that Shape gives its reader goes on with."""
+    arguments = [None if value is None else _constants(value) for value in reader.inputs[1:]]
+    if reader.op_type == "Gather" and arguments[0] is not None:
+        return [sizes[index] for index in arguments[0]]
+    if reader.op_type == "Slice" and arguments[0] is not None and arguments[1] is not None:
+        step = arguments[3][0] if len(arguments) > 3 and arguments[3] else 1
+        return sizes[arguments[0][0] : arguments[1][0] : step]
+    return sizes
+
+
+def _computed_target(node: onnx_ir.Node) -> Iterator[Finding]:
+    """A Reshape whose target is computed, although -1 on one axis would make it a constant."""
+    if node.op_type != "Reshape" or node.domain or len(node.inputs) < 2:
+        return
+    value, target = node.inputs[0], node.inputs[1]
+    if value is None or target is None or _constants(target) is not None:
+        return
+    sizes = _elements(target)
+    if sizes is None or sizes.count(None) != 1:
+        return
+    dynamic = [dim for dim in value.shape or (None, None) if not isinstance(dim, int)]
+    if -1 in sizes and len(dynamic) > 1:
+        return  # Two sizes are to be found at run time: one must be computed.
+    shown = ", ".join("?" if size is None else str(size) for size in sizes)
+    yield Finding(
+        "shape-chain",
+        Severity.NOTE,
+        f"the target [{shown}] of Reshape is computed at run time: with -1 on the dynamic axis, "
+        "and only there, it is a constant",
+        where=source_place(node),
+        fix="x.view(-1, int(x.numel() // x.size(0))) in place of x.view(x.size(0), -1)",
+    )
+
+
+def _elements(target: onnx_ir.Value) -> list[int | None] | None:
+    """What a Concat puts together, None for a size that is computed; None for other targets."""
+    producer = target.producer()
+    if producer is None or producer.op_type != "Concat":
+        return None
+    elements: list[int | None] = []
+    for part in producer.inputs:
+        if part is None:
+            return None
+        known = _constants(part)
+        if known is None and (part.shape is None or list(part.shape) != [1]):
+            return None
+        elements += [None] if known is None else known
+    return elements
 
 
 def _baked_batch(node: onnx_ir.Node, signature: Signature) -> Iterator[Finding]:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 _ADVICE = {
     "boolean": "the branch taken for the example is taken for ever: use torch.where or torch.cond",
     "index": "use tensor indexing, or torch.while_loop for a loop",
+    "Python integer": "int() is right around sizes that never change, and only there: compute with "
+    "tensors, or capture by dynamo or script",
     "NumPy": "stay with torch operations",
 }
 

@@ -60,6 +60,7 @@ PRIVATE: Mapping[str, tuple[str, str]] = {
     "fresh symbols": (_SHAPES, "ShapeEnv.ignore_fresh_unbacked_symbols"),
     "tree map": ("torch.utils._pytree", "tree_map"),
     "dispatch mode": ("torch.utils._python_dispatch", "TorchDispatchMode"),
+    "graph log": ("torch._C", "_jit_onnx_log"),
     "register": ("torch.onnx", "register_custom_op_symbolic"),
     "unregister": ("torch.onnx", "unregister_custom_op_symbolic"),
 }
@@ -112,6 +113,23 @@ def resolve(purpose: str) -> Any:
             fix=f"install a tested version of PyTorch: {', '.join(TESTED)}",
         ) from error
     return found
+
+
+# --- the TorchScript exporter ------------------------------------------------------------------
+
+
+@contextmanager
+def verbose_in_silence() -> Iterator[None]:
+    """Keeps ``torch.onnx.export(..., dynamo=False, verbose=True)`` from printing the graph.
+
+    It also writes where in the source each node comes from, which is what verbose is wanted for.
+    """
+    log = resolve("graph log")
+    torch._C._jit_onnx_log = lambda *_: None
+    try:
+        yield
+    finally:
+        torch._C._jit_onnx_log = log
 
 
 # --- torch.autograd.Function -------------------------------------------------------------------
