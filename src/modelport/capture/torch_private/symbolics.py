@@ -360,6 +360,10 @@ def register(name: str, function: Callable[..., Any], opset: int) -> None:
 def unregister(name: str, opset: int) -> None:
     """Takes back what `register` did."""
     resolve("unregister")(name, opset)
+    groups = resolve("registry")
+    # PyTorch keeps the empty group, and fails on it where the operator is met again.
+    if name in groups and not groups[name]._functions:
+        del groups[name]
 
 
 # --- the new exporter --------------------------------------------------------------------------
