@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +29,7 @@ from modelport.findings import Finding, Severity
 from modelport.model import Model
 from modelport.proof import Case, CaseResult
 from modelport.recipe import Recipe
+from modelport.signature import Signature
 from modelport.target import Target
 
 LOWEST_OPSET = 18
@@ -80,8 +83,32 @@ class Captured:
         if any(finding.rule == "random-op" for finding in self.model.findings):
             # Two runs of the original differ as well.
             results = []
-        self.model.findings = [*judge(self.suspicions, results), *self.model.findings]
+        self.model.findings = [
+            *judge(self.suspicions, results),
+            *self.model.findings,
+            *_never_moved(self.original.signature, results),
+        ]
         return [item for item in self.model.findings if item.severity is Severity.ERROR]
+
+
+def _never_moved(signature: Signature, results: Sequence[CaseResult]) -> Iterator[Finding]:
+    """A note for each dimension that is declared dynamic, but had one size in all cases."""
+    sizes: dict[str, set[int]] = defaultdict(set)
+    for result, spec in itertools.product(results, signature.inputs):
+        for dim, size in zip(spec.shape or (), result.shapes.get(spec.name, ()), strict=False):
+            if isinstance(dim, str):
+                sizes[dim].add(size)
+    for dim, tried in sizes.items():
+        if len(tried) == 1:
+            yield Finding(
+                "dynamic-dim-unproven",
+                Severity.NOTE,
+                f"the dimension {dim!r} was declared dynamic, but the original took no other size "
+                f"than {tried.pop()} of those that were tried",
+                where=dim,
+                fix="do not declare it dynamic, or say which sizes it can have: "
+                "modelport.Dim(name, min=..., max=...), Recipe(cases=...)",
+            )
 
 
 def captures(recipe: Recipe, target: Target | None = None) -> Iterator[Captured]:

@@ -127,7 +127,8 @@ def _export_proven(recipe: Recipe, probes: bool, target: Target | None = None) -
     wrong: list[Captured] = []
     for captured in captures(recipe, target):
         try:
-            results = _run_probes(recipe, captured) if probes else []
+            # Without its weights a graph cannot run.
+            results = _run_probes(recipe, captured) if probes and recipe.export_params else []
         except BuildError as error:
             foreign = captured.foreign_operators
             captured.model.findings.append(

@@ -127,9 +127,24 @@ def capture_dynamo(request: Request) -> Capture:
         )
         assert program is not None
         findings = bridge.examine(program) + strict_fallback(program) + active.findings()
+    if not request.export_params:
+        _weights_to_inputs(program)
     return Capture(
         program.model, "dynamo", program.exported_program, heard, findings, active.called
     )
+
+
+def _weights_to_inputs(program: Any) -> None:
+    """Makes parameters and buffers inputs without a value, as the TorchScript exporter does.
+
+    torch itself leaves weights out only where it writes the file.
+    """
+    graph = program.model.graph
+    for name in program.exported_program.state_dict:
+        value = graph.initializers.pop(name, None)
+        if value is not None:
+            value.const_value = None
+            graph.inputs.append(value)
 
 
 def capture_trace(request: Request) -> Capture:

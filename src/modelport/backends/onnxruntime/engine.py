@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,8 @@ import numpy as np
 from modelport.backends.interface import Arrays, Artifact, Binding, Engine
 from modelport.backends.onnxruntime.session import one_line, open_session, runtime_errors
 from modelport.errors import BuildError, RunError
-from modelport.signature import Signature, TensorSpec
+from modelport.model import DIMS_KEY
+from modelport.signature import Signature, TensorSpec, dims_from_json
 from modelport.target import Target
 
 if TYPE_CHECKING:
@@ -38,9 +40,23 @@ def load(
 
 
 def read_signature(session: onnxruntime.InferenceSession) -> Signature:
-    """The signature of a session's graph; dimensions without a name get one of their place."""
+    """The signature of a session's graph; dimensions without a name get one of their place.
+
+    Declared ranges are those that `modelport.Model.save` keeps in the file.
+    """
+    kept = session.get_modelmeta().custom_metadata_map.get(DIMS_KEY, "{}")
+    try:
+        dims = dims_from_json(json.loads(kept))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise BuildError(
+            f"the file's metadata {DIMS_KEY!r} is not readable",
+            why=f"{type(error).__name__}: {error}",
+            fix="export the model again",
+        ) from error
     return Signature(
-        tuple(map(_read_spec, session.get_inputs())), tuple(map(_read_spec, session.get_outputs()))
+        tuple(map(_read_spec, session.get_inputs())),
+        tuple(map(_read_spec, session.get_outputs())),
+        dims,
     )
 
 
