@@ -4,6 +4,7 @@ int() around sizes, scale_factor not size, -1 only on the batch, dynamic axes on
 The example: ``x.view(x.size(0), -1)`` both ways, Upsample both ways.
 """
 
+import functools
 import linecache
 from collections import Counter
 from pathlib import Path
@@ -17,8 +18,8 @@ from modelport.findings import Severity
 from tests.conftest import RunCli
 
 HYGIENE = {"batch-baked", "resize-by-size", "shape-chain"}
-STATIC, BATCH = {}, {"x": {0: "batch"}}
-PIXELS = {"x": {0: "batch", 2: modelport.Dim("height", 4, 64), 3: modelport.Dim("width", 4, 64)}}
+PIXELS = {0: "batch", 2: modelport.Dim("height", 4, 64), 3: modelport.Dim("width", 4, 64)}
+AXES = {"static": None, "batch": {0: "batch"}, "pixels": PIXELS, "channels": {1: "channels"}}
 CAPTURES = ("dynamo", "trace")
 
 
@@ -70,13 +71,14 @@ class UpsampleByIntSize(Convolved):
         return torch.nn.Upsample(size=size)(x)  # resize-by-size
 
 
-def export(network: torch.nn.Module, capture: str, dynamic: dict) -> modelport.Model:
+@functools.cache
+def export(network: type, capture: str, axes: str) -> modelport.Model:
     return modelport.export(
-        network.eval(),
+        network().eval(),
         (torch.randn(2, 1, 8, 8),),
         input_names=["x"],
         output_names=["y"],
-        dynamic=dynamic or None,
+        dynamic={"x": AXES[axes]},
         capture=capture,
     )
 
@@ -106,35 +108,34 @@ def assert_same(model: modelport.Model, network: torch.nn.Module, *shapes: tuple
 
 
 @pytest.mark.parametrize(
-    ("network", "dynamic", "by_dynamo", "by_trace"),
+    ("network", "axes", "by_dynamo", "by_trace"),
     [
-        (BatchThenRest, STATIC, {"batch-baked"}, {"batch-baked"}),
+        (BatchThenRest, "static", {"batch-baked"}, {"batch-baked"}),
         # The new exporter knows the sizes and applies the rule itself.
-        (BatchThenRest, BATCH, set(), {"shape-chain"}),
-        (RestThenBatch, STATIC, set(), set()),
-        (RestThenBatch, BATCH, set(), set()),
-        (RestWithoutInt, BATCH, set(), {"shape-chain"}),
-        (UpsampleBySize, STATIC, {"resize-by-size"}, {"resize-by-size", "shape-chain"}),
-        (UpsampleBySize, BATCH, {"resize-by-size"}, {"resize-by-size", "shape-chain"}),
-        (UpsampleByIntSize, BATCH, {"resize-by-size"}, {"resize-by-size"}),
-        (UpsampleByScale, STATIC, set(), set()),
-        (UpsampleByScale, BATCH, set(), set()),
-        (UpsampleByScale, PIXELS, set(), set()),
+        (BatchThenRest, "batch", set(), {"shape-chain"}),
+        (RestThenBatch, "static", set(), set()),
+        (RestThenBatch, "batch", set(), set()),
+        (RestWithoutInt, "batch", set(), {"shape-chain"}),
+        (UpsampleBySize, "static", {"resize-by-size"}, {"resize-by-size", "shape-chain"}),
+        (UpsampleBySize, "batch", {"resize-by-size"}, {"resize-by-size", "shape-chain"}),
+        (UpsampleByIntSize, "batch", {"resize-by-size"}, {"resize-by-size"}),
+        (UpsampleByScale, "batch", set(), set()),
+        (UpsampleByScale, "pixels", set(), set()),
         # Two sizes are to be found at run time: there is no better way to write it.
-        (BatchThenRest, PIXELS, set(), set()),
+        (BatchThenRest, "pixels", set(), set()),
     ],
 )
 def test_noted_where_it_is_bad_and_only_there(
-    network: type, dynamic: dict, by_dynamo: set[str], by_trace: set[str]
+    network: type, axes: str, by_dynamo: set[str], by_trace: set[str]
 ) -> None:
-    assert notes(export(network(), "dynamo", dynamic)) == by_dynamo
-    assert notes(export(network(), "trace", dynamic)) == by_trace
+    assert notes(export(network, "dynamo", axes)) == by_dynamo
+    assert notes(export(network, "trace", axes)) == by_trace
 
 
 @pytest.mark.parametrize("capture", CAPTURES)
 @pytest.mark.parametrize("network", [RestThenBatch, UpsampleByScale])
 def test_the_good_form_has_no_shape_nodes(capture: str, network: type, tmp_path: Path) -> None:
-    model = export(network(), capture, BATCH)
+    model = export(network, capture, "batch")
     made = operators(model)
     made.pop("Constant", None)
     assert made == {"Conv": 1, "Reshape" if network is RestThenBatch else "Resize": 1}
@@ -149,7 +150,7 @@ def test_the_good_form_has_no_shape_nodes(capture: str, network: type, tmp_path:
     ],
 )
 def test_the_bad_form_has(network: type, chain: dict[str, int], tmp_path: Path) -> None:
-    model = export(network(), "trace", BATCH)
+    model = export(network, "trace", "batch")
     assert Counter(chain) <= operators(model)
     assert_same(model, network(), (2, 1, 8, 8), (5, 1, 8, 8), at=tmp_path)
 
@@ -161,7 +162,7 @@ def test_a_baked_batch_is_another_model_where_the_batch_is_dynamic(tmp_path: Pat
             return x.view(int(x.size(0)), -1)
 
     with pytest.raises(modelport.ExportError) as refused:
-        export(Baked(), "trace", BATCH)
+        export(Baked, "trace", "batch")
     (finding,) = [item for item in refused.value.findings if item.severity is Severity.ERROR]
     assert finding.rule == "value-baked"
     assert "int() is right around sizes that never change" in finding.fix
@@ -170,18 +171,18 @@ def test_a_baked_batch_is_another_model_where_the_batch_is_dynamic(tmp_path: Pat
 
 @pytest.mark.parametrize("capture", CAPTURES)
 def test_an_axis_that_is_not_wanted_costs_nodes(capture: str) -> None:
-    wanted = operators(export(UpsampleBySize(), capture, BATCH))
-    too_many = operators(export(UpsampleBySize(), capture, PIXELS))
+    wanted = operators(export(UpsampleBySize, capture, "batch"))
+    too_many = operators(export(UpsampleBySize, capture, "pixels"))
     assert too_many.total() >= wanted.total()
     if capture == "dynamo":
         assert (wanted["Shape"], too_many["Shape"]) == (1, 3)
     # By scale the sizes cost nothing, however many of them are dynamic.
-    assert operators(export(UpsampleByScale(), capture, PIXELS))["Shape"] == 0
+    assert operators(export(UpsampleByScale, capture, "pixels"))["Shape"] == 0
 
 
 @pytest.mark.parametrize("capture", CAPTURES)
 def test_an_axis_that_cannot_change_is_noted(capture: str) -> None:
-    model = export(UpsampleByScale(), capture, {"x": {0: "batch", 1: "channels"}})
+    model = export(UpsampleByScale, capture, "channels")
     (finding,) = [item for item in model.findings if item.rule == "dynamic-dim-unproven"]
     assert finding.where == "channels"
 
