@@ -14,6 +14,7 @@ import pytest
 import torch
 import torch.onnx.symbolic_helper as helper
 
+import tests.libraries  # noqa: F401 - declares operators
 from modelport.capture.symbolic import register_symbolic
 from modelport.errors import UsageError
 
@@ -177,18 +178,6 @@ def test_an_operator_without_fake_kernel_is_probed(export, registered):
         top_half(torch.empty(2, 6))
 
 
-LIBRARY = torch.library.Library("torch_cluster", "FRAGMENT")
-LIBRARY.define("grid(Tensor pos, Tensor size, Tensor? start=None, Tensor? end=None) -> Tensor")
-
-
-def grid(pos: Any, size: Any, start: Any = None, end: Any = None) -> Any:
-    start = pos.min(0).values if start is None else start
-    return ((pos - start) / size).long().sum(1)
-
-
-LIBRARY.impl("grid", grid, "CPU")
-
-
 def test_torch_cluster_grid(export):
     def symbolic(g: Any, pos: Any, size: Any, start: Any, end: Any) -> Any:
         return g.op("custom::torch_cluster_grid", pos, size, start, end)
@@ -209,35 +198,6 @@ def test_torch_cluster_grid(export):
     assert len(output.shape.dim) == 1
     assert output.shape.dim[0].dim_param
     assert exported.rules == ["no-kernel"]
-
-
-VISION = torch.library.Library("torchvision", "FRAGMENT")
-VISION.define(
-    "deform_conv2d(Tensor input, Tensor weight, Tensor offset, Tensor mask, Tensor bias, "
-    "SymInt stride_h, SymInt stride_w, SymInt pad_h, SymInt pad_w, SymInt dilation_h, "
-    "SymInt dilation_w, SymInt groups, SymInt offset_groups, bool use_mask) -> Tensor"
-)
-
-
-def deform_conv2d(x: Any, weight: Any, offset: Any, mask: Any, bias: Any, *rest: Any) -> Any:
-    """Deformable convolution without padding and groups, by bilinear sampling."""
-    n, _, height, width = x.shape
-    out, _, kh, kw = weight.shape
-    oh, ow = offset.shape[2:]
-    y0, x0 = torch.meshgrid(torch.arange(oh), torch.arange(ow), indexing="ij")
-    total = bias.view(1, -1, 1, 1).expand(n, out, oh, ow).clone()
-    for k in range(kh * kw):
-        ys = y0 + k // kw + offset[:, 2 * k]
-        xs = x0 + k % kw + offset[:, 2 * k + 1]
-        at = torch.stack([2 * xs / (width - 1) - 1, 2 * ys / (height - 1) - 1], -1)
-        sampled = torch.nn.functional.grid_sample(x, at, align_corners=True)
-        if rest[-1]:
-            sampled = sampled * mask[:, k : k + 1]
-        total = total + torch.einsum("nchw,oc->nohw", sampled, weight[:, :, k // kw, k % kw])
-    return total
-
-
-VISION.impl("deform_conv2d", deform_conv2d, "CPU")
 
 
 def deform(x: Any, weight: Any, offset: Any, mask: Any, bias: Any) -> Any:
