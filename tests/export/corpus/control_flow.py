@@ -294,7 +294,7 @@ class NestedScript(nn.Module):
     lambda: [(randn(2, 3),), (randn(8, 3),)],
     dynamic={"x": {0: Dim("n", min=2)}},
     dynamo=Right(),
-    trace=Flagged("value-baked"),
+    trace=Flagged("value-baked|branch-on-shape"),
 )
 class AssertOnShape(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:

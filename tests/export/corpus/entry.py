@@ -53,7 +53,7 @@ class Flagged:
     """The export equals eager, and this must be said about it.
 
     Attributes:
-        rule: Rule of the finding.
+        rule: Rule of the finding; ``a|b`` where either says it.
         severity: Its severity, or None for any but an error.
         bare: As in `Right`.
     """

@@ -91,11 +91,11 @@ class DoubleBySize(nn.Module):
     lambda: image(30, 40),
     lambda: [image(32, 64), image(33, 100), image(70, 1)],
     dynamic=IMAGE,
-    dynamo=Refused("shape-baked"),
+    dynamo=Right(),
     trace=Refused("value-baked", "shape-baked"),
 )
 class PadByCeil(nn.Module):
-    """Padding to a multiple of 32, as detectors do, in floats."""
+    """Padding to a multiple of 32, as detectors do, in floats, which dynamo can follow."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         bottom = math.ceil(x.shape[2] / 32) * 32 - x.shape[2]
@@ -121,7 +121,7 @@ class PadByRemainder(nn.Module):
     lambda: (randn(2, 16, 4),),
     lambda: [(randn(2, 25, 4),), (randn(1, 9, 4),)],
     dynamic={"x": {0: "n", 1: "tokens"}},
-    dynamo=Refused("shape-baked", "captur"),
+    dynamo=Right(),
     trace=Refused("value-baked", "shape-baked"),
 )
 class SquareOfTokens(nn.Module):
@@ -209,11 +209,11 @@ class PositionsBySlice(nn.Module):
     image,
     lambda: [image(12, 16), image(7, 9)],
     dynamic=IMAGE,
-    dynamo=Right(),
+    dynamo=Refused("shape-baked", "differs"),
     trace=Refused("value-baked", "shape-baked"),
 )
 class MeanByProduct(nn.Module):
-    """``numpy.prod`` of sizes bakes the divisor when tracing."""
+    """``numpy.prod`` of sizes bakes the divisor, in silence."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x.sum() / float(np.prod(x.shape[2:]))
@@ -235,8 +235,9 @@ class MeanByNumel(nn.Module):
     lambda: (randn(2, 4, 6),),
     lambda: [(randn(2, 4, 9),), (randn(2, 4, 1),)],
     dynamic={"x": {2: "width"}},
-    dynamo=Right(),
+    dynamo=Refused("captur", bare="fails"),
     trace=Refused("value-baked", "shape-baked"),
+    auto=Refused(bare="fails"),
 )
 class AttentionBySqrt(nn.Module):
     """The scale of attention, where the width itself is dynamic."""
@@ -249,8 +250,9 @@ class AttentionBySqrt(nn.Module):
     image,
     lambda: [image(12, 16), image(7, 9)],
     dynamic=IMAGE,
-    dynamo=Refused("shape-baked", "captur"),
-    trace=Refused("shape-baked", "value-baked", "dynamic-dim-fixed", "differs"),
+    dynamo=Refused("captur", bare="fails"),
+    trace=Refused("captur", bare="fails"),
+    auto=Refused(bare="fails"),
 )
 class PoolBySize(nn.Module):
     """A global pooling whose kernel is the size of the image: an attribute in ONNX."""
@@ -275,12 +277,12 @@ class PoolToOne(nn.Module):
     image,
     lambda: [image(12, 16), image(7, 9)],
     dynamic=IMAGE,
-    dynamo=Refused("captur", bare="fails"),
+    dynamo=Refused("shape-baked", "branch-on-shape", "differs"),
     trace=Refused("captur", bare="fails"),
-    auto=Refused("captur", bare="fails"),
+    auto=Refused(),
 )
 class PoolToTwo(nn.Module):
-    """Adaptive pooling to more than one cell has windows that depend on the size."""
+    """Windows that depend on the size: dynamo bakes the example's, and says nothing."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return functional.adaptive_avg_pool2d(x, 2)
@@ -319,8 +321,9 @@ class GridByArange(nn.Module):
     image,
     lambda: [image(12, 16), image(7, 9)],
     dynamic=IMAGE,
-    dynamo=Right(),
+    dynamo=Refused("captur", bare="fails"),
     trace=Right(),
+    auto=Right(bare="fails"),
 )
 class GridByLinspace(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -377,11 +380,12 @@ class RepeatByBatch(nn.Module):
     lambda: (randn(2, 3, 4),),
     lambda: [(randn(2, 5, 7),), (randn(2, 1, 2),)],
     dynamic={"x": {1: "t", 2: "d"}},
-    dynamo=Refused("shape-baked", "captur", "dynamic-dim-fixed"),
-    trace=Refused("shape-baked", "value-baked", "differs"),
+    dynamo=Right(),
+    trace=Refused("captur", bare="fails"),
+    auto=Right(),
 )
 class NormalizeBySize(nn.Module):
-    """Layer norm over axes whose sizes are dynamic."""
+    """Layer norm over dynamic axes, which dynamo takes apart."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return functional.layer_norm(x, x.shape[1:])
@@ -391,8 +395,9 @@ class NormalizeBySize(nn.Module):
     lambda: (randn(2, 6),),
     lambda: [(randn(2, 10),), (randn(2, 3),)],
     dynamic={"x": {1: "t"}},
-    dynamo=Right(),
+    dynamo=Refused("captur", bare="fails"),
     trace=Refused("value-baked", "shape-baked", "differs"),
+    auto=Refused(bare="fails"),
 )
 class RollByHalf(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -415,11 +420,15 @@ class TensorOfShape(nn.Module):
     lambda: (rand(1, 3, 6, 6),),
     lambda: [image(8, 8), image(4, 10)],
     dynamic=IMAGE,
-    dynamo=Refused("captur", "shape-baked", "branch-on-shape"),
+    dynamo=Right(),
     trace=Refused("shape-baked", "value-baked", "differs", "branch-on-shape"),
 )
 class CachedGrid(nn.Module):
-    """YOLO's grid of anchors, remembered until the size changes."""
+    """YOLO's grid of anchors, remembered until the size changes.
+
+    Right as long as the model is exported fresh: an exporter that runs it first finds the grid of
+    the example remembered.
+    """
 
     def __init__(self) -> None:
         super().__init__()

@@ -57,7 +57,7 @@ class InterpolateByList(nn.Module):
 )
 class TensorOfElements(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.tensor([element for element in x[:2]]) + x[:2]
+        return torch.tensor([element * 2 for element in x[:2]]) + x[:2]
 
 
 @entry(
@@ -71,7 +71,7 @@ class OldTensorOfElements(nn.Module):
     """``torch.Tensor([...])``: the whole output is a constant and the only input is gone."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.Tensor([element for element in x])
+        return torch.Tensor([element * 2 for element in x])
 
 
 @entry(
