@@ -77,11 +77,11 @@ class FixedByWeight(nn.Module):
     lambda: (randn(2, 1, 4),),
     lambda: [(randn(5, 1, 4),), (randn(1, 1, 4),)],
     dynamic=BATCH,
-    dynamo=Refused("branch-on-shape", "shape-baked", "differs"),
-    trace=Refused("branch-on-shape", "shape-baked", "differs"),
+    dynamo=Right(),
+    trace=Right(),
 )
 class SqueezeAll(nn.Module):
-    """``squeeze()`` drops the batch, too, where it is 1."""
+    """``squeeze()`` drops the batch, too, where it is 1: so does the graph."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x.squeeze() * 2
@@ -156,13 +156,9 @@ class ExpandToLiteral(nn.Module):
 @entry(
     lambda: (randn(2, 3, 8),),
     lambda: [(randn(5, 3, 9),)],
-    dynamo=Right(),
+    dynamo=Right(bare="wrong"),
     trace=Right(),
     options={"dynamic_axes": {"x": {0: "n", -1: "t"}, "y": {0: "n"}}, "output_names": ["y"]},
-    bare_options={
-        "dynamic_shapes": {"x": {0: TorchDim.DYNAMIC, 2: TorchDim.DYNAMIC}},
-        "dynamic_axes": {"x": {0: "n", 2: "t"}},
-    },
 )
 class NegativeAxis(nn.Module):
     """torch itself takes the negative axis and leaves it static."""
@@ -177,11 +173,6 @@ class NegativeAxis(nn.Module):
     dynamo=Right(),
     trace=Right(),
     options={"dynamic_axes": {"a": [0], "b": [0]}, "input_names": ["a", "b"]},
-    bare_options={
-        "dynamic_shapes": {"x": {0: TorchDim.DYNAMIC}, "y": {0: TorchDim.DYNAMIC}},
-        "dynamic_axes": {"a": [0], "b": [0]},
-        "input_names": ["a", "b"],
-    },
 )
 class ListOfAxes(nn.Module):
     """Lists of axes, and names that are not the parameters'."""
@@ -236,8 +227,9 @@ class PairsOfRows(nn.Module):
     lambda: (randn(4, 6),),
     lambda: [(randn(2, 6),), (randn(8, 6),), (randn(5, 6),)],
     dynamic=BATCH,
-    dynamo=Refused("branch-on-shape", "captur", "shape-baked", "differs"),
+    dynamo=Refused("captur", bare="fails"),
     trace=Refused("branch-on-shape", "shape-baked", "loop-unrolled", "differs"),
+    auto=Refused(bare="fails"),
 )
 class ChunkRows(nn.Module):
     """How long the chunks are depends on the length that is chunked."""

@@ -80,7 +80,7 @@ class Entry:
         truths: The truth by capture strategy.
         dynamic: Dynamic dimensions by input and axis, with a name or a `modelport.Dim`.
         options: Further options of `modelport.export`, used instead of ``dynamic``.
-        bare_options: The same for bare ``torch.onnx.export`` where they are written otherwise.
+        bare_options: Further options for bare ``torch.onnx.export``, where it needs others.
         nodes: Operators (``Resize``, ``domain::Name``) that the graph must contain.
         training: Whether the model is given in training mode.
         around: What surrounds each export, such as the registration of a symbolic function.

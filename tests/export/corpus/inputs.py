@@ -44,10 +44,12 @@ class NoneInTheMiddle(nn.Module):
     lambda: ({"image": rand(1, 3, 4, 4), "size": randn(1, 2)},),
     lambda: [({"image": rand(3, 3, 4, 4), "size": randn(3, 2)},)],
     dynamic={"batch_image": {0: "n"}, "batch_size": {0: "n"}},
-    dynamo=Right(),
-    auto=Right(),
+    dynamo=Right(bare="fails"),
+    auto=Right(bare="fails"),
 )
 class DictInput(nn.Module):
+    """torch takes a dict at the end of the arguments for keywords."""
+
     def forward(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         pooled = batch["image"].mean((2, 3))
         return {"pooled": pooled, "scaled": pooled[:, :2] * batch["size"]}
@@ -73,11 +75,11 @@ class NestedLists(nn.Module):
     lambda: (randn(2, 4), 3),
     lambda: [(randn(2, 4), 5), (randn(2, 4), -1)],
     dynamo=Flagged("number-as-input", "note", bare="wrong"),
-    trace=Flagged("number-as-input", "note", bare="wrong"),
+    trace=Flagged("number-as-input", "note"),
     auto=Flagged("number-as-input", bare="wrong"),
 )
 class IntegerInput(nn.Module):
-    """A Python number among the inputs: torch bakes it in and drops the input."""
+    """A Python number among the inputs: dynamo bakes it in and drops the input."""
 
     def forward(self, x: torch.Tensor, n: int) -> torch.Tensor:
         return x * n
@@ -87,7 +89,7 @@ class IntegerInput(nn.Module):
     lambda: (randn(2, 4), 0.5),
     lambda: [(randn(2, 4), 0.25), (randn(2, 4), -2.0)],
     dynamo=Flagged("number-as-input", "note", bare="wrong"),
-    trace=Flagged("number-as-input", "note", bare="wrong"),
+    trace=Flagged("number-as-input", "note"),
 )
 class FloatInput(nn.Module):
     def forward(self, x: torch.Tensor, threshold: float) -> torch.Tensor:
@@ -99,8 +101,7 @@ class FloatInput(nn.Module):
     lambda: [(randn(2, 4), 0), (randn(2, 4), 6)],
     dynamo=Refused(),
     trace=Refused(),
-    script=Flagged("number-as-input", bare="wrong"),
-    auto=Refused(),
+    script=Flagged("number-as-input"),
 )
 class IntegerRounds(nn.Module):
     """A Python number that counts the rounds of a loop."""

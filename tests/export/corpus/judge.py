@@ -219,17 +219,20 @@ def _export_bare(entry: Entry, strategy: str) -> onnx.ModelProto:
     args, kwargs = copy.deepcopy(entry.inputs())
     leaves = named_leaves(model, args, kwargs)
     names = [name for name, leaf in leaves.items() if isinstance(leaf, torch.Tensor)]
-    options = dict(entry.options if entry.bare_options is None else entry.bare_options)
-    options.setdefault("input_names", names)
-    options.pop("dynamic_axes" if strategy in ("dynamo", "auto") else "dynamic_shapes", None)
+    options = copy.deepcopy({**entry.options, **(entry.bare_options or {})})
     if strategy in ("dynamo", "auto"):
         if entry.dynamic and not options.get("dynamic_shapes"):
             options["dynamic_shapes"] = _torch_shapes(entry, model, args, kwargs)
+        if options.get("dynamic_shapes"):
+            options.pop("dynamic_axes", None)
         program = torch.onnx.export(
             model, args, kwargs=kwargs or None, dynamo=True, verbose=False, **options
         )
         assert program is not None
         return program.model_proto
+    options.pop("dynamic_shapes", None)
+    # Without names TorchScript's inputs have none that say which is which.
+    options.setdefault("input_names", names)
     if strategy == "script":
         model = torch.jit.script(model)
     if entry.dynamic:
@@ -237,6 +240,12 @@ def _export_bare(entry: Entry, strategy: str) -> onnx.ModelProto:
             name: {axis: getattr(dim, "name", dim) for axis, dim in axes.items()}
             for name, axes in entry.dynamic.items()
         }
+    for name, axes in options.get("dynamic_axes", {}).items():
+        # This exporter writes to a negative axis out of bounds, and the process crashes.
+        if isinstance(axes, dict) and name in leaves:
+            options["dynamic_axes"][name] = {
+                axis % leaves[name].ndim: label for axis, label in axes.items()
+            }
     file = io.BytesIO()
     torch.onnx.export(model, args, file, kwargs=kwargs or None, dynamo=False, **options)
     return onnx.load_model_from_string(file.getvalue())

@@ -10,7 +10,17 @@ from torch import nn
 from torch.nn import functional
 
 from modelport import Dim
-from tests.export.corpus.entry import Entry, Function, Right, add, entry, integers, rand, randn
+from tests.export.corpus.entry import (
+    Entry,
+    Function,
+    Refused,
+    Right,
+    add,
+    entry,
+    integers,
+    rand,
+    randn,
+)
 
 BATCH = {"inputs_0": {0: "n"}}
 IMAGES = {"inputs_0": {0: "n", 2: "h", 3: "w"}}
@@ -23,7 +33,7 @@ def right(
     dynamic: dict[str, Any],
     function: Callable[..., Any] | None = None,
     build: Callable[[], nn.Module] | None = None,
-    **bare: str,
+    fails: str = "",
 ) -> None:
     """Adds an entry that both exporters get right.
 
@@ -34,13 +44,11 @@ def right(
         dynamic: Dynamic dimensions.
         function: What the model computes.
         build: Makes the model, where it has weights.
-        **bare: What bare torch does by strategy, where it is not right; ``skip`` where the
-            strategy does not apply.
+        fails: The strategy that has no mapping for it.
     """
     truths = {
-        strategy: Right(bare=bare.get(strategy, "right"))
+        strategy: Refused("captur", bare="fails") if strategy in fails else Right()
         for strategy in ("dynamo", "trace")
-        if bare.get(strategy) != "skip"
     }
     add(
         Entry(
@@ -69,6 +77,7 @@ for mode in ("nearest", "nearest-exact", "bilinear", "bicubic"):
         SIZES,
         IMAGES,
         lambda x, mode=mode: functional.interpolate(x, scale_factor=2.0, mode=mode),
+        fails="trace" if mode == "nearest-exact" else "",
     )
 right(
     "upsample-area",
@@ -190,9 +199,9 @@ right(
     rows,
     TABLE,
     BOTH,
-    lambda x: torch.remainder(x, 0.7) + torch.fmod(x, 0.7) + x // 0.5,
+    lambda x: torch.remainder(x, 0.7) + torch.fmod(x, 0.7),
 )
-right("rounding", rows, TABLE, BOTH, lambda x: (x * 3).round() + x.floor() + x.ceil() + x.trunc())
+right("rounding", rows, TABLE, BOTH, lambda x: (x * 3).round() + x.floor() + x.ceil())
 right(
     "distances",
     rows,
@@ -364,3 +373,31 @@ class MaskedMean(nn.Module):
         mask = torch.arange(tokens.size(1))[None] < lengths[:, None]
         total = (self.table(tokens) * mask[..., None]).sum(1)
         return total / lengths.clamp(min=1)[:, None]
+
+
+@entry(
+    lambda: (randn(3, 4),),
+    lambda: [(randn(5, 4),), (-rand(1, 4),)],
+    dynamic={"x": {0: "n"}},
+    dynamo=Right(),
+    trace=Refused("differs"),
+    auto=Right(),
+)
+class FloorDivisionOfFloats(nn.Module):
+    """TorchScript's exporter rounds towards zero instead of down, and says nothing."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x // 0.5
+
+
+@entry(
+    lambda: (randn(3, 4),),
+    lambda: [(randn(5, 4),)],
+    dynamic={"x": {0: "n"}},
+    dynamo=Right(),
+    trace=Refused("captur", bare="fails"),
+    auto=Right(),
+)
+class Truncation(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.trunc()
