@@ -15,6 +15,7 @@ from tests.export.corpus.entry import (
     Function,
     Refused,
     Right,
+    Truth,
     add,
     entry,
     integers,
@@ -33,7 +34,7 @@ def right(
     dynamic: dict[str, Any],
     function: Callable[..., Any] | None = None,
     build: Callable[[], nn.Module] | None = None,
-    fails: str = "",
+    **other: Truth,
 ) -> None:
     """Adds an entry that both exporters get right.
 
@@ -44,12 +45,9 @@ def right(
         dynamic: Dynamic dimensions.
         function: What the model computes.
         build: Makes the model, where it has weights.
-        fails: The strategy that has no mapping for it.
+        **other: The truth by strategy, where it is not `Right`.
     """
-    truths = {
-        strategy: Refused("captur", bare="fails") if strategy in fails else Right()
-        for strategy in ("dynamo", "trace")
-    }
+    truths = {strategy: other.get(strategy, Right()) for strategy in ("dynamo", "trace")}
     add(
         Entry(
             name,
@@ -57,7 +55,7 @@ def right(
             (lambda: Positional(build())) if build else (lambda: Function(function)),
             lambda: (make(*cases[0]), {}),
             lambda: [(make(*sizes), {}) for sizes in cases[1:]],
-            truths,
+            {**truths, **other},
             dynamic,
         )
     )
@@ -68,17 +66,30 @@ def images(n: int, h: int, w: int) -> tuple[torch.Tensor]:
     return (randn(n, 4, h, w),)
 
 
+UNMAPPED = Refused("captur", bare="fails")
+"""The exporter has no mapping for an operator."""
+
+BAKES_THE_LENGTH = Refused("value-baked", "shape-baked", "batch-baked", "differs")
+"""torch's own attention module computes its reshapes from Python numbers when it is traced."""
+
 SIZES = [(2, 6, 8), (1, 10, 6), (3, 8, 14)]
 
-for mode in ("nearest", "nearest-exact", "bilinear", "bicubic"):
+for mode in ("nearest", "bilinear", "bicubic"):
     right(
         f"upsample-{mode}",
         images,
         SIZES,
         IMAGES,
         lambda x, mode=mode: functional.interpolate(x, scale_factor=2.0, mode=mode),
-        fails="trace" if mode == "nearest-exact" else "",
     )
+right(
+    "upsample-nearest-exact",
+    images,
+    SIZES,
+    IMAGES,
+    lambda x: functional.interpolate(x, scale_factor=2.0, mode="nearest-exact"),
+    trace=UNMAPPED,
+)
 right(
     "upsample-area",
     images,
@@ -259,7 +270,9 @@ right(
     sequences,
     LENGTHS,
     TIME,
-    lambda x: functional.scaled_dot_product_attention(x, x, x, is_causal=True),
+    lambda x: functional.scaled_dot_product_attention(
+        x[:, None], x[:, None], x[:, None], is_causal=True
+    ),
 )
 right("layer-norm", sequences, LENGTHS, TIME, build=lambda: nn.LayerNorm(8))
 right(
@@ -298,7 +311,15 @@ class Recurrent(nn.Module):
 
 right("lstm", sequences, LENGTHS, TIME, build=lambda: Recurrent(nn.LSTM, bidirectional=True))
 right("gru", sequences, LENGTHS, TIME, build=lambda: Recurrent(nn.GRU, num_layers=2))
-right("rnn", sequences, LENGTHS, TIME, build=lambda: Recurrent(nn.RNN))
+right(
+    "rnn",
+    sequences,
+    LENGTHS,
+    TIME,
+    build=lambda: Recurrent(nn.RNN),
+    dynamo=Refused("captur", bare="fails"),
+    auto=Right(bare="fails"),
+)
 
 
 class SelfAttention(nn.Module):
@@ -310,13 +331,23 @@ class SelfAttention(nn.Module):
         return self.attention(inputs_0, inputs_0, inputs_0)
 
 
-right("multihead-attention", sequences, LENGTHS, TIME, build=SelfAttention)
+right(
+    "multihead-attention",
+    sequences,
+    LENGTHS,
+    TIME,
+    build=SelfAttention,
+    trace=BAKES_THE_LENGTH,
+    auto=Right(),
+)
 right(
     "transformer-encoder",
     sequences,
     LENGTHS,
     TIME,
     build=lambda: nn.TransformerEncoderLayer(8, 2, 16, batch_first=True),
+    trace=BAKES_THE_LENGTH,
+    auto=Right(),
 )
 
 
@@ -401,3 +432,18 @@ class FloorDivisionOfFloats(nn.Module):
 class Truncation(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x.trunc()
+
+
+@entry(
+    lambda: (randn(2, 5, 8),),
+    lambda: [(randn(3, 7, 8),)],
+    dynamic={"x": {0: "n", 1: "t"}},
+    dynamo=Refused("captur", bare="fails"),
+    trace=Right(),
+    auto=Right(bare="fails"),
+)
+class AttentionWithoutHeads(nn.Module):
+    """dynamo's mapping takes only tensors with four axes."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return functional.scaled_dot_product_attention(x, x, x)
