@@ -19,7 +19,7 @@ ROWS = {"x": {0: "n"}}
     dynamo=Refused("captur", bare="fails"),
     trace=Refused("loop-unrolled", "differs"),
     script=Right(),
-    auto=Refused(bare="fails"),
+    auto=Right(bare="fails"),
 )
 class LoopOverRows(nn.Module):
     """Tracing unrolls it, and does not warn."""
@@ -62,7 +62,7 @@ class IterateStaticRows(nn.Module):
     dynamo=Refused("captur", bare="fails"),
     trace=Refused("input-vanished", "loop-unrolled"),
     script=Right(),
-    auto=Refused(bare="fails"),
+    auto=Right(bare="fails"),
 )
 class LoopByTensor(nn.Module):
     """``n`` disappears from the traced graph without a warning; a script keeps the Loop."""
@@ -93,7 +93,7 @@ class WhileLarge(nn.Module):
     dynamic=ROWS,
     dynamo=Refused("captur", "branch-on-shape", "dynamic-dim-fixed", bare="fails"),
     trace=Refused("branch-on-shape", "value-baked", "shape-baked"),
-    auto=Refused(bare="fails"),
+    auto=Right(bare="fails"),
 )
 class BranchOnSizeEqual(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:

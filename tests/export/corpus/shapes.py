@@ -27,7 +27,7 @@ def image(height: int = 8, width: int = 8, batch: int = 1) -> tuple[torch.Tensor
     dynamic=IMAGE,
     dynamo=Refused("shape-baked"),
     trace=Refused("value-baked", "shape-baked"),
-    auto=Refused("baked"),
+    auto=Right(bare="wrong"),
 )
 class HalfByFloat(nn.Module):
     """dynamo says nothing: torch throws the guard away."""
@@ -237,7 +237,7 @@ class MeanByNumel(nn.Module):
     dynamic={"x": {2: "width"}},
     dynamo=Refused("captur", bare="fails"),
     trace=Refused("value-baked", "shape-baked"),
-    auto=Refused(bare="fails"),
+    auto=Right(bare="fails"),
 )
 class AttentionBySqrt(nn.Module):
     """The scale of attention, where the width itself is dynamic."""
@@ -277,9 +277,9 @@ class PoolToOne(nn.Module):
     image,
     lambda: [image(12, 16), image(7, 9)],
     dynamic=IMAGE,
-    dynamo=Refused("shape-baked", "branch-on-shape", "differs"),
-    trace=Refused("captur", bare="fails"),
-    auto=Refused(),
+    dynamo=Right(bare="wrong"),
+    trace=Right(bare="fails"),
+    auto=Right(bare="wrong"),
 )
 class PoolToTwo(nn.Module):
     """Windows that depend on the size: dynamo bakes the example's, and says nothing."""
@@ -321,7 +321,7 @@ class GridByArange(nn.Module):
     image,
     lambda: [image(12, 16), image(7, 9)],
     dynamic=IMAGE,
-    dynamo=Refused("captur", bare="fails"),
+    dynamo=Right(bare="fails"),
     trace=Right(),
     auto=Right(bare="fails"),
 )
@@ -381,7 +381,7 @@ class RepeatByBatch(nn.Module):
     lambda: [(randn(2, 5, 7),), (randn(2, 1, 2),)],
     dynamic={"x": {1: "t", 2: "d"}},
     dynamo=Right(),
-    trace=Refused("captur", bare="fails"),
+    trace=Right(bare="fails"),
     auto=Right(),
 )
 class NormalizeBySize(nn.Module):
@@ -395,9 +395,9 @@ class NormalizeBySize(nn.Module):
     lambda: (randn(2, 6),),
     lambda: [(randn(2, 10),), (randn(2, 3),)],
     dynamic={"x": {1: "t"}},
-    dynamo=Refused("captur", bare="fails"),
-    trace=Refused("value-baked", "shape-baked", "differs"),
-    auto=Refused(bare="fails"),
+    dynamo=Right(bare="fails"),
+    trace=Right(bare="wrong"),
+    auto=Right(bare="fails"),
 )
 class RollByHalf(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -29,10 +29,11 @@ class TimesFirstItem(nn.Module):
     dynamic={"x": {0: "n", 2: "h", 3: "w"}},
     dynamo=Refused("captur", bare="fails"),
     trace=Refused("input-vanished", "value-baked"),
-    auto=Refused(bare="fails"),
+    auto=Right(bare="fails"),
+    script=Right(),
 )
 class InterpolateByItem(nn.Module):
-    """The scale factor is an input that vanishes."""
+    """The scale factor is an input that vanishes; a script keeps it."""
 
     def forward(self, x: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
         return functional.interpolate(x, scale_factor=factor.item(), mode="bicubic")
@@ -77,7 +78,7 @@ class OldTensorOfElements(nn.Module):
 @entry(
     lambda: (randn(2, 5),),
     lambda: [(randn(2, 5, seed=1),)],
-    dynamo=Refused("captur", bare="fails"),
+    dynamo=Right(bare="fails"),
     trace=Refused("value-baked", "input-vanished"),
 )
 class NumpyDetour(nn.Module):
@@ -104,7 +105,7 @@ class NumpyMean(nn.Module):
     dynamo=Refused("captur", bare="fails"),
     trace=Refused("value-baked"),
     script=Right(),
-    auto=Refused(bare="fails"),
+    auto=Right(bare="fails"),
 )
 class IfOnSum(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
