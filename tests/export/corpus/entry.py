@@ -175,14 +175,14 @@ def add(new: Entry) -> None:
 
 
 class Function(nn.Module):
-    """A module that calls a function of tensors."""
+    """A module that calls a function of one or two tensors."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__()
         self.function = function
 
-    def forward(self, *inputs: torch.Tensor) -> Any:
-        return self.function(*inputs)
+    def forward(self, x: torch.Tensor, y: torch.Tensor | None = None) -> Any:
+        return self.function(x) if y is None else self.function(x, y)
 
 
 def randn(*shape: int, seed: int = 0) -> torch.Tensor:

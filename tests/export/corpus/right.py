@@ -23,8 +23,8 @@ from tests.export.corpus.entry import (
     randn,
 )
 
-BATCH = {"inputs_0": {0: "n"}}
-IMAGES = {"inputs_0": {0: "n", 2: "h", 3: "w"}}
+BATCH = {"x": {0: "n"}}
+IMAGES = {"x": {0: "n", 2: "h", 3: "w"}}
 
 
 def right(
@@ -108,7 +108,7 @@ right(
     "upsample-linear",
     lambda n, t: (randn(n, 3, t),),
     [(2, 6), (1, 9)],
-    {"inputs_0": {0: "n", 2: "t"}},
+    {"x": {0: "n", 2: "t"}},
     lambda x: functional.interpolate(x, scale_factor=2.0, mode="linear"),
 )
 right("pixel-shuffle", images, SIZES, IMAGES, lambda x: functional.pixel_shuffle(x, 2))
@@ -147,14 +147,14 @@ right(
     "grid-sample",
     lambda n, h, w: (randn(n, 4, h, w), rand(n, 5, 6, 2) * 2.4 - 1.2),
     SIZES,
-    {"inputs_0": {0: "n", 2: "h", 3: "w"}, "inputs_1": {0: "n"}},
+    {"x": {0: "n", 2: "h", 3: "w"}, "y": {0: "n"}},
     lambda x, grid: functional.grid_sample(x, grid, align_corners=False),
 )
 right(
     "affine-grid",
     lambda n, _: (randn(n, 4, 5, 6), randn(n, 2, 3) * 0.3),
     [(2, 0), (5, 0)],
-    {"inputs_0": {0: "n"}, "inputs_1": {0: "n"}},
+    {"x": {0: "n"}, "y": {0: "n"}},
     lambda x, t: functional.grid_sample(
         x, functional.affine_grid(t, [x.shape[0], 4, 5, 6], False), align_corners=False
     ),
@@ -167,7 +167,7 @@ def rows(n: int, m: int) -> tuple[torch.Tensor]:
 
 
 TABLE = [(3, 6), (1, 6), (7, 5)]
-BOTH = {"inputs_0": {0: "n", 1: Dim("m", min=4)}}
+BOTH = {"x": {0: "n", 1: Dim("m", min=4)}}
 
 right("topk", rows, TABLE, BOTH, lambda x: x.topk(3, dim=1))
 right("sort", rows, TABLE, BOTH, lambda x: x.sort(dim=1, descending=True)[0])
@@ -237,7 +237,7 @@ def indexed(n: int, m: int) -> tuple[torch.Tensor, torch.Tensor]:
     return randn(n, m), integers(m, n, 2)
 
 
-INDEXED = {"inputs_0": {0: "n", 1: "m"}, "inputs_1": {0: "n"}}
+INDEXED = {"x": {0: "n", 1: "m"}, "y": {0: "n"}}
 right("gather", indexed, TABLE, INDEXED, lambda x, i: x.gather(1, i))
 right(
     "scatter", indexed, TABLE, INDEXED, lambda x, i: torch.zeros_like(x).scatter(1, i[:, :1], 1.0)
@@ -263,7 +263,7 @@ def sequences(n: int, t: int) -> tuple[torch.Tensor]:
 
 
 LENGTHS = [(2, 5), (1, 9), (4, 3)]
-TIME = {"inputs_0": {0: "n", 1: "t"}}
+TIME = {"x": {0: "n", 1: "t"}}
 right("einsum", sequences, LENGTHS, TIME, lambda x: torch.einsum("btd,bsd->bts", x, x))
 right(
     "causal-attention",
@@ -286,7 +286,7 @@ right(
     "windows",
     sequences,
     [(2, 6), (1, 9), (4, 3)],
-    {"inputs_0": {0: "n", 1: Dim("t", min=3)}},
+    {"x": {0: "n", 1: Dim("t", min=3)}},
     lambda x: (x[:, 2:] + x[:, 1:-1] + x[:, :-2]) / 3,
 )
 right(
@@ -305,8 +305,8 @@ class Recurrent(nn.Module):
         super().__init__()
         self.layer = layer(8, 4, batch_first=True, **options)
 
-    def forward(self, inputs_0: torch.Tensor) -> torch.Tensor:
-        return self.layer(inputs_0)[0]
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layer(x)[0]
 
 
 right("lstm", sequences, LENGTHS, TIME, build=lambda: Recurrent(nn.LSTM, bidirectional=True))
@@ -327,8 +327,8 @@ class SelfAttention(nn.Module):
         super().__init__()
         self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
 
-    def forward(self, inputs_0: torch.Tensor) -> Any:
-        return self.attention(inputs_0, inputs_0, inputs_0)
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.attention(x, x, x)
 
 
 right(
@@ -358,8 +358,8 @@ class Positional(nn.Module):
         super().__init__()
         self.module = module
 
-    def forward(self, inputs_0: torch.Tensor) -> torch.Tensor:
-        return self.module(inputs_0)
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.module(x)
 
 
 def _after_seed(norm: nn.Module) -> nn.Module:

@@ -323,11 +323,11 @@ class SymbolicThatDrops(nn.Module):
 @entry(
     lambda: (rand(2, 4), rand(2, 4, seed=1)),
     lambda: [(-rand(2, 4), rand(2, 4))],
-    dynamo=Refused(),
+    dynamo=Right(bare="wrong"),
     nodes=("Sum",),
 )
 class SymbolicInsideCond(nn.Module):
-    """Branches of ``torch.cond`` are traced where no ``symbolic`` is asked."""
+    """torch traces branches of ``torch.cond`` where it asks for no ``symbolic``."""
 
     def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         return torch.cond(
