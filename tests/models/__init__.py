@@ -1,0 +1,1 @@
+"""Real architectures at their true sizes, in plain torch, with seeded random weights."""
