@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Holds for build dependencies too, unlike --constraint.
 export PIP_CONSTRAINT := $(abspath constraints.txt)
 
-.PHONY: demo test test-all lint bench clean
+.PHONY: demo test test-all corpus lint bench clean
 
 demo: $(VENV)/.demo
 	mkdir -p build
@@ -24,12 +24,15 @@ test: $(VENV)/.test
 test-all: $(VENV)/.test
 	$(BIN)/python -m pytest
 
+corpus: $(VENV)/.test
+	$(BIN)/python -m tests.export.corpus
+
 lint: $(VENV)/.lint
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.demo
+bench: $(VENV)/.test
 	$(BIN)/python -m benchmarks
 
 clean:

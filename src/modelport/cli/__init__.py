@@ -1,5 +1,5 @@
 """The command line. A command parses, calls one public function and prints."""
 
-from modelport.cli.main import main
+from modelport.cli.dispatch import main
 
 __all__ = ["main"]

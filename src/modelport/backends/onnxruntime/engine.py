@@ -23,7 +23,6 @@ _DTYPES = {
     "float": "float32",
     "double": "float64",
     "float16": "float16",
-    "bfloat16": "bfloat16",
     "string": "str",
     "bool": "bool",
     **{name: name for name in ("int8", "int16", "int32", "int64")},

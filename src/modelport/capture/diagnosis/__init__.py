@@ -6,7 +6,7 @@ a probe confirms becomes an error, one that none can confirm a note.
 """
 
 from modelport.capture.diagnosis.hygiene import hygiene_findings
-from modelport.capture.diagnosis.judge import judge
+from modelport.capture.diagnosis.judging import judge
 from modelport.capture.diagnosis.probes import draw_probes
 from modelport.capture.diagnosis.suspicion import Suspicion, find_suspicions
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
+__all__ = ["load"]
+
 _loaded = False
 
 
