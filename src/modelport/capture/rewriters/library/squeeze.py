@@ -32,5 +32,7 @@ def squeeze(ctx: Context, input: Tensor, dim: int | Sequence[int] | None = None)
     return input
 
 
-def _is_removed(size: int | torch.SymInt) -> bool:
-    return not isinstance(size, torch.SymInt) or example_of(size) == 1
+def _is_removed(size: int | torch.SymInt | Tensor) -> bool:
+    if isinstance(size, Tensor):
+        return True  # A size while tracing; the tracer decides by itself.
+    return example_of(size) == 1
