@@ -74,8 +74,8 @@ def everything():
     owners = [
         module
         for name, module in list(sys.modules.items())
-        # hypothesis keeps the garbage collector's times in a module.
-        if type(module) is types.ModuleType and not name.startswith("hypothesis")
+        # The test tools keep times and reports in modules.
+        if type(module) is types.ModuleType and not name.startswith(("_pytest", "hypothesis"))
     ]
     owners += [torch.Tensor, nn.Module, Base, Derived, Nested]
     return {
