@@ -188,6 +188,7 @@ def _strategies(recipe: Recipe) -> tuple[str, ...]:
 def _capture(recipe: Recipe, strategy: str, reason: str, target: Target | None) -> Captured:
     bound = bind_inputs(recipe.model, recipe.args, recipe.kwargs, recipe.input_names)
     dims = dynamic_dims(recipe, bound)
+    _require_other_names(bound.names, recipe.output_names or ())
     was_training = bool(getattr(recipe.model, "training", False))
     with evaluating(recipe.model), exporting():
         captured, opset = _at_lowest_opset(
@@ -205,7 +206,7 @@ def _capture(recipe: Recipe, strategy: str, reason: str, target: Target | None) 
             strategy,
         )
     findings: list[Finding] = []
-    named = name_dims(captured.ir, dims, findings)
+    named = name_dims(captured.ir, dims, bound, findings)
     captured.ir.graph.name = recipe.title
     provenance = _provenance(recipe.title, strategy, reason, opset)
     provenance["rewrites"] = [record.to_json() for record in captured.rewrites]
@@ -217,6 +218,15 @@ def _capture(recipe: Recipe, strategy: str, reason: str, target: Target | None) 
     findings += hygiene_findings(captured.ir, original.signature, recipe.model, was_training)
     suspicions = find_suspicions(captured, original.signature, named.symbols, bound.names)
     return Captured(model, original, suspicions)
+
+
+def _require_other_names(inputs: Sequence[str], outputs: Sequence[str]) -> None:
+    shared = [name for name in outputs if name in inputs]
+    if shared:
+        raise UsageError(
+            f"{', '.join(map(repr, shared))} is the name of an input and of an output",
+            fix="give the output another name",
+        )
 
 
 def _at_lowest_opset(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from modelport.capture.dynamic import DynamicDims
+from modelport.capture.inputs import BoundInputs
 from modelport.findings import Finding, Severity
 from modelport.signature import Dim
 
@@ -21,39 +23,75 @@ class NamedDims:
 
     Attributes:
         ranges: Their ranges, by name.
-        symbols: Their names, by the symbol that the exporter gave them.
+        symbols: Their names, by the symbol that the exporter gave them; one that stands for
+            sizes that differ in the example is left out.
     """
 
     ranges: dict[str, Dim]
     symbols: dict[str, str]
 
 
-def name_dims(ir: onnx_ir.Model, dims: DynamicDims, findings: list[Finding]) -> NamedDims:
+def name_dims(
+    ir: onnx_ir.Model, dims: DynamicDims, bound: BoundInputs, findings: list[Finding]
+) -> NamedDims:
     """Gives the graph's symbols the declared names.
 
     Args:
         ir: The graph, changed in place.
         dims: The declared dimensions.
+        bound: The example inputs.
         findings: What is noticed is appended here.
 
     Returns:
         The dimensions that are dynamic in the graph.
     """
-    inputs = {value.name: value for value in ir.graph.inputs}
+    inputs = {value.name: value for value in ir.graph.inputs if value.name is not None}
+    shapes = {name: tensor.shape for name, tensor in bound.tensors.items()}
     symbols: dict[str, str] = {}
     ranges: dict[str, Dim] = {}
-    for input_name, axes in dims.items():
-        value = inputs.get(input_name)
-        for axis, dim in axes.items():
-            size = None if value is None or value.shape is None else value.shape[axis]
-            if size is None or isinstance(size, int):
-                continue
-            known = symbols.setdefault(str(size.value), dim.name)
+    for symbol, places in _places_of_symbols(inputs, dims).items():
+        if len({shapes[name][axis] for name, axis, _ in places}) > 1:
+            # torch took sizes for equal that broadcast: the example itself shows the contrary.
+            _forget_symbol(ir, symbol)
+            for name, axis, dim in places:
+                _set_dim(inputs[name], axis, dim.name)
+                ranges[dim.name] = _intersection(ranges.get(dim.name), dim)
+            continue
+        for name, axis, dim in places:
+            known = symbols.setdefault(symbol, dim.name)
             if known != dim.name:
-                findings.append(_equal(dim.name, known, f"{input_name}[{axis}]"))
+                findings.append(_equal(dim.name, known, f"{name}[{axis}]"))
             ranges[known] = _intersection(ranges.get(known), Dim(known, dim.min, dim.max))
     _rename_dims(ir, symbols)
     return NamedDims(ranges, symbols)
+
+
+def _places_of_symbols(
+    inputs: Mapping[str, onnx_ir.Value], dims: DynamicDims
+) -> dict[str, list[tuple[str, int, Dim]]]:
+    """Inputs and axes, with their declared dimensions, by the symbol that the exporter gave."""
+    places: dict[str, list[tuple[str, int, Dim]]] = defaultdict(list)
+    for name, axes in dims.items():
+        shape = inputs[name].shape if name in inputs else None
+        for axis, dim in axes.items():
+            size = None if shape is None else shape[axis]
+            if size is not None and not isinstance(size, int):
+                places[str(size.value)].append((name, axis, dim))
+    return places
+
+
+def _forget_symbol(ir: onnx_ir.Model, symbol: str) -> None:
+    pattern = re.compile(rf"\b{re.escape(symbol)}\b")
+    _forget_dims(ir, lambda name: pattern.search(name) is not None)
+
+
+def _set_dim(value: onnx_ir.Value, axis: int, name: str) -> None:
+    import onnx_ir
+
+    assert value.shape is not None
+    dims = list(value.shape)
+    dims[axis] = onnx_ir.SymbolicDim(name)
+    value.shape = onnx_ir.Shape(dims)
 
 
 def _equal(name: str, known: str, place: str) -> Finding:
@@ -107,16 +145,37 @@ def drop_invented_names(ir: onnx_ir.Model, dims: DynamicDims) -> None:
     It gives one invented name to dimensions that differ, so that they say nothing. Names in
     outputs are replaced by ``OUTPUT_AXIS``.
     """
+    declared = {dim.name for axes in dims.values() for dim in axes.values()}
+    _forget_dims(ir, lambda name: name not in declared)
+
+
+def _forget_dims(ir: onnx_ir.Model, forgotten: Callable[[str], bool]) -> None:
+    """Takes names of dimensions out of all shapes; in outputs ``OUTPUT_AXIS`` replaces them."""
     import onnx_ir
 
-    declared = {dim.name for axes in dims.values() for dim in axes.values()}
     outputs = set(ir.graph.outputs)
     for value in all_values(ir):
         if value.shape is None or value.shape.is_static():
             continue
         value.shape = onnx_ir.Shape(
             dim
-            if isinstance(dim, int) or dim.value in declared
+            if isinstance(dim, int) or (dim.value is not None and not forgotten(dim.value))
             else (f"{value.name}_{axis}" if value in outputs else None)
             for axis, dim in enumerate(value.shape)
         )
+
+
+def name_outputs_apart(ir: onnx_ir.Model) -> None:
+    """Gives an output another name where it has that of an input.
+
+    torch calls an output that is an input by the input's name.
+    """
+    taken = {value.name for value in (*ir.graph.inputs, *all_values(ir))}
+    inputs = {value.name for value in ir.graph.inputs}
+    for output in ir.graph.outputs:
+        if output.name in inputs and not output.is_graph_input():
+            name = f"{output.name}_output"
+            while name in taken:
+                name += "_"
+            output.name = name
+            taken.add(name)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from modelport import places
 from modelport.capture.dynamic import DynamicDims, to_torch_shapes
 from modelport.capture.inputs import BoundInputs
-from modelport.capture.names import drop_invented_names
+from modelport.capture.names import drop_invented_names, name_outputs_apart
 from modelport.capture.rewriters import Active, Applied, rewriting
 from modelport.capture.rewriters.translations import shipped_translations
 from modelport.capture.symbolic import honour_symbolics
@@ -110,7 +110,8 @@ def capture_dynamo(request: Request) -> Capture:
     ):
         program = torch.onnx.export(
             active.model,
-            args,
+            # Without keywords, torch takes a dict at the end for them: that is then an empty one.
+            (*args, {}) if not kwargs and args and isinstance(args[-1], dict) else args,
             kwargs=kwargs,
             dynamo=True,
             input_names=list(bound.names),
@@ -127,6 +128,7 @@ def capture_dynamo(request: Request) -> Capture:
         )
         assert program is not None
         findings = bridge.examine(program) + strict_fallback(program) + active.findings()
+    name_outputs_apart(program.model)
     if not request.export_params:
         _weights_to_inputs(program)
     return Capture(
@@ -213,7 +215,8 @@ def _capture_torchscript(prepare: Callable[[Any], Any], request: Request, strate
                 str(path),
                 kwargs=kwargs,
                 dynamo=False,
-                input_names=list(bound.names),
+                # It passes keywords in the order of the signature.
+                input_names=list(bound.parameter_paths),
                 output_names=None if request.output_names is None else list(request.output_names),
                 opset_version=request.opset,
                 dynamic_axes=axes,
