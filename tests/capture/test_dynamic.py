@@ -177,10 +177,18 @@ def test_dynamic_shapes_of_gathered_arguments_are_nested_as_torch_has_them() -> 
             "parts_1": [1],
             "mask": [0],
         }
-        wanted = to_torch_shapes(came, bound)
-        assert torch.export.export(
-            Gathering(), args, kwargs, dynamic_shapes=wanted, strict=False
-        ).range_constraints
+
+
+def test_shapes_for_torch_fit_what_gathers_its_arguments() -> None:
+    class Gathering(torch.nn.Module):
+        def forward(self, image: torch.Tensor, *parts: torch.Tensor) -> object:
+            return image, [part * 2 for part in parts]
+
+    args = (IMAGE, MASK, MASK + 1)
+    bound = bind_inputs(Gathering(), args)
+    shapes = to_torch_shapes({"parts_1": {1: Dim("width")}}, bound)
+    program = torch.export.export(Gathering(), args, dynamic_shapes=shapes)
+    assert len(program.range_constraints) == 1
 
 
 def test_none_in_place_of_an_input() -> None:

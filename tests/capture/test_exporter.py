@@ -141,6 +141,79 @@ def test_program_file_is_a_source(tmp_path: Path) -> None:
         np.testing.assert_allclose(came, wanted, rtol=1e-4, atol=1e-5)
 
 
+class Weighted(torch.nn.Module):
+    def forward(self, rows: torch.Tensor, *, weight: torch.Tensor, bias: torch.Tensor) -> Any:
+        return rows * weight + bias
+
+
+def weighted_program() -> torch.export.ExportedProgram:
+    batch, width = torch.export.Dim("batch", min=2, max=64), torch.export.Dim("width", max=512)
+    return torch.export.export(
+        Weighted(),
+        (torch.randn(3, 4),),
+        {"weight": torch.randn(3, 4), "bias": torch.randn(4)},
+        dynamic_shapes={
+            "rows": {0: batch, 1: width},
+            "weight": {0: batch, 1: width},
+            "bias": {0: width},
+        },
+    )
+
+
+def test_a_program_keeps_the_names_and_ranges_of_its_dimensions() -> None:
+    signature = modelport.export(weighted_program()).signature
+    assert [spec.shape for spec in signature.inputs] == [
+        ("batch", "width"),
+        ("batch", "width"),
+        ("width",),
+    ]
+    assert signature.outputs[0].shape == ("batch", "width")
+    assert dict(signature.dims) == {
+        "batch": modelport.Dim("batch", 2, 64),
+        "width": modelport.Dim("width", 1, 512),
+    }
+
+
+def test_a_program_from_a_file_keeps_the_ranges_and_has_names_of_places(tmp_path: Path) -> None:
+    # torch.export.save drops the names.
+    torch.export.save(weighted_program(), tmp_path / "weighted.pt2")
+    signature = modelport.export(tmp_path / "weighted.pt2").signature
+    assert [spec.shape for spec in signature.inputs] == [
+        ("rows_0", "rows_1"),
+        ("rows_0", "rows_1"),
+        ("rows_1",),
+    ]
+    assert signature.dims["rows_0"] == modelport.Dim("rows_0", 2, 64)
+    assert signature.dims["rows_1"].max == 512
+
+
+def test_declared_dimensions_name_and_narrow_those_of_a_program() -> None:
+    model = modelport.export(
+        weighted_program(), dynamic={"weight": {0: modelport.Dim("n", max=16), 1: "w"}}
+    )
+    assert [spec.shape for spec in model.signature.inputs] == [("n", "w"), ("n", "w"), ("w",)]
+    assert model.signature.dims["n"] == modelport.Dim("n", 2, 16)
+    assert model.signature.dims["w"] == modelport.Dim("w", 1, 512)
+    assert not [finding for finding in model.findings if finding.rule == "dynamic-dims-equal"]
+
+
+def test_keywords_of_a_program_may_come_in_any_order(tmp_path: Path) -> None:
+    rows, weight, bias = torch.randn(5, 4), torch.randn(5, 4), torch.randn(4)
+    model = modelport.export(weighted_program(), rows, kwargs={"bias": bias, "weight": weight})
+    (came,) = ran(model, tmp_path, rows=rows, weight=weight, bias=bias).values()
+    np.testing.assert_allclose(came, (rows * weight + bias).numpy(), rtol=1e-5)
+
+
+def test_inputs_of_another_structure_than_a_programs_are_told() -> None:
+    class Summed(torch.nn.Module):
+        def forward(self, parts: list[torch.Tensor]) -> torch.Tensor:
+            return parts[0] + parts[1]
+
+    program = torch.export.export(Summed(), ([torch.ones(2), torch.ones(2)],))
+    with pytest.raises(UsageError, match="takes 2 inputs, and 3 are given"):
+        modelport.export(program, ([torch.ones(2)] * 3,))
+
+
 @pytest.mark.parametrize("content", [b"", b"no program", None])
 def test_unreadable_program_file_is_a_usage_error(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "block.pt2"

@@ -20,7 +20,8 @@ def dynamic_dims(recipe: Recipe, bound: BoundInputs) -> DynamicDims:
     """The recipe's dynamic dimensions, in the one form that the rest of the road uses.
 
     Args:
-        recipe: Gives ``dynamic``, ``dynamic_axes`` or ``dynamic_shapes``.
+        recipe: Gives ``dynamic``, ``dynamic_axes`` or ``dynamic_shapes``. An exported program has
+            dynamic dimensions of its own, to which these give names and narrower ranges.
         bound: The example inputs.
 
     Returns:
@@ -34,6 +35,8 @@ def dynamic_dims(recipe: Recipe, bound: BoundInputs) -> DynamicDims:
         declared = _from_dynamic_shapes(recipe.dynamic_shapes, bound)
     else:
         declared = _from_axes(recipe.dynamic or recipe.dynamic_axes or {}, recipe, bound)
+    if hasattr(recipe.model, "range_constraints"):
+        declared = _of_program(recipe.model, declared, bound)
     _require_one_range_a_name(declared)
     return declared
 
@@ -144,6 +147,54 @@ def _by_parameter(shapes: Any, bound: BoundInputs) -> Mapping[str, Any]:
         f"dynamic_shapes is a {type(shapes).__name__}",
         fix="give a tuple or a dict in the structure of the model's arguments",
     )
+
+
+def _of_program(program: Any, declared: DynamicDims, bound: BoundInputs) -> DynamicDims:
+    """The dimensions that an exported program has, under the declared names where there are any."""
+    names, ranges = programs.symbol_names(program), programs.symbol_ranges(program)
+    places = [
+        (name, axis, symbol)
+        for name, sizes in zip(bound.names, _sizes_of_program(program, bound), strict=True)
+        for axis, symbol in enumerate(sizes)
+        if symbol in ranges
+    ]
+    merged = {name: dict(axes) for name, axes in declared.items()}
+    own: dict[str, Dim] = {}
+    for name, axis, symbol in places:
+        low, high = ranges[symbol]
+        # torch says 0 where nobody asked for it.
+        own.setdefault(symbol, Dim(names.get(symbol, f"{name}_{axis}"), max(low, 1), high))
+    dims: dict[str, Dim] = {}
+    for name, axis, symbol in places:
+        if axis in merged.get(name, {}):
+            merged[name][axis] = intersection(merged[name][axis], own[symbol])
+            dims.setdefault(symbol, merged[name][axis])
+    for name, axis, symbol in places:
+        merged.setdefault(name, {}).setdefault(axis, dims.get(symbol, own[symbol]))
+    return merged
+
+
+def intersection(first: Dim, second: Dim) -> Dim:
+    """The sizes that two dimensions have in common, under the first one's name.
+
+    Raises:
+        UsageError: There are none.
+    """
+    bounds = [bound for bound in (first.max, second.max) if bound is not None]
+    return Dim(first.name, max(first.min, second.min), min(bounds, default=None))
+
+
+def _sizes_of_program(program: Any, bound: BoundInputs) -> list[tuple[int | str, ...]]:
+    """Sizes of the program's inputs, in the order of the example's tensors."""
+    pairs, _ = programs.flatten_with_paths((bound.args, dict(bound.kwargs)))
+    sizes = programs.input_sizes(program)
+    if len(sizes) != len(pairs):
+        raise UsageError(
+            f"the exported program takes {len(sizes)} inputs, and {len(pairs)} are given",
+            fix="give args and kwargs in the structure that it was exported with",
+        )
+    by_path = {path: size for (path, _), size in zip(pairs, sizes, strict=True)}
+    return [by_path[path] for path in bound.paths]
 
 
 def _require_one_range_a_name(declared: DynamicDims) -> None:

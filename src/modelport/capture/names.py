@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from modelport.capture.dynamic import DynamicDims
+from modelport.capture.dynamic import DynamicDims, intersection
 from modelport.capture.inputs import BoundInputs
 from modelport.findings import Finding, Severity
 from modelport.signature import Dim
@@ -55,13 +55,13 @@ def name_dims(
             _forget_symbol(ir, symbol)
             for name, axis, dim in places:
                 _set_dim(inputs[name], axis, dim.name)
-                ranges[dim.name] = _intersection(ranges.get(dim.name), dim)
+                ranges[dim.name] = dim
             continue
         for name, axis, dim in places:
             known = symbols.setdefault(symbol, dim.name)
             if known != dim.name:
                 findings.append(_equal(dim.name, known, f"{name}[{axis}]"))
-            ranges[known] = _intersection(ranges.get(known), Dim(known, dim.min, dim.max))
+            ranges[known] = intersection(ranges.get(known, Dim(known, dim.min)), dim)
     _rename_dims(ir, symbols)
     return NamedDims(ranges, symbols)
 
@@ -101,13 +101,6 @@ def _equal(name: str, known: str, place: str) -> Finding:
         f"{name!r} must equal {known!r} for the model to run; both are called {known!r}",
         where=place,
     )
-
-
-def _intersection(first: Dim | None, second: Dim) -> Dim:
-    if first is None:
-        return second
-    bounds = [bound for bound in (first.max, second.max) if bound is not None]
-    return Dim(first.name, max(first.min, second.min), min(bounds, default=None))
 
 
 def _rename_dims(ir: onnx_ir.Model, names: Mapping[str, str]) -> None:

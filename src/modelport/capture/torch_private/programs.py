@@ -57,11 +57,61 @@ def read_dim(dim: Any) -> tuple[str, str, int, int | None] | None:
         kind = "static" if "STATIC" in str(dim) else "dynamic"
         return kind, "", dim.min or 1, dim.max
     if isinstance(dim, Dim):
-        largest = getattr(dim, "max", None)
-        # torch writes "no bound" as its largest integer.
-        bound = int(largest) if isinstance(largest, int) and largest < 2**31 else None
+        bound = _finite(getattr(dim, "max", None))
         return "dynamic", dim.__name__, int(getattr(dim, "min", 1)), bound
     return None
+
+
+def input_sizes(program: Any) -> list[tuple[int | str, ...]]:
+    """Sizes of an exported program's inputs, in the order of its flat arguments.
+
+    Returns:
+        A tuple an argument, empty for one that is no tensor; a dynamic size is a symbol, or an
+        expression of symbols.
+    """
+    from torch.export.graph_signature import InputKind
+
+    values = {node.name: node.meta.get("val") for node in program.graph.nodes}
+    specs = program.graph_signature.input_specs
+    names = [getattr(spec.arg, "name", "") for spec in specs if spec.kind is InputKind.USER_INPUT]
+    shapes = [getattr(values.get(name), "shape", ()) for name in names]
+    return [
+        tuple(size if isinstance(size, int) else str(size) for size in shape) for shape in shapes
+    ]
+
+
+def symbol_ranges(program: Any) -> dict[str, tuple[int, int | None]]:
+    """Ranges of an exported program's dynamic sizes, by symbol; None is no bound."""
+    return {
+        str(symbol): (_finite(bounds.lower) or 0, _finite(bounds.upper))
+        for symbol, bounds in program.range_constraints.items()
+    }
+
+
+def symbol_names(program: Any) -> dict[str, str]:
+    """Names of the ``torch.export.Dim`` that dynamic sizes were declared with, by symbol.
+
+    torch does not write them into a file: a program that was loaded has none.
+    """
+    environment = _shape_environment(program)
+    if environment is None:
+        return {}
+    names = environment.source_name_to_debug_name
+    return {
+        str(symbol): names[source.name]
+        for symbol, sources in environment.var_to_sources.items()
+        for source in sources
+        if source.name in names
+    }
+
+
+def _finite(bound: Any) -> int | None:
+    # torch writes "no bound" as an infinity of its own, or as its largest integer.
+    try:
+        number = int(bound)
+    except (OverflowError, TypeError, ValueError, AttributeError):
+        return None
+    return number if abs(number) < 2**31 else None
 
 
 def shape_guards(program: Any) -> list[tuple[Any, str]]:
@@ -74,18 +124,21 @@ def shape_guards(program: Any) -> list[tuple[Any, str]]:
         Boolean sympy expressions over the symbols of dynamic sizes, each with ``file:line`` of
         the user's code where it is known.
     """
-    environment = None
-    for node in program.graph.nodes:
-        value: Any = node.meta.get("val") if node.op == "placeholder" else None
-        if value is not None and hasattr(value, "fake_mode"):
-            environment = value.fake_mode.shape_env
-            break
+    environment = _shape_environment(program)
     if environment is None:
         return []
     guards = [(guard.expr, guard.sloc.maybe_user_loc or "") for guard in environment.guards]
     for deferred in environment.deferred_runtime_asserts.values():
         guards += [(item.expr, _stack_place(item.stack)) for item in deferred]
     return guards
+
+
+def _shape_environment(program: Any) -> Any:
+    for node in program.graph.nodes:
+        value: Any = node.meta.get("val") if node.op == "placeholder" else None
+        if value is not None and hasattr(value, "fake_mode"):
+            return value.fake_mode.shape_env
+    return None
 
 
 def size_hint(size: Any) -> int:
