@@ -18,7 +18,7 @@ from modelport.capture.names import drop_invented_names, name_outputs_apart
 from modelport.capture.rewriters import Active, Applied, rewriting
 from modelport.capture.rewriters.translations import shipped_translations
 from modelport.capture.symbolic import honour_symbolics
-from modelport.capture.torch_private import symbolics
+from modelport.capture.torch_private import graphs, symbolics
 from modelport.errors import ExportError
 from modelport.findings import Finding, Severity
 from modelport.graph.places import keep_documented_places
@@ -207,7 +207,7 @@ def _capture_torchscript(prepare: Callable[[Any], Any], request: Request, strate
             _listening() as heard,
             _translating_errors(strategy),
             _rewritten(request, strategy) as active,
-            symbolics.verbose_in_silence(),
+            graphs.verbose_in_silence(),
         ):
             torch.onnx.export(
                 prepare(active.model),

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from modelport.capture.torch_private import symbolics as private
+from modelport.capture.torch_private import dispatch
 
 _SMALL = 1 << 16
 """Elements up to which a recorded tensor is copied, so that later writes do not change it."""
@@ -21,7 +21,7 @@ def run_unchanged(model: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping
         args: Its inputs.
         kwargs: Its keyword inputs.
     """
-    copied_args, copied_kwargs = private.tree_map(_copy, (args, dict(kwargs)))
+    copied_args, copied_kwargs = dispatch.tree_map(_copy, (args, dict(kwargs)))
     buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
     try:
         with torch.random.fork_rng(), torch.no_grad():
@@ -42,7 +42,7 @@ def keep(args: tuple[Any, ...]) -> tuple[Any, ...]:
         held = value.detach()
         return held.clone() if held.numel() <= _SMALL else held
 
-    kept: tuple[Any, ...] = private.tree_map(hold, args)
+    kept: tuple[Any, ...] = dispatch.tree_map(hold, args)
     return kept
 
 
