@@ -22,6 +22,7 @@ from modelport.capture.inputs import bind_inputs, number_findings
 from modelport.capture.names import name_dims
 from modelport.capture.original import Original, open_original
 from modelport.capture.reference import evaluating
+from modelport.capture.state import unchanged
 from modelport.capture.status import exporting
 from modelport.capture.strategies import STRATEGIES, Capture, Request
 from modelport.errors import ExportError, UsageError
@@ -80,6 +81,8 @@ class Captured:
         Returns:
             The errors among the findings.
         """
+        if not all(result.ok for result in results):
+            self.model.findings += self.original.random_findings()
         if any(finding.rule == "random-op" for finding in self.model.findings):
             # Two runs of the original differ as well.
             results = []
@@ -135,13 +138,15 @@ def captures(recipe: Recipe, target: Target | None = None) -> Iterator[Captured]
         reason = "; ".join(reasons) or (
             "asked for" if len(strategies) == 1 else f"the first choice of {recipe.capture}"
         )
-        try:
-            captured = _capture(recipe, strategy, reason, target)
-        except ExportError as error:
-            errors.append(error)
-            reasons.append(error.what)
-            continue
-        yield captured
+        # The next strategy must not capture what these runs made the model remember.
+        with unchanged(recipe.model):
+            try:
+                captured = _capture(recipe, strategy, reason, target)
+            except ExportError as error:
+                errors.append(error)
+                reasons.append(error.what)
+                continue
+            yield captured
         reasons.append(f"what {strategy} gave computes something else")
     if len(errors) < len(strategies):
         return
@@ -234,15 +239,20 @@ def _at_lowest_opset(
 ) -> tuple[Capture, int]:
     """Captures at the opset asked for, or at the lowest that maps all operators."""
     if recipe.opset is not None:
-        return STRATEGIES[strategy](request(recipe.opset)), recipe.opset
+        return _by_strategy(strategy, request(recipe.opset)), recipe.opset
     last = HIGHEST_OPSETS[strategy]
     for opset in range(LOWEST_OPSET, last + 1):
         try:
-            return STRATEGIES[strategy](request(opset)), opset
+            return _by_strategy(strategy, request(opset)), opset
         except ExportError as error:
             if opset == last or not _UNMAPPED.search(str(error.__cause__)):
                 raise
     raise AssertionError("unreachable: the last opset returns or raises")
+
+
+def _by_strategy(strategy: str, request: Request) -> Capture:
+    with unchanged(request.model):
+        return STRATEGIES[strategy](request)
 
 
 def _provenance(source: str, strategy: str, reason: str, opset: int) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from modelport.backends import get_backend
 from modelport.backends.interface import Artifact
 from modelport.capture.dynamic import dynamic_dims
 from modelport.capture.inputs import bind_inputs, to_numpy
-from modelport.capture.reference import torch_reference
+from modelport.capture.reference import draws_by_chance, torch_reference
 from modelport.findings import Finding, Severity
 from modelport.proof import Case, compare_outputs, tolerance_for
 from modelport.recipe import Recipe
@@ -50,18 +50,31 @@ class Original:
         example = self.given[0].inputs
         compared = compare_outputs(self.run_plainly(example), self.run(example), tolerance_for)
         changed = [comparison for comparison in compared if not comparison.ok]
-        return (
-            [
-                Finding(
-                    "export-only-behaviour",
-                    Severity.NOTE,
-                    "the model computes something else while it is exported, and that is what "
-                    f"the graph is compared with: {changed[0]}",
-                )
-            ]
-            if changed
-            else []
-        )
+        if not changed:
+            return []
+        return self.random_findings() or [
+            Finding(
+                "export-only-behaviour",
+                Severity.NOTE,
+                "the model computes something else while it is exported, and that is what "
+                f"the graph is compared with: {changed[0]}",
+            )
+        ]
+
+    def random_findings(self) -> list[Finding]:
+        """A warning where the model differs from itself, by chance alone."""
+        if self.run_plainly is None or not draws_by_chance(self.run, self.given[0].inputs):
+            return []
+        return [
+            Finding(
+                "random-op",
+                Severity.WARNING,
+                "the model draws random numbers: it gives another result in every run, with which "
+                "no graph can be compared",
+                fix="make the random tensor an input of the model; dropout is off in evaluation "
+                "only as a module, or with functional.dropout(x, p, training=self.training)",
+            )
+        ]
 
 
 def open_original(recipe: Recipe, captured: Signature) -> Original:

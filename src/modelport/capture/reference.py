@@ -11,7 +11,8 @@ import numpy as np
 from modelport.capture.inputs import BoundInputs, to_numpy
 from modelport.capture.status import exporting
 from modelport.capture.torch_private import programs
-from modelport.errors import RunError
+from modelport.errors import ExportError, RunError
+from modelport.proof import compare_outputs, tolerance_for
 
 if TYPE_CHECKING:
     import torch
@@ -33,7 +34,8 @@ def torch_reference(
 
     Returns:
         A function from arrays by input name to arrays by output name. It raises `RunError` where
-        the model itself refuses its inputs.
+        the model itself refuses its inputs, and `ExportError` where it returns another number of
+        tensors than there are names.
     """
     import torch
 
@@ -45,14 +47,51 @@ def torch_reference(
             with evaluating(function), scope(), torch.no_grad():
                 result = bound.call(function, arrays)
         except Exception as error:  # the user's model may raise anything
-            shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in arrays.items())
             raise RunError(
-                f"the PyTorch model fails on {shapes}", why=f"{type(error).__name__}: {error}"
+                f"the PyTorch model fails on {_shapes(arrays)}",
+                why=f"{type(error).__name__}: {error}",
             ) from error
         tensors = flat_outputs(result)
-        return {name: to_numpy(tensor) for name, tensor in zip(output_names, tensors, strict=False)}
+        if len(tensors) != len(output_names):
+            raise ExportError(
+                f"the model returns {len(tensors)} tensors on {_shapes(arrays)}, and its graph has "
+                f"{len(output_names)} outputs",
+                why="a graph has a fixed number of outputs",
+                fix="return as many tensors whatever the inputs are: stack those of a list that "
+                "grows",
+            )
+        return {name: to_numpy(tensor) for name, tensor in zip(output_names, tensors, strict=True)}
 
     return reference
+
+
+def draws_by_chance(
+    reference: Callable[[Mapping[str, np.ndarray[Any, Any]]], Arrays],
+    arrays: Mapping[str, np.ndarray[Any, Any]],
+) -> bool:
+    """Whether a model's results on the same inputs depend on torch's random numbers alone.
+
+    Args:
+        reference: What `torch_reference` gives.
+        arrays: Its inputs.
+    """
+    import torch
+
+    results = []
+    for seed in (0, 1, 0):
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            results.append(reference(arrays))
+    first, other, again = results
+    return not _same(first, other) and _same(first, again)
+
+
+def _same(one: Arrays, other: Arrays) -> bool:
+    return all(comparison.ok for comparison in compare_outputs(one, other, tolerance_for))
+
+
+def _shapes(arrays: Mapping[str, np.ndarray[Any, Any]]) -> str:
+    return ", ".join(f"{name} {list(array.shape)}" for name, array in arrays.items())
 
 
 @contextmanager

@@ -205,7 +205,20 @@ def draw_values(
     """
     shape = _shape(spec, sizes)
     if rule is not None:
-        return _by_rule(spec, shape, rule, rng)
+        drawn = _by_rule(spec, shape, rule, rng)
+    else:
+        drawn = _by_manner(spec, shape, examples, manner, rng)
+    # Of rank 0, NumPy makes scalars, which no engine takes.
+    return np.asarray(drawn)
+
+
+def _by_manner(
+    spec: TensorSpec,
+    shape: tuple[int, ...],
+    examples: Mapping[str, Array],
+    manner: str,
+    rng: np.random.Generator,
+) -> Any:
     dtype = _dtype(spec.dtype)
     example = examples.get(spec.name)
     if dtype.kind == "b":
@@ -244,7 +257,7 @@ def _draw_floats(
 
 def _by_rule(
     spec: TensorSpec, shape: tuple[int, ...], rule: ValueRule, rng: np.random.Generator
-) -> Array:
+) -> Any:
     dtype = _dtype(spec.dtype)
     if callable(rule):
         drawn = np.asarray(rule(rng, shape))

@@ -77,7 +77,7 @@ class SymbolicBridge:
         """Runs the model once in eager mode, to see which symbolic functions it meets.
 
         It does so only where a class with `symbolic`, or an operator that cannot be traced,
-        exists at all. The model's buffers and the random state are as before afterwards.
+        exists at all. The model's state and that of chance are as before afterwards.
 
         Args:
             model: The model; anything but a plain nn.Module is left alone.

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from modelport.capture.state import unchanged
 from modelport.capture.torch_private import dispatch
 
 _SMALL = 1 << 16
@@ -14,7 +15,7 @@ _SMALL = 1 << 16
 
 
 def run_unchanged(model: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-    """Runs a model on copies of its inputs, and puts buffers and random state back.
+    """Runs a model on copies of its inputs, and puts its state and that of chance back.
 
     Args:
         model: The model.
@@ -22,15 +23,8 @@ def run_unchanged(model: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping
         kwargs: Its keyword inputs.
     """
     copied_args, copied_kwargs = dispatch.tree_map(_copy, (args, dict(kwargs)))
-    buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
-    try:
-        with torch.random.fork_rng(), torch.no_grad():
-            model(*copied_args, **copied_kwargs)
-    finally:
-        with torch.no_grad():
-            # All of them: batch normalisation changes its statistics without a trace.
-            for buffer, before in buffers:
-                buffer.copy_(before)
+    with unchanged(model), torch.random.fork_rng(), torch.no_grad():
+        model(*copied_args, **copied_kwargs)
 
 
 def keep(args: tuple[Any, ...]) -> tuple[Any, ...]:
