@@ -77,6 +77,83 @@ def test_opset_is_the_lowest_by_default_and_the_one_asked_for(
     assert asked.opset == asked.provenance["opset"] == 19
 
 
+class Applied(torch.nn.Module):
+    def __init__(self, function: Any) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> Any:
+        return self.function(x, y)
+
+
+@pytest.mark.parametrize("capture", ["dynamo", "trace"])
+def test_outputs_that_are_inputs_weights_or_equal(capture: str, tmp_path: Path) -> None:
+    def returned(x: torch.Tensor, y: torch.Tensor) -> Any:
+        z = x + y
+        return x, z, z, y, x
+
+    x, y = torch.randn(2, 3), torch.randn(2, 3)
+    for names in (None, ["a", "b", "c", "d", "e"]):
+        model = modelport.export(Applied(returned), (x, y), capture=capture, output_names=names)
+        outputs = [spec.name for spec in model.signature.outputs]
+        assert len({*outputs, "x", "y"}) == 7
+        assert names is None or outputs == names
+        came = ran(model, tmp_path, x=x, y=y)
+        for name, wanted in zip(outputs, returned(x, y), strict=True):
+            np.testing.assert_array_equal(came[name], wanted.numpy())
+
+
+def test_an_output_with_the_name_of_an_input_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="'x' is the name of an input and of an output"):
+        modelport.export(Block(), EXAMPLE, output_names=["x"])
+
+
+def test_sizes_that_broadcast_in_the_example_stay_apart(tmp_path: Path) -> None:
+    dynamic = {"x": {0: "n"}, "y": {0: "m"}}
+    args = (torch.randn(1, 4), torch.randn(2, 4))
+    model = modelport.export(Applied(torch.add), args, dynamic=dynamic, capture="dynamo")
+    assert [spec.shape for spec in model.signature.inputs] == [("n", 4), ("m", 4)]
+    for n, m in ((1, 5), (3, 1), (3, 3)):
+        x, y = torch.randn(n, 4), torch.randn(m, 4)
+        (came,) = ran(model, tmp_path, x=x, y=y).values()
+        np.testing.assert_array_equal(came, (x + y).numpy())
+
+
+def test_a_graph_that_needs_sizes_equal_which_broadcast_is_refused(tmp_path: Path) -> None:
+    def by_size(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        total = x + y
+        return total * torch.arange(x.shape[0]).sum() + y.shape[0]
+
+    dynamic = {"x": {0: "n"}, "y": {0: "m"}}
+    args = (torch.randn(1, 4), torch.randn(2, 4))
+    with pytest.raises(ExportError, match="differs"):
+        modelport.export(Applied(by_size), args, dynamic=dynamic, capture="dynamo")
+    model = modelport.export(Applied(by_size), args, dynamic=dynamic)
+    assert model.provenance["capture"]["strategy"] == "trace"
+    x, y = torch.randn(1, 4), torch.randn(5, 4)
+    (came,) = ran(model, tmp_path, x=x, y=y).values()
+    np.testing.assert_allclose(came, by_size(x, y).numpy(), rtol=1e-5)
+
+
+class Ordered(torch.nn.Module):
+    def forward(self, rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        return rows * weight + bias
+
+
+@pytest.mark.parametrize("capture", ["dynamo", "trace"])
+def test_keywords_in_another_order_than_the_parameters(capture: str, tmp_path: Path) -> None:
+    model = modelport.export(
+        Ordered(),
+        torch.randn(3, 4),
+        kwargs={"bias": torch.randn(4), "weight": torch.randn(3, 4)},
+        dynamic={"rows": {0: "n"}, "weight": {0: "n"}},
+        capture=capture,
+    )
+    rows, weight, bias = torch.randn(5, 4), torch.randn(5, 4), torch.randn(4)
+    (came,) = ran(model, tmp_path, rows=rows, weight=weight, bias=bias).values()
+    np.testing.assert_allclose(came, (rows * weight + bias).numpy(), rtol=1e-5)
+
+
 def test_opset_is_raised_where_an_operator_needs_it(tmp_path: Path) -> None:
     class Grid(torch.nn.Module):
         def forward(self, theta: torch.Tensor) -> torch.Tensor:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -158,17 +159,41 @@ def _forget_dims(ir: onnx_ir.Model, forgotten: Callable[[str], bool]) -> None:
         )
 
 
-def name_outputs_apart(ir: onnx_ir.Model) -> None:
-    """Gives an output another name where it has that of an input.
+def separate_outputs(ir: onnx_ir.Model, names: Sequence[str] | None) -> None:
+    """Makes every output a value of its own, with a name of its own.
 
-    torch calls an output that is an input by the input's name.
+    torch calls an output that is an input by the input's name, and the TorchScript exporter lists
+    a tensor that is returned twice under one name.
+
+    Args:
+        ir: The graph, changed in place.
+        names: The names that were asked for.
     """
-    taken = {value.name for value in (*ir.graph.inputs, *all_values(ir))}
-    inputs = {value.name for value in ir.graph.inputs}
-    for output in ir.graph.outputs:
-        if output.name in inputs and not output.is_graph_input():
-            name = f"{output.name}_output"
-            while name in taken:
-                name += "_"
+    import onnx_ir
+
+    graph = ir.graph
+    taken = {value.name for value in (*graph.initializers.values(), *all_values(ir))}
+    inputs = {value.name for value in graph.inputs}
+    for index, output in enumerate(graph.outputs):
+        if output in graph.outputs[:index] or output.is_graph_input():
+            node = onnx_ir.node("Identity", [output])
+            graph.append(node)
+            copied = node.outputs[0]
+            copied.type, copied.shape = output.type, output.shape
+            graph.outputs[index] = copied
+            copied.name = _free_name(output.name, taken)
+        elif output.name in inputs:
+            output.name = _free_name(output.name, taken)
+    for output, name in zip(graph.outputs, names or (), strict=False):
+        if output.name != name:
             output.name = name
-            taken.add(name)
+
+
+def _free_name(base: str | None, taken: set[str | None]) -> str:
+    name = next(
+        name
+        for name in (f"{base}_output{number or ''}" for number in itertools.count())
+        if name not in taken
+    )
+    taken.add(name)
+    return name

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from modelport import places
 from modelport.capture.dynamic import DynamicDims, to_torch_shapes
 from modelport.capture.inputs import BoundInputs
-from modelport.capture.names import drop_invented_names, name_outputs_apart
+from modelport.capture.names import drop_invented_names, separate_outputs
 from modelport.capture.rewriters import Active, Applied, rewriting
 from modelport.capture.rewriters.translations import shipped_translations
 from modelport.capture.symbolic import honour_symbolics
@@ -128,7 +128,7 @@ def capture_dynamo(request: Request) -> Capture:
         )
         assert program is not None
         findings = bridge.examine(program) + strict_fallback(program) + active.findings()
-    name_outputs_apart(program.model)
+    separate_outputs(program.model, request.output_names)
     if not request.export_params:
         _weights_to_inputs(program)
     return Capture(
@@ -229,6 +229,7 @@ def _capture_torchscript(prepare: Callable[[Any], Any], request: Request, strate
     keep_documented_places(graph)
     # Unlike dynamo's, the graph has no shapes inside.
     ShapeInferencePass(check_type=False, strict_mode=False)(graph)
+    separate_outputs(graph, request.output_names)
     drop_invented_names(graph, request.dims)
     return Capture(
         graph, strategy, warnings=heard, findings=active.findings(), rewrites=active.called
