@@ -9,6 +9,7 @@ import torch
 
 import modelport
 from modelport import Dim, ExportError, Model, Severity, UsageError
+from modelport.capture.inputs import to_numpy
 from tests.support import Block, onnx_text
 
 DYNAMIC = {"x": {0: "batch", 2: Dim("height", 4, 64), 3: "width"}}
@@ -133,6 +134,34 @@ def test_a_graph_that_needs_sizes_equal_which_broadcast_is_refused(tmp_path: Pat
     x, y = torch.randn(1, 4), torch.randn(5, 4)
     (came,) = ran(model, tmp_path, x=x, y=y).values()
     np.testing.assert_allclose(came, by_size(x, y).numpy(), rtol=1e-5)
+
+
+class Narrow(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = torch.nn.Linear(3, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.linear(x.float()).to(torch.bfloat16)
+
+
+@pytest.mark.parametrize("capture", ["dynamo", "trace"])
+def test_bfloat16_is_exported_and_proven(capture: str, tmp_path: Path) -> None:
+    net = Narrow()
+    x = torch.randn(4, 3).to(torch.bfloat16)
+    model = modelport.export(net, x, dynamic={"x": {0: "n"}}, capture=capture)
+    assert model.signature.inputs[0].dtype == model.signature.outputs[0].dtype == "bfloat16"
+    assert model.provenance["probes"]["run"] > 5
+    (came,) = ran(model, tmp_path, x=to_numpy(x)).values()
+    with torch.no_grad():
+        np.testing.assert_array_equal(came, to_numpy(net(x)))
+
+
+def test_bfloat16_arithmetic_without_a_kernel_is_an_error_that_says_so() -> None:
+    x = torch.randn(4, 3).to(torch.bfloat16)
+    with pytest.raises(ExportError, match=r"no-kernel.*Add") as caught:
+        modelport.export(Applied(torch.add), (x, x), capture="dynamo")
+    assert "float32" in str(caught.value)
 
 
 class Ordered(torch.nn.Module):

@@ -20,7 +20,7 @@ from modelport.capture.diagnosis import (
 from modelport.capture.dynamic import dynamic_dims
 from modelport.capture.inputs import bind_inputs, number_findings
 from modelport.capture.names import name_dims
-from modelport.capture.original import Original, open_original
+from modelport.capture.original import Original, open_module, open_original
 from modelport.capture.reference import evaluating
 from modelport.capture.state import unchanged
 from modelport.capture.status import exporting
@@ -216,7 +216,7 @@ def _capture(recipe: Recipe, strategy: str, reason: str, target: Target | None) 
     provenance = _provenance(recipe.title, strategy, reason, opset)
     provenance["rewrites"] = [record.to_json() for record in captured.rewrites]
     model = Model(captured.ir, named.ranges, findings, provenance)
-    original = open_original(recipe, model.signature)
+    original = open_module(recipe, model.signature, bound, dims)
     findings += captured.findings
     findings += number_findings(bound)
     findings += original.export_only_findings()

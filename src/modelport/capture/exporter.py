@@ -9,6 +9,7 @@ from typing import Any
 
 from modelport.backends import get_backend
 from modelport.backends.interface import Artifact
+from modelport.backends.onnxruntime.session import NO_KERNEL
 from modelport.capture.captures import Captured, captures
 from modelport.capture.original import Original
 from modelport.capture.programs import open_program
@@ -164,11 +165,11 @@ def _not_run(operators: Sequence[str], error: BuildError) -> Finding:
 
 
 def _invalid_graph(error: BuildError) -> Finding:
+    message = f"{error.what}: {error.why}"
+    if NO_KERNEL in message:
+        return Finding("no-kernel", Severity.ERROR, message, fix=error.fix or "")
     return Finding(
-        "invalid-graph",
-        Severity.ERROR,
-        f"{error.what}: {error.why}",
-        fix="capture by another strategy or opset",
+        "invalid-graph", Severity.ERROR, message, fix="capture by another strategy or opset"
     )
 
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from modelport.backends import get_backend
 from modelport.backends.interface import Artifact
-from modelport.capture.dynamic import dynamic_dims
-from modelport.capture.inputs import bind_inputs, to_numpy
+from modelport.capture.dynamic import DynamicDims, dynamic_dims
+from modelport.capture.inputs import BoundInputs, bind_inputs, to_numpy
 from modelport.capture.reference import draws_by_chance, torch_reference
 from modelport.findings import Finding, Severity
 from modelport.proof import Case, compare_outputs, tolerance_for
@@ -91,7 +91,8 @@ def open_original(recipe: Recipe, captured: Signature) -> Original:
     """
     if isinstance(recipe.model, str | Path):
         return _open_onnx(Path(recipe.model), captured)
-    return _open_torch(recipe, captured)
+    bound = bind_inputs(recipe.model, recipe.args, recipe.kwargs, recipe.input_names)
+    return open_module(recipe, captured, bound, dynamic_dims(recipe, bound))
 
 
 def _open_onnx(path: Path, signature: Signature) -> Original:
@@ -101,11 +102,19 @@ def _open_onnx(path: Path, signature: Signature) -> Original:
     return Original(signature, engine.run, {}, (), "ONNX Runtime without graph optimizations")
 
 
-def _open_torch(recipe: Recipe, captured: Signature) -> Original:
+def open_module(
+    recipe: Recipe, captured: Signature, bound: BoundInputs, dims: DynamicDims
+) -> Original:
+    """Makes a module or an exported program runnable on arrays.
+
+    Args:
+        recipe: The recipe, as `open_program` leaves it.
+        captured: As for `open_original`.
+        bound: The recipe's example inputs.
+        dims: Its dynamic dimensions.
+    """
     import torch
 
-    bound = bind_inputs(recipe.model, recipe.args, recipe.kwargs, recipe.input_names)
-    dims = dynamic_dims(recipe, bound)
     examples = bound.arrays
     known = {spec.name: spec for spec in captured.inputs}
     inputs = []

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 OPTIONS = ("graph_optimization", "threads")
+NO_KERNEL = "NOT_IMPLEMENTED"
+"""ONNX Runtime's word for a valid graph that it has no kernel for."""
+
 GRAPH_OPTIMIZATIONS = ("none", "basic", "extended", "all")
 
 
@@ -58,10 +61,14 @@ def open_session(
         session = onnxruntime.InferenceSession(model, session_options, providers=providers)
     except runtime_errors() as error:
         place = str(model) if isinstance(model, Path) else "the model"
+        why = one_line(error)
         raise BuildError(
             f"ONNX Runtime {onnxruntime.__version__} cannot load {place}",
-            why=one_line(error),
-            fix="`modelport check` says what is wrong with a graph",
+            why=why,
+            fix="it has no kernel for this operator with these dtypes: compute in float32 between "
+            "casts, or deploy for another target"
+            if NO_KERNEL in why
+            else "`modelport check` says what is wrong with a graph",
         ) from error
     # Otherwise a provider that fails is replaced by another one, with no more than a print.
     session.disable_fallback()

@@ -62,7 +62,7 @@ def _value_probes(
     for spec in original.signature.inputs:
         by_rule = spec.name in values
         manners = ("resampled", "again") if by_rule else ("resampled", "negated", "small", "large")
-        if np.dtype(original.examples[spec.name].dtype).kind not in "fc" and not by_rule:
+        if np.dtype(original.examples[spec.name].dtype).kind in "biuUO" and not by_rule:
             manners = ("resampled", "stepped")
         for manner in manners:
             drawn = draw_values(spec, base, original.examples, values.get(spec.name), manner, rng)
