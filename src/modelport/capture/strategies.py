@@ -18,7 +18,7 @@ from modelport.capture.names import drop_invented_names
 from modelport.capture.rewriters import Active, Applied, rewriting
 from modelport.capture.rewriters.translations import shipped_translations
 from modelport.capture.symbolic import honour_symbolics
-from modelport.capture.torch_private import symbolics
+from modelport.capture.torch_private import programs, symbolics
 from modelport.errors import ExportError
 from modelport.findings import Finding, Severity
 from modelport.graph.places import keep_documented_places
@@ -62,11 +62,13 @@ class Heard:
         category: Name of the warning's class.
         message: Its text.
         place: ``file:line`` in the user's code.
+        is_users: The user's code itself is warned; else what it called.
     """
 
     category: str
     message: str
     place: str
+    is_users: bool
 
 
 @dataclass
@@ -78,6 +80,7 @@ class Capture:
         strategy: The strategy that made it.
         program: The exported program, where there is one.
         warnings: What Python and torch warned of meanwhile.
+        guard_places: Where torch.export made assumptions about sizes.
         findings: What the strategy noticed itself.
         rewrites: The rewrites that took part.
     """
@@ -86,6 +89,7 @@ class Capture:
     strategy: str
     program: torch.export.ExportedProgram | None = None
     warnings: list[Heard] = field(default_factory=list)
+    guard_places: Sequence[programs.GuardPlace] = ()
     findings: list[Finding] = field(default_factory=list)
     rewrites: Sequence[Applied] = ()
 
@@ -107,6 +111,7 @@ def capture_dynamo(request: Request) -> Capture:
         _translating_errors("dynamo"),
         _rewritten(request, "dynamo") as active,
         honour_symbolics(active.model, args, kwargs, request.opset) as bridge,
+        programs.watching_guards() as guard_places,
     ):
         program = torch.onnx.export(
             active.model,
@@ -130,7 +135,13 @@ def capture_dynamo(request: Request) -> Capture:
     if not request.export_params:
         _weights_to_inputs(program)
     return Capture(
-        program.model, "dynamo", program.exported_program, heard, findings, active.called
+        program.model,
+        "dynamo",
+        program.exported_program,
+        heard,
+        guard_places,
+        findings,
+        active.called,
     )
 
 
@@ -171,14 +182,14 @@ def capture_script(request: Request) -> Capture:
 
 
 def strict_fallback(program: Any) -> list[Finding]:
-    """A warning where torch fell back from non-strict to strict export."""
+    """A note where torch fell back from non-strict to strict export."""
     strategy = symbolics.capture_strategy(program)
     if "NonStrict" in strategy or "Strict" not in strategy:
         return []
     return [
         Finding(
             "strict-fallback",
-            Severity.WARNING,
+            Severity.NOTE,
             "torch.export failed on the model as it is and fell back to strict mode, which reads "
             "its source code",
             fix="see what `torch.export.export(model, args, strict=False)` refuses",
@@ -252,8 +263,9 @@ def _listening() -> Iterator[list[Heard]]:
             warnings.simplefilter("always")
             heard: list[Heard] = []
 
-            def hear(message: Any, category: type[Warning], *_: Any) -> None:
-                heard.append(Heard(category.__name__, str(message), places.of_caller()))
+            def hear(message: Any, category: type[Warning], file: str, *_: Any) -> None:
+                is_users = places.is_users(file)
+                heard.append(Heard(category.__name__, str(message), places.of_caller(), is_users))
 
             # Not recorded by `warnings` itself: it knows the innermost frame, which may be ours.
             warnings.showwarning = hear  # type: ignore[assignment]

@@ -20,26 +20,28 @@ _ADVICE = {
 }
 
 
-def findings_of_warnings(heard: Sequence[Heard]) -> list[Finding]:
+def findings_of_warnings(heard: Sequence[Heard]) -> list[tuple[Finding, bool]]:
     """The warnings that say that a tensor's value left the graph.
 
     Args:
         heard: Everything warned of while capturing.
 
     Returns:
-        A finding a place, except inside of a Function's ``forward`` whose ``symbolic`` is what
+        A finding a place, and whether the user's own code did it (torch's modules convert sizes
+        where that is right), except inside of a Function's ``forward`` whose ``symbolic`` is what
         is exported.
     """
     replaced = list(_symbolic_forwards())
-    findings = []
+    findings: dict[Finding, bool] = {}
     for warning in heard:
         if warning.category != "TracerWarning":
             continue
         file, _, line = warning.place.rpartition(":")
         if any(file == other and first <= int(line) <= last for other, first, last in replaced):
             continue
-        findings.append(_finding(warning.message, warning.place))
-    return list(dict.fromkeys(findings))
+        finding = _finding(warning.message, warning.place)
+        findings[finding] = findings.get(finding, False) or warning.is_users
+    return list(findings.items())
 
 
 def _finding(message: str, place: str) -> Finding:
