@@ -44,3 +44,17 @@ def of_caller() -> str:
             break
         frame = frame.f_back
     return ""
+
+
+def is_callers_doing(between: tuple[str, ...]) -> bool:
+    """Whether the user's code itself led here, and not what it called.
+
+    Args:
+        between: How the names of files end that may stand between the user's code and here.
+    """
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.endswith(between):
+        if frame.f_back is None:
+            return False
+        frame = frame.f_back
+    return is_users(frame.f_code.co_filename)

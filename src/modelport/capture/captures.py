@@ -68,9 +68,7 @@ class Captured:
             }
         )
 
-    def run_original(
-        self, recipe: Recipe, seed: int = 0
-    ) -> tuple[list[ReferenceCase], list[str]]:
+    def run_original(self, recipe: Recipe, seed: int = 0) -> tuple[list[ReferenceCase], list[str]]:
         """Runs the original on its own cases, and on probes that are chosen to break suspicions.
 
         What its outputs say on their own goes to the model's findings.

@@ -203,7 +203,6 @@ STRATEGIES = {"dynamo": capture_dynamo, "trace": capture_trace, "script": captur
 def _capture_torchscript(prepare: Callable[[Any], Any], request: Request, strategy: str) -> Capture:
     import onnx_ir
     import torch
-    from onnx_ir.passes.common import ShapeInferencePass
 
     bound = request.bound
     args, kwargs = bound.with_tensors()
@@ -235,12 +234,35 @@ def _capture_torchscript(prepare: Callable[[Any], Any], request: Request, strate
         # Large weights lie in files of the folder that is about to go.
         onnx_ir.external_data.load_to_model(graph)
     keep_documented_places(graph)
-    # Unlike dynamo's, the graph has no shapes inside.
-    ShapeInferencePass(check_type=False, strict_mode=False)(graph)
+    _infer_shapes(graph)
     drop_invented_names(graph, request.dims)
     return Capture(
         graph, strategy, warnings=heard, findings=active.findings(), rewrites=active.called
     )
+
+
+def _infer_shapes(graph: onnx_ir.Model) -> None:
+    """Infers the shapes inside of a graph; unlike dynamo's, TorchScript's has none."""
+    from onnx_ir.passes.common import ShapeInferencePass
+
+    ShapeInferencePass(check_type=False, strict_mode=False)(graph)
+    for node in graph.graph.all_nodes():
+        # The pass takes a sequence of tensors for a tensor, which ONNX Runtime refuses.
+        sequences: list[Any] = list(node.outputs) if node.op_type in _GIVE_SEQUENCES else []
+        sequences += node.inputs[:1] if node.op_type in _TAKE_SEQUENCES else []
+        for value in sequences:
+            if value is not None and not value.is_graph_input() and not value.is_graph_output():
+                value.type = value.shape = None
+
+
+_GIVE_SEQUENCES = (
+    *("SplitToSequence", "SequenceConstruct", "SequenceEmpty"),
+    *("SequenceErase", "SequenceInsert", "SequenceMap"),
+)
+_TAKE_SEQUENCES = (
+    *("ConcatFromSequence", "SequenceAt", "SequenceLength"),
+    *("SequenceErase", "SequenceInsert"),
+)
 
 
 def _rewritten(request: Request, strategy: str) -> AbstractContextManager[Active]:
@@ -263,9 +285,9 @@ def _listening() -> Iterator[list[Heard]]:
             warnings.simplefilter("always")
             heard: list[Heard] = []
 
-            def hear(message: Any, category: type[Warning], file: str, *_: Any) -> None:
-                is_users = places.is_users(file)
-                heard.append(Heard(category.__name__, str(message), places.of_caller(), is_users))
+            def hear(message: Any, category: type[Warning], *_: Any) -> None:
+                place, is_users = places.of_caller(), places.is_callers_doing(_BETWEEN)
+                heard.append(Heard(category.__name__, str(message), place, is_users))
 
             # Not recorded by `warnings` itself: it knows the innermost frame, which may be ours.
             warnings.showwarning = hear  # type: ignore[assignment]
@@ -273,6 +295,16 @@ def _listening() -> Iterator[list[Heard]]:
     finally:
         for handler in handlers:
             handler.removeFilter(_is_error)
+
+
+_BETWEEN = (
+    "/torch/_tensor.py",
+    "/torch/overrides.py",
+    "/capture/rewriters/patching.py",
+    "/warnings.py",
+    __file__,
+)
+"""What stands between the code that converts a tensor and the warning of it."""
 
 
 def _is_error(record: logging.LogRecord) -> bool:

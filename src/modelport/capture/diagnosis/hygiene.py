@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from modelport.capture.diagnosis.constants import integers_of
 from modelport.findings import Finding, Severity
 from modelport.graph.places import source_place
 
@@ -116,7 +117,7 @@ def _shape_chain(node: onnx_ir.Node) -> Iterator[Finding]:
 
 def _sizes_read(reader: onnx_ir.Node, sizes: list[Any]) -> list[Any]:
     """Which of the sizes that Shape gives its reader goes on with."""
-    arguments = [None if value is None else _constants(value) for value in reader.inputs[1:]]
+    arguments = [integers_of(value) for value in reader.inputs[1:]]
     if reader.op_type == "Gather" and arguments[0] is not None:
         return [sizes[index] for index in arguments[0]]
     if reader.op_type == "Slice" and arguments[0] is not None and arguments[1] is not None:
@@ -130,7 +131,7 @@ def _computed_target(node: onnx_ir.Node) -> Iterator[Finding]:
     if node.op_type != "Reshape" or node.domain or len(node.inputs) < 2:
         return
     value, target = node.inputs[0], node.inputs[1]
-    if value is None or target is None or _constants(target) is not None:
+    if value is None or target is None or integers_of(target) is not None:
         return
     sizes = _elements(target)
     if sizes is None or sizes.count(None) != 1:
@@ -158,7 +159,7 @@ def _elements(target: onnx_ir.Value) -> list[int | None] | None:
     for part in producer.inputs:
         if part is None:
             return None
-        known = _constants(part)
+        known = integers_of(part)
         if known is None and (part.shape is None or list(part.shape) != [1]):
             return None
         elements += [None] if known is None else known
@@ -181,7 +182,7 @@ def _baked_batch(node: onnx_ir.Node, batches: Mapping[int | str, int]) -> Iterat
     value, target = node.inputs[0], node.inputs[1]
     if value is None or target is None or value.shape is None or not len(value.shape):
         return
-    sizes = _constants(target)
+    sizes = integers_of(target)
     if not sizes or len(sizes) < 2:
         return
     dim = value.shape[0]
@@ -201,14 +202,3 @@ def _baked_batch(node: onnx_ir.Node, batches: Mapping[int | str, int]) -> Iterat
             fix="take the batch from an input (x.size(0)), or put -1 on its axis and int() around "
             "the others: x.view(-1, int(x.numel() // x.size(0)))",
         )
-
-
-def _constants(value: onnx_ir.Value) -> list[int] | None:
-    tensor = value.const_value
-    producer = value.producer()
-    if tensor is None and producer is not None and producer.op_type == "Constant":
-        attribute = producer.attributes.get("value")
-        tensor = None if attribute is None else attribute.as_tensor()
-        if tensor is None and (ints := producer.attributes.get("value_ints")) is not None:
-            return [int(size) for size in ints.as_ints()]
-    return None if tensor is None else [int(size) for size in tensor.numpy().ravel()]

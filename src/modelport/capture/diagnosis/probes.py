@@ -134,9 +134,7 @@ def _value_probes(
             how = "drawn by the recipe's rule" if by_rule else f"{manner} values"
             origin = f"{how} of {spec.name!r}"
             yield Probe(partial(draw, manner, spec), origin, frozenset({spec.name}))
-    floats = [
-        spec for spec in inputs if _kind(original, spec) in "fc" and spec.name not in values
-    ]
+    floats = [spec for spec in inputs if _kind(original, spec) in "fc" and spec.name not in values]
     if thorough and len(floats) > 1:
         for manner in _TOGETHER:
             moved = frozenset(spec.name for spec in floats)
@@ -212,9 +210,7 @@ def _plans(
             yield plan, group
 
 
-def _is_affordable(
-    signature: Signature, base: Mapping[str, int], plan: Mapping[str, int]
-) -> bool:
+def _is_affordable(signature: Signature, base: Mapping[str, int], plan: Mapping[str, int]) -> bool:
     return count_elements(signature, {**base, **plan}) <= max(
         _DEAR * count_elements(signature, base), _ELEMENTS_FREE
     )

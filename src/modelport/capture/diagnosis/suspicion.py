@@ -92,9 +92,7 @@ def _of_guard(guard: BrokenGuard) -> Suspicion:
 
 
 def _as_note(finding: Finding, why: str = "no probe shows a difference") -> Finding:
-    return dataclasses.replace(
-        finding, severity=Severity.NOTE, message=f"{finding.message}; {why}"
-    )
+    return dataclasses.replace(finding, severity=Severity.NOTE, message=f"{finding.message}; {why}")
 
 
 def _is_used(captured: Capture, name: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from modelport.findings import Finding, Severity
 if TYPE_CHECKING:
     from modelport.capture.strategies import Heard
 
+_ITERATING = "Iterating over a tensor"
 _ADVICE = {
     "boolean": "the branch taken for the example is taken for ever: use torch.where or torch.cond",
     "index": "use tensor indexing, or torch.while_loop for a loop",
@@ -32,21 +34,23 @@ def findings_of_warnings(heard: Sequence[Heard]) -> list[tuple[Finding, bool]]:
         is exported.
     """
     replaced = list(_symbolic_forwards())
-    findings: dict[Finding, bool] = {}
+    places: dict[tuple[str, str], list[Heard]] = defaultdict(list)
     for warning in heard:
         if warning.category != "TracerWarning":
             continue
         file, _, line = warning.place.rpartition(":")
         if any(file == other and first <= int(line) <= last for other, first, last in replaced):
             continue
-        finding = _finding(warning.message, warning.place)
-        findings[finding] = findings.get(finding, False) or warning.is_users
-    return list(findings.items())
+        loop = "loop" if warning.message.startswith(_ITERATING) else ""
+        places[warning.place, loop].append(warning)
+    return [
+        (_finding([item.message for item in warnings], place), any(w.is_users for w in warnings))
+        for (place, _), warnings in places.items()
+    ]
 
 
-def _finding(message: str, place: str) -> Finding:
-    first = re.split(r"\. |, but", message)[0].strip()
-    if first.startswith("Iterating over a tensor"):
+def _finding(messages: Sequence[str], place: str) -> Finding:
+    if messages[0].startswith(_ITERATING):
         return Finding(
             "loop-unrolled",
             Severity.WARNING,
@@ -54,13 +58,16 @@ def _finding(message: str, place: str) -> Finding:
             where=place,
             fix="write it as tensor operations, with torch.while_loop or scan, or by script",
         )
-    advice = next((text for key, text in _ADVICE.items() if key.lower() in first.lower()), "")
+    said = list(dict.fromkeys(re.split(r"\. |, but", text)[0].strip() for text in messages))
+    advice = [
+        text for key, text in _ADVICE.items() if any(key.lower() in item.lower() for item in said)
+    ]
     return Finding(
         "value-baked",
         Severity.WARNING,
-        f"a value left the graph while tracing ({first})",
+        f"a value left the graph while tracing ({'; '.join(said)})",
         where=place,
-        fix=advice or "compute with tensors here, or capture by dynamo or script",
+        fix="; ".join(advice) or "compute with tensors here, or capture by dynamo or script",
     )
 
 

@@ -7,6 +7,7 @@ found and mended here.
 from __future__ import annotations
 
 import importlib
+import itertools
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -92,9 +93,8 @@ def watching_guards() -> Iterator[list[GuardPlace]]:
     watched: list[GuardPlace] = []
 
     def record(self: Any, prefix: str, guard: Any, *args: Any, **kwargs: Any) -> None:
-        frames = [
-            (frame.f_code.co_filename, line) for frame, line in traceback.walk_stack(None)
-        ][1:]
+        walked = itertools.islice(traceback.walk_stack(None), 1, None)
+        frames = [(frame.f_code.co_filename, line) for frame, line in walked]
         maker = next((file for file, _ in frames if file not in symbolic_files), "")
         watched.append(GuardPlace(guard, innermost(reversed(frames)), is_users(maker)))
         log(self, prefix, guard, *args, **kwargs)
