@@ -145,9 +145,9 @@ def _run_probes(recipe: Recipe, captured: Captured) -> list[CaseResult]:
     target = Target("onnxruntime")
     with tempfile.TemporaryDirectory() as folder:
         path = captured.model.save(Path(folder) / "model.onnx")
-        engine = get_backend(target).load(
-            Path(folder), Artifact(path.name), target, captured.model.signature
-        )
+        # A few runs between others' work: threads that wait busily would take its cores.
+        artifact = Artifact(path.name, options={"spinning": False})
+        engine = get_backend(target).load(Path(folder), artifact, target, captured.model.signature)
         results = verify_cases(references, engine.run_shared).cases
     fragile = captured.fragile(references, results)
     captured.model.provenance["probes"] = {

@@ -223,7 +223,7 @@ class PairsOfRows(nn.Module):
     lambda: (randn(4, 6),),
     lambda: [(randn(2, 6),), (randn(8, 6),), (randn(5, 6),)],
     dynamic=BATCH,
-    dynamo=Refused("capturing", bare="fails"),
+    dynamo=Refused("differs", bare="fails"),
     trace=Refused("branch-on-shape", "shape-baked", "loop-unrolled", "differs"),
     auto=Refused(bare="fails"),
 )

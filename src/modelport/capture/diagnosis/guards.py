@@ -63,8 +63,9 @@ def broken_guards(
         *_narrowed(program, signature, symbols),
     ]
     for expression, text, sizes, is_broken_by in guards:
-        place, is_users = _place_of(expression, sizes[0], symbols, watched)
-        finding = _finding(text, place)
+        made = _made_at(expression, sizes[0], symbols, watched)
+        place, is_users = made.place, made.is_users
+        finding = _finding(text, place, made.is_conversion)
         first = found.setdefault(
             (finding.rule, place or text), BrokenGuard(finding, sizes, is_broken_by, is_users)
         )
@@ -144,10 +145,10 @@ def _search_range(dim: Dim) -> list[int]:
     return sizes
 
 
-def _place_of(
+def _made_at(
     expression: Any, sizes: Sizes, symbols: Mapping[str, str], watched: Sequence[GuardPlace]
-) -> tuple[str, bool]:
-    """Where an assumption was made, and whether in the user's code.
+) -> GuardPlace:
+    """Where an assumption was made, the user's own code first.
 
     torch simplifies assumptions afterwards: what is not found as it stands is the assumption that
     the same sizes break.
@@ -158,12 +159,12 @@ def _place_of(
             named = _named(item.expression, symbols)
             if named is not None and _is_false(named, sizes):
                 found.append(item)
-    chosen = next((item for item in found if item.is_users), found[0] if found else None)
-    return ("", False) if chosen is None else (chosen.place, chosen.is_users)
+    found.sort(key=lambda item: not item.is_users)
+    return found[0] if found else GuardPlace(expression, "", False, False)
 
 
-def _finding(text: str, place: str) -> Finding:
-    if "ToInt(" in text or "ToFloat(" in text:
+def _finding(text: str, place: str, is_conversion: bool) -> Finding:
+    if is_conversion:
         return Finding(
             "shape-baked",
             Severity.WARNING,

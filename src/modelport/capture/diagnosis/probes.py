@@ -18,16 +18,18 @@ from modelport.proof import Case, ReferenceCase
 from modelport.proof.cases import ValueRule, count_elements, draw_values, example_sizes
 from modelport.signature import Dim, Signature, TensorSpec
 
-_FLOATS = ("resampled", "negated", "small", "large", "zeros")
+_DEAR_FLOATS = ("negated", "large", "zeros")
+_FLOATS = ("resampled", *_DEAR_FLOATS, "small")
 _MORE_FLOATS = ("positive", "negative", "constant", "huge")
 _INTEGERS = ("resampled", "stepped")
 _MORE_INTEGERS = ("zeros", "constant")
 _BOOLEANS = ("resampled", "zeros", "constant")
 _TOGETHER = ("zeros", "negative")
-_SIZES_WANTED, _MORE_SIZES_WANTED = 3, 6
-_MOST_GROWTH = 8
-_DEAR, _ELEMENTS_FREE = 2, 1 << 18
-"""A size that nobody suspects may make the inputs twice the example's, or a million bytes."""
+_DEAR_SIZES_WANTED, _SIZES_WANTED, _MORE_SIZES_WANTED = 2, 3, 6
+_ELEMENTS_FREE = 1 << 16
+"""Elements of all inputs beyond which a run is dear."""
+_MOST_GROWTH_SUSPECTED, _MOST_GROWTH = 8, 2
+"""How much larger than the example's the inputs may become, where they are dear."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ def draw_probes(
 
     Values: every input alone drawn anew, negated, a hundredth, tenfold and all zeros (those with a
     rule of the recipe's: drawn by it twice). Sizes: those that would break an assumption, and of
-    every dimension alone, and of all together, sizes of every kind (`informative_sizes`).
+    every dimension alone, and of all together, sizes of every kind (`informative_sizes`). Large
+    inputs, pictures say, get fewer of each.
 
     Args:
         original: The original model.
@@ -76,10 +79,37 @@ def draw_probes(
     """
     rng = np.random.default_rng(seed)
     base = example_sizes(original.signature, original.examples)
+    dear = count_elements(original.signature, base) > _ELEMENTS_FREE
+    budget = _Budget(thorough, dear and not thorough)
     return [
-        *_value_probes(original, base, values, rng, thorough),
-        *_size_probes(original, base, suspicions, values, rng, thorough),
+        *_value_probes(original, base, values, rng, budget),
+        *_size_probes(original, base, suspicions, values, rng, budget),
     ]
+
+
+@dataclass(frozen=True)
+class _Budget:
+    """How much to try: thoroughly, or frugally where a run is dear."""
+
+    thorough: bool
+    frugal: bool
+
+    @property
+    def sizes(self) -> int:
+        """Sizes wanted of a group."""
+        if self.frugal:
+            return _DEAR_SIZES_WANTED
+        return _MORE_SIZES_WANTED if self.thorough else _SIZES_WANTED
+
+    def manners(self, kind: str, has_sizes: bool) -> tuple[str, ...]:
+        """Manners to draw values of a kind of dtype in."""
+        if kind == "b":
+            return _BOOLEANS
+        if self.frugal and kind in "fc":
+            # Other sizes come with values drawn anew.
+            return _DEAR_FLOATS if has_sizes else ("resampled", *_DEAR_FLOATS)
+        few, more = (_FLOATS, _MORE_FLOATS) if kind in "fc" else (_INTEGERS, _MORE_INTEGERS)
+        return (*few, *more) if self.thorough else few
 
 
 def run_probes(
@@ -117,7 +147,7 @@ def _value_probes(
     base: Mapping[str, int],
     values: Mapping[str, ValueRule],
     rng: np.random.Generator,
-    thorough: bool,
+    budget: _Budget,
 ) -> Iterator[Probe]:
     def draw(manner: str, *specs: TensorSpec) -> dict[str, np.ndarray]:
         return original.examples | {
@@ -130,23 +160,16 @@ def _value_probes(
     inputs = original.signature.inputs
     for spec in inputs:
         by_rule = spec.name in values
-        for manner in ("resampled", "again") if by_rule else _manners(original, spec, thorough):
+        manners = budget.manners(_kind(original, spec), bool(base))
+        for manner in ("resampled", "again") if by_rule else manners:
             how = "drawn by the recipe's rule" if by_rule else f"{manner} values"
             origin = f"{how} of {spec.name!r}"
             yield Probe(partial(draw, manner, spec), origin, frozenset({spec.name}))
     floats = [spec for spec in inputs if _kind(original, spec) in "fc" and spec.name not in values]
-    if thorough and len(floats) > 1:
+    if budget.thorough and len(floats) > 1:
         for manner in _TOGETHER:
             moved = frozenset(spec.name for spec in floats)
             yield Probe(partial(draw, manner, *floats), f"{manner} values together", moved)
-
-
-def _manners(original: Original, spec: TensorSpec, thorough: bool) -> tuple[str, ...]:
-    kind = _kind(original, spec)
-    if kind == "b":
-        return _BOOLEANS
-    few, more = (_FLOATS, _MORE_FLOATS) if kind in "fc" else (_INTEGERS, _MORE_INTEGERS)
-    return (*few, *more) if thorough else few
 
 
 def _kind(original: Original, spec: TensorSpec) -> str:
@@ -160,7 +183,7 @@ def _size_probes(
     suspicions: Sequence[Suspicion],
     values: Mapping[str, ValueRule],
     rng: np.random.Generator,
-    thorough: bool,
+    budget: _Budget,
 ) -> Iterator[Probe]:
     def draw(sizes: Mapping[str, int]) -> dict[str, np.ndarray]:
         # One manner throughout, so that a difference is the sizes' doing.
@@ -181,8 +204,7 @@ def _size_probes(
             continue
         seen.add(key)
         place = ", ".join(f"{name}={size}" for name, size in plan.items())
-        wanted = _MORE_SIZES_WANTED if thorough else _SIZES_WANTED
-        yield Probe(partial(draw, sizes), f"sizes {place}", moved, group, wanted)
+        yield Probe(partial(draw, sizes), f"sizes {place}", moved, group, budget.sizes)
 
 
 def _plans(
@@ -193,8 +215,7 @@ def _plans(
 ) -> Iterator[tuple[dict[str, int], str]]:
     """Sizes to try, each with the group that it belongs to."""
     for sizes in itertools.chain.from_iterable(suspicion.sizes for suspicion in suspicions):
-        growth = float(np.prod([size / max(base[name], 1) for name, size in sizes.items()]))
-        if growth <= _MOST_GROWTH or _is_affordable(signature, base, sizes):
+        if _is_affordable(signature, base, sizes, _MOST_GROWTH_SUSPECTED):
             yield dict(sizes), ""
     kinds = {name: informative_sizes(size, dims[name]) for name, size in base.items()}
     plans = [({name: size}, f"sizes of {name}") for name in kinds for size in kinds[name]]
@@ -206,11 +227,12 @@ def _plans(
             }
             plans.append((chosen, "sizes together"))
     for plan, group in plans:
-        if _is_affordable(signature, base, plan):
+        if _is_affordable(signature, base, plan, _MOST_GROWTH):
             yield plan, group
 
 
-def _is_affordable(signature: Signature, base: Mapping[str, int], plan: Mapping[str, int]) -> bool:
-    return count_elements(signature, {**base, **plan}) <= max(
-        _DEAR * count_elements(signature, base), _ELEMENTS_FREE
-    )
+def _is_affordable(
+    signature: Signature, base: Mapping[str, int], plan: Mapping[str, int], growth: int
+) -> bool:
+    elements = count_elements(signature, {**base, **plan})
+    return elements <= max(growth * count_elements(signature, base), _ELEMENTS_FREE)

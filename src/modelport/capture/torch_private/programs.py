@@ -77,11 +77,16 @@ class GuardPlace:
         expression: The assumption, a boolean sympy expression over the symbols of sizes.
         place: ``file:line`` of the innermost of the user's code.
         is_users: The user's code itself compared sizes; else a function of torch did.
+        is_conversion: A size was made a Python number; else sizes were compared.
     """
 
     expression: Any
     place: str
     is_users: bool
+    is_conversion: bool
+
+
+_CONVERSIONS = {"guard_int", "guard_float"}
 
 
 @contextmanager
@@ -94,9 +99,14 @@ def watching_guards() -> Iterator[list[GuardPlace]]:
 
     def record(self: Any, prefix: str, guard: Any, *args: Any, **kwargs: Any) -> None:
         walked = itertools.islice(traceback.walk_stack(None), 1, None)
-        frames = [(frame.f_code.co_filename, line) for frame, line in walked]
-        maker = next((file for file, _ in frames if file not in symbolic_files), "")
-        watched.append(GuardPlace(guard, innermost(reversed(frames)), is_users(maker)))
+        frames = [(frame.f_code, line) for frame, line in walked]
+        machinery = itertools.takewhile(lambda item: item[0].co_filename in symbolic_files, frames)
+        names = {code.co_name for code, _ in machinery}
+        maker = next((c.co_filename for c, _ in frames if c.co_filename not in symbolic_files), "")
+        place = innermost((code.co_filename, line) for code, line in reversed(frames))
+        watched.append(
+            GuardPlace(guard, place, is_users(maker), not names.isdisjoint(_CONVERSIONS))
+        )
         log(self, prefix, guard, *args, **kwargs)
 
     environment._log_guard = record
