@@ -301,6 +301,7 @@ _BETWEEN = (
     "/torch/_tensor.py",
     "/torch/overrides.py",
     "/capture/rewriters/patching.py",
+    "/site-packages/numpy/",
     "/warnings.py",
     __file__,
 )
