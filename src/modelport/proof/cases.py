@@ -16,7 +16,7 @@ Array = np.ndarray[Any, Any]
 ValueRule = tuple[float, float] | Callable[[np.random.Generator, tuple[int, ...]], Array]
 
 _UNKNOWN_SIZE = 8
-_FACTORS = {"negated": -1.0, "small": 0.01, "large": 10.0, "huge": 1000.0}
+_FACTORS = {"negated": -1.0, "small": 0.01, "large": 10.0}
 _PRIMES = (2, 3, 5, 7, 11, 13, 17, 23, 31, 47, 61, 97, 127, 193, 251, 383, 509, 769, 1021)
 
 
@@ -198,8 +198,8 @@ def draw_values(
         rule: The recipe's rule for this input, which goes before `manner`.
         manner: ``resampled`` (the example's own values, none exactly twice), ``normal`` (of its
             mean and deviation), ``negated``, ``small`` (a hundredth), ``large`` (tenfold),
-            ``huge`` (a thousandfold), ``positive`` and ``negative`` (of one sign), ``zeros`` and
-            ``constant`` (one other value throughout). For integers ``stepped`` (just beyond the
+            ``positive`` and ``negative`` (of one sign), ``huge`` (a positive thousandfold), ``zeros``
+            and ``constant`` (one other value throughout). For integers ``stepped`` (just beyond the
             example's range), ``zeros`` and ``constant`` (the example's largest), else its range;
             for booleans ``zeros`` (false) and ``constant`` (true), else any.
         rng: The source of chance.
@@ -253,8 +253,9 @@ def _draw_floats(
 def _in_manner(drawn: Array, manner: str, spread: float) -> Array:
     if manner == "constant":
         return np.full_like(drawn, spread)
-    if manner in ("positive", "negative"):
-        return np.abs(drawn) if manner == "positive" else -np.abs(drawn)
+    if manner in ("positive", "negative", "huge"):
+        factor = {"positive": 1.0, "negative": -1.0, "huge": 1000.0}[manner]
+        return np.asarray(factor * np.abs(drawn))
     return drawn * _FACTORS.get(manner, 1.0)
 
 
