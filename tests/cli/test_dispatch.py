@@ -100,6 +100,8 @@ def test_failed_step_stops_the_spinner(monkeypatch: pytest.MonkeyPatch) -> None:
     stage = Stages(console.progress())
     with pytest.raises(ValueError, match="broken"), stage("capture"):
         _break(turning=threading.active_count() > before)
+    for thread in threading.enumerate()[before:]:
+        thread.join(timeout=5)
     assert threading.active_count() == before
     assert "✗" in terminal.getvalue()
 

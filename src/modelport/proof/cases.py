@@ -198,9 +198,9 @@ def draw_values(
         rule: The recipe's rule for this input, which goes before `manner`.
         manner: ``resampled`` (the example's own values, none exactly twice), ``normal`` (of its
             mean and deviation), ``negated``, ``small`` (a hundredth), ``large`` (tenfold),
-            ``positive`` and ``negative`` (of one sign), ``huge`` (a positive thousandfold), ``zeros``
-            and ``constant`` (one other value throughout). For integers ``stepped`` (just beyond the
-            example's range), ``zeros`` and ``constant`` (the example's largest), else its range;
+            ``positive`` and ``negative`` (of one sign), ``huge`` (a positive thousandfold),
+            ``zeros`` and ``constant`` (one other value throughout). For integers ``stepped`` (just
+            beyond the example's range), ``zeros`` and ``constant`` (the example's largest), else its range;
             for booleans ``zeros`` (false) and ``constant`` (true), else any.
         rng: The source of chance.
 
