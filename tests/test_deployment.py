@@ -23,6 +23,9 @@ class Heard:
     def finish(self, step: str, seconds: float) -> None:
         self.steps.append(step)
 
+    def fail(self, step: str) -> None:
+        self.steps.append(f"{step} failed")
+
 
 def test_bundle_has_every_promised_file(deployed: modelport.Deployment) -> None:
     files = set(snapshot(deployed.path))

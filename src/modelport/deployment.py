@@ -14,7 +14,6 @@ from modelport.backends import Engine, get_backend
 from modelport.backends.interface import Artifact
 from modelport.bundle import BundleWriter, Manifest, require_replaceable
 from modelport.capture.captures import Captured, captures
-from modelport.capture.exporter import run_probes
 from modelport.capture.programs import open_program
 from modelport.errors import BuildError, ExportError, ModelportError, ProofError
 from modelport.graph import check
@@ -192,7 +191,7 @@ class _Road:
     def _run_original(self, captured: Captured) -> list[str]:
         """Runs the original on its own cases, on probes, and on drawn cases."""
         original = captured.original
-        probed, _ = run_probes(original, captured.probes(self._recipe, self._seed))
+        probed, _ = captured.run_original(self._recipe, self._seed)
         cases = draw_cases(original.signature, original.examples, self._recipe.values, self._seed)
         drawn, refused = run_reference(original.run, cases)
         self.references = [*probed, *drawn]
@@ -206,6 +205,13 @@ class _Road:
                 self.references, engine.run_shared, tolerance=tolerance, refused=refused
             )
         first = next(iter(self.verifications.values()))
+        if fragile := captured.fragile(self.references, first.cases):
+            self.references = [item for item in self.references if item.case.name not in fragile]
+            self.verifications = {
+                target: verification.without(fragile)
+                for target, verification in self.verifications.items()
+            }
+            first = next(iter(self.verifications.values()))
         errors = captured.settle(first.cases)
         for target, verification in self.verifications.items():
             verification.require(f"the engine for {target}", list(map(str, errors)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,9 @@ from modelport.backends import get_backend
 from modelport.backends.interface import Artifact
 from modelport.capture.dynamic import DynamicDims, dynamic_dims
 from modelport.capture.inputs import BoundInputs, bind_inputs, to_numpy
-from modelport.capture.reference import draws_by_chance, torch_reference
+from modelport.capture.reference import PlainRun, draws_by_chance, run_plainly, torch_reference
 from modelport.findings import Finding, Severity
-from modelport.proof import Case, compare_outputs, tolerance_for
+from modelport.proof import Case
 from modelport.recipe import Recipe
 from modelport.signature import Signature, TensorSpec
 from modelport.target import Target
@@ -33,7 +34,7 @@ class Original:
         examples: The example's arrays by input name; empty for an ONNX file.
         given: The example and the recipe's further cases.
         runner: What runs it, for the report.
-        run_plainly: The same as `run`, not told that it is being exported.
+        run_plainly: Runs its example without telling it that it is being exported.
     """
 
     signature: Signature
@@ -41,25 +42,7 @@ class Original:
     examples: Arrays
     given: tuple[Case, ...]
     runner: str
-    run_plainly: Callable[[Mapping[str, np.ndarray[Any, Any]]], Arrays] | None = None
-
-    def export_only_findings(self) -> list[Finding]:
-        """A note where the model gives another result because it is being exported."""
-        if self.run_plainly is None:
-            return []
-        example = self.given[0].inputs
-        compared = compare_outputs(self.run_plainly(example), self.run(example), tolerance_for)
-        changed = [comparison for comparison in compared if not comparison.ok]
-        if not changed:
-            return []
-        return self.random_findings() or [
-            Finding(
-                "export-only-behaviour",
-                Severity.NOTE,
-                "the model computes something else while it is exported, and that is what "
-                f"the graph is compared with: {changed[0]}",
-            )
-        ]
+    run_plainly: Callable[[], PlainRun] | None = None
 
     def random_findings(self) -> list[Finding]:
         """A warning where the model differs from itself, by chance alone."""
@@ -139,5 +122,5 @@ def open_module(
         examples,
         tuple(given),
         f"PyTorch {torch.__version__}, eager",
-        torch_reference(recipe.model, bound, names, at_export=False),
+        partial(run_plainly, recipe.model, bound, names),
     )

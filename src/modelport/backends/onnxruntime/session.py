@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
-OPTIONS = ("graph_optimization", "threads")
+OPTIONS = ("graph_optimization", "threads", "spinning")
 NO_KERNEL = "NOT_IMPLEMENTED"
 """ONNX Runtime's word for a valid graph that it has no kernel for."""
 
@@ -30,8 +30,9 @@ def open_session(
     Args:
         model: An ONNX file, or its bytes.
         target: What to run on.
-        options: ``graph_optimization`` (one of `GRAPH_OPTIMIZATIONS`) and ``threads`` (within an
-            operator; 0 for one a core).
+        options: ``graph_optimization`` (one of `GRAPH_OPTIMIZATIONS`), ``threads`` (within an
+            operator; 0 for one a core) and ``spinning`` (whether threads wait busily for the next
+            operator, which is faster in a session that has the cores to itself).
 
     Returns:
         The session. It logs nothing but errors, which are raised as well.
@@ -50,6 +51,8 @@ def open_session(
     session_options = onnxruntime.SessionOptions()
     session_options.log_severity_level = 4
     session_options.intra_op_num_threads = options.get("threads", 0)
+    if not options.get("spinning", True):
+        session_options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session_options.graph_optimization_level = {
         "none": levels.ORT_DISABLE_ALL,
         "basic": levels.ORT_ENABLE_BASIC,

@@ -56,6 +56,8 @@ PRIVATE: Mapping[str, tuple[str, str]] = {
     "no modes": ("torch.utils._python_dispatch", "_disable_current_modes"),
     "unbacked symbols": (_SHAPES, "free_unbacked_symbols"),
     "fresh symbols": (_SHAPES, "ShapeEnv.ignore_fresh_unbacked_symbols"),
+    "guard log": (_SHAPES, "ShapeEnv._log_guard"),
+    "symbolic files": (_SHAPES, "uninteresting_files"),
     "tree map": ("torch.utils._pytree", "tree_map"),
     "dispatch mode": ("torch.utils._python_dispatch", "TorchDispatchMode"),
     "graph log": ("torch._C", "_jit_onnx_log"),
