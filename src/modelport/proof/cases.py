@@ -200,8 +200,8 @@ def draw_values(
             mean and deviation), ``negated``, ``small`` (a hundredth), ``large`` (tenfold),
             ``positive`` and ``negative`` (of one sign), ``huge`` (a positive thousandfold),
             ``zeros`` and ``constant`` (one other value throughout). For integers ``stepped`` (just
-            beyond the example's range), ``zeros`` and ``constant`` (the example's largest), else its range;
-            for booleans ``zeros`` (false) and ``constant`` (true), else any.
+            beyond the example's range), ``zeros`` and ``constant`` (the example's largest), else
+            its range; for booleans ``zeros`` (false) and ``constant`` (true), else any.
         rng: The source of chance.
 
     Returns:
