@@ -15,6 +15,7 @@ from modelport.capture.programs import open_program
 from modelport.errors import BuildError, ExportError, UsageError
 from modelport.findings import Finding, Severity
 from modelport.model import Model
+from modelport.ops.libraries import collect_libraries
 from modelport.proof import Case, CaseResult, ReferenceCase, run_reference, verify_cases
 from modelport.recipe import Recipe, load_recipe
 from modelport.target import Target
@@ -146,9 +147,9 @@ def _run_probes(recipe: Recipe, captured: Captured) -> list[CaseResult]:
     target = Target("onnxruntime")
     with tempfile.TemporaryDirectory() as folder:
         path = captured.model.save(Path(folder) / "model.onnx")
-        engine = get_backend(target).load(
-            Path(folder), Artifact(path.name), target, captured.model.signature
-        )
+        libraries = collect_libraries(captured.model.operators(), Path(folder))
+        artifact = Artifact(path.name, options={"libraries": libraries})
+        engine = get_backend(target).load(Path(folder), artifact, target, captured.model.signature)
         captured.model.provenance["probes"] = {"run": len(references), "refused": len(refused)}
         return list(verify_cases(references, engine.run_shared).cases)
 

@@ -37,12 +37,14 @@ def torch_reference(
     """
     import torch
 
+    from modelport.ops.eager import use_references
+
     scope = _at_export if at_export else nullcontext
     function = model.module() if isinstance(model, torch.export.ExportedProgram) else model
 
     def reference(arrays: Mapping[str, np.ndarray[Any, Any]]) -> Arrays:
         try:
-            with evaluating(function), scope(), torch.no_grad():
+            with evaluating(function), scope(), torch.no_grad(), use_references():
                 result = bound.call(function, arrays)
         except Exception as error:  # the user's model may raise anything
             shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in arrays.items())

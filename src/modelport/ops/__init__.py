@@ -1,1 +1,6 @@
 """Operators: one declaration, one kernel source, every runtime."""
+
+from modelport.ops.declaration import Operator, operator
+from modelport.ops.shapes import DATA_DEPENDENT, TensorInfo
+
+__all__ = ["DATA_DEPENDENT", "Operator", "TensorInfo", "operator"]

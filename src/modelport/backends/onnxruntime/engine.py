@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modelport.backends.interface import Arrays, Artifact, Binding, Engine
-from modelport.backends.onnxruntime.session import one_line, open_session, runtime_errors
+from modelport.backends.onnxruntime.session import absolute, one_line, open_session, runtime_errors
 from modelport.errors import BuildError, RunError
 from modelport.model import DIMS_KEY
 from modelport.signature import Signature, TensorSpec, dims_from_json
@@ -34,7 +34,8 @@ def load(
     folder: Path, artifact: Artifact, target: Target, signature: Signature | None = None
 ) -> OnnxRuntimeEngine:
     """Opens a graph; see `modelport.backends.Backend.load`."""
-    session = open_session(folder / artifact.graph, target, artifact.options)
+    options = absolute(artifact.options, folder)
+    session = open_session(folder / artifact.graph, target, options)
     return OnnxRuntimeEngine(session, target, signature or read_signature(session))
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
-OPTIONS = ("graph_optimization", "threads")
+OPTIONS = ("graph_optimization", "libraries", "threads")
 GRAPH_OPTIMIZATIONS = ("none", "basic", "extended", "all")
 
 
@@ -27,8 +27,8 @@ def open_session(
     Args:
         model: An ONNX file, or its bytes.
         target: What to run on.
-        options: ``graph_optimization`` (one of `GRAPH_OPTIMIZATIONS`) and ``threads`` (within an
-            operator; 0 for one a core).
+        options: ``graph_optimization`` (one of `GRAPH_OPTIMIZATIONS`), ``threads`` (within an
+            operator; 0 for one a core) and ``libraries`` (files of custom operators).
 
     Returns:
         The session. It logs nothing but errors, which are raised as well.
@@ -53,6 +53,8 @@ def open_session(
         "extended": levels.ORT_ENABLE_EXTENDED,
         "all": levels.ORT_ENABLE_ALL,
     }[level]
+    for library in options.get("libraries", ()):
+        _register(session_options, library)
     providers = _providers(target, onnxruntime.get_available_providers())
     try:
         session = onnxruntime.InferenceSession(model, session_options, providers=providers)
@@ -66,6 +68,24 @@ def open_session(
     # Otherwise a provider that fails is replaced by another one, with no more than a print.
     session.disable_fallback()
     return session
+
+
+def absolute(options: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Options whose ``libraries`` are no longer relative to a folder."""
+    libraries = [folder / name for name in options.get("libraries", ())]
+    return {**options, "libraries": libraries} if libraries else dict(options)
+
+
+def _register(session_options: onnxruntime.SessionOptions, library: Path) -> None:
+    try:
+        session_options.register_custom_ops_library(str(library))
+    except runtime_errors() as error:
+        raise BuildError(
+            f"ONNX Runtime does not take the library of operators {library.name}",
+            where=str(library),
+            why=one_line(error),
+            fix="build it on this machine: modelport ops build",
+        ) from error
 
 
 def _require_known(options: Mapping[str, Any], level: Any) -> None:
