@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -70,10 +70,11 @@ def symbolic_of(operator: Operator) -> Callable[..., Any]:
         values: list[Any] = []
         for name in operator.node_inputs:
             values += _node_values(g, operator, name, given[name])
+        kinds = {item.name: item.kind for item in schema.attributes}
         attributes = {
-            f"{item.name}_{_SUFFIXES[item.kind]}": _attribute_value(item, given[item.name])
-            for item in schema.attributes
-            if item.name not in operator.node_inputs
+            f"{name}_{_SUFFIXES[kinds[name]]}": value
+            for name, value in attribute_values(operator, given).items()
+            if name not in operator.node_inputs
         }
         while values and _is_absent(values[-1]):
             values.pop()
@@ -102,9 +103,17 @@ def _is_absent(value: Any) -> bool:
     return value is None or (hasattr(value, "node") and bool(value.node().mustBeNone()))
 
 
-def _attribute_value(attribute: Attribute, value: Any) -> Any:
+def attribute_values(operator: Operator, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes of an operator as its node holds them."""
+    values = {**operator.schema.defaults, **given}
+    return {item.name: _onnx_value(item, values[item.name]) for item in operator.schema.attributes}
+
+
+def _onnx_value(attribute: Attribute, value: Any) -> Any:
     if attribute.kind == "list[str]":
         return "".join(f"{item}{LIST_END}" for item in value)
+    if attribute.kind in ("float", "list[float]"):
+        return float(value) if attribute.kind == "float" else [float(item) for item in value]
     return int(value) if attribute.kind == "bool" else value
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 from collections.abc import Iterable
@@ -13,6 +14,9 @@ from modelport.ops.native_library import NativeLibrary
 
 FOLDER = "operators"
 """Where a folder with a graph keeps its libraries."""
+
+SANITIZE = "MODELPORT_SANITIZE"
+"""Environment variable: libraries are built to check their own use of memory, for tests."""
 
 _opened: dict[Path, NativeLibrary] = {}
 _lock = threading.Lock()
@@ -32,7 +36,8 @@ def library_path(domain: str, *, cuda: bool = False) -> Path:
         OperatorError: It cannot be built.
     """
     operators = [item for item in registry.declared(domain) if item.kernels]
-    return build_library(operators, BuildOptions(cuda=cuda))
+    sanitize = os.environ.get(SANITIZE) == "1"
+    return build_library(operators, BuildOptions(cuda=cuda, sanitize=sanitize))
 
 
 def open_library(domain: str, *, cuda: bool = False) -> NativeLibrary:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import onnx_ir
 from torch import Tensor
 
 from modelport.ops.declaration import operator
@@ -36,7 +37,10 @@ def _(a: TensorInfo, b: TensorInfo, **_: float) -> TensorInfo:
 
 @my_add.onnx
 def _(op: Any, a: Any, b: Any, *, alpha: float, beta: float) -> Any:
-    return op.Add(op.Mul(a, alpha), op.Mul(b, beta))
+    if a.dtype.is_floating_point():
+        return op.Add(op.Mul(a, alpha), op.Mul(b, beta))
+    x, y = (op.Cast(tensor, to=onnx_ir.DataType.DOUBLE) for tensor in (a, b))
+    return op.CastLike(op.Add(op.Mul(x, alpha), op.Mul(y, beta)), a)
 
 
 @my_add.backward
