@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from modelport.findings import Finding, Severity
     from modelport.graph import check
     from modelport.model import Model
-    from modelport.ops import DATA_DEPENDENT, Operator, TensorInfo, operator
+    from modelport.ops import DATA_DEPENDENT, Operator, TensorInfo, bind_operator, operator
     from modelport.recipe import Recipe
     from modelport.signature import Dim
     from modelport.target import Target
@@ -76,7 +76,7 @@ _HOMES = {
     "findings": ("Finding", "Severity"),
     "graph": ("check",),
     "model": ("Model",),
-    "ops": ("DATA_DEPENDENT", "Operator", "TensorInfo", "operator"),
+    "ops": ("DATA_DEPENDENT", "Operator", "TensorInfo", "bind_operator", "operator"),
     "recipe": ("Recipe",),
     "signature": ("Dim",),
     "target": ("Target",),
@@ -106,6 +106,7 @@ __all__ = [
     "Target",
     "TensorInfo",
     "UsageError",
+    "bind_operator",
     "check",
     "deploy",
     "describe_aten",

@@ -51,9 +51,9 @@ def declared_operators() -> Iterator[None]:
     """While a model is captured, declared operators become nodes of their domain."""
     with ExitStack() as stack:
         for operator in registry.declared():
-            stack.enter_context(
-                register_symbolic(operator.torch_name, symbolic_of(operator), opset=9)
-            )
+            if operator.torch_name is not None:
+                symbolic = symbolic_of(operator)
+                stack.enter_context(register_symbolic(operator.torch_name, symbolic, opset=9))
         yield
 
 
@@ -62,8 +62,7 @@ def symbolic_of(operator: Operator) -> Callable[..., Any]:
     from torch.onnx import symbolic_helper
 
     schema = operator.schema
-    inputs = [item.name for item in schema.inputs]
-    names = [*inputs, *(item.name for item in schema.attributes)]
+    names = operator.argument_names
 
     def symbolic(g: Any, *arguments: Any) -> Any:
         given = dict(zip(names, arguments, strict=True))
@@ -84,7 +83,8 @@ def symbolic_of(operator: Operator) -> Callable[..., Any]:
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     parameters = [inspect.Parameter(name, kind) for name in ["g", *names]]
     symbolic.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    letters: list[Any] = ["v"] * len(inputs) + [_PARSERS[item.kind] for item in schema.attributes]
+    parsers = {item.name: _PARSERS[item.kind] for item in schema.attributes}
+    letters = [parsers.get(name, "v") for name in names]
     parsed: Callable[..., Any] = symbolic_helper.parse_args(*letters)(symbolic)
     return parsed
 

@@ -89,7 +89,7 @@ def _build(args: argparse.Namespace) -> int:
     if not by_domain:
         raise UsageError(f"no operator in {args.folder} has a kernel")
     output = Path(args.output or Path(args.folder) / "build")
-    built = []
+    built: list[dict[str, Any]] = []
     for domain, operators in sorted(by_domain.items()):
         begin = time.perf_counter()
         path = build_library(operators, BuildOptions(cuda=args.cuda), _progress)

@@ -53,6 +53,11 @@ class Operator:
         samples: Draws inputs and attributes for tests.
         node_inputs: The inputs of the ONNX node in their order: names of inputs, and of
             attributes that the node takes as a tensor.
+        folder: Where it is declared.
+        torch_name: The PyTorch operator that becomes the node; None where a ``symbolic`` of the
+            user's emits it.
+        argument_names: That operator's arguments, in order.
+        existing: What computes it in PyTorch, where that was there before.
     """
 
     def __init__(
@@ -62,6 +67,7 @@ class Operator:
         kernels: Mapping[str, Path],
         dtypes: Sequence[Sequence[str]],
         node_inputs: Sequence[str] | None = None,
+        folder: Path | None = None,
     ) -> None:
         self.schema = schema
         self.reference = reference
@@ -73,6 +79,11 @@ class Operator:
         self.decomposition_since = 18
         self.gradient: Callable[..., Any] | None = None
         self.samples: Callable[..., Any] | None = None
+        self.folder = folder or _folder_of(reference)
+        self.torch_name: str | None = schema.qualified_name
+        names = [*(item.name for item in schema.inputs), *(item.name for item in schema.attributes)]
+        self.argument_names = tuple(names)
+        self.existing: Callable[..., Any] | None = None
         self.eager: EagerOperator | None = None
 
     @property
@@ -81,19 +92,9 @@ class Operator:
         return self.schema.qualified_name
 
     @property
-    def torch_name(self) -> str:
-        """The PyTorch operator that becomes the node."""
-        return self.qualified_name
-
-    @property
     def is_runnable(self) -> bool:
         """Whether a runtime can run its node: by a kernel, or by the body."""
         return bool(self.kernels) or self.decomposition is not None
-
-    @property
-    def folder(self) -> Path:
-        """Where it is declared."""
-        return Path(inspect.unwrap(self.reference).__code__.co_filename).parent
 
     @property
     def instances(self) -> list[str]:
@@ -179,9 +180,9 @@ class Operator:
 
     def __call__(self, *inputs: Any, **attributes: Any) -> Any:
         """Calls the PyTorch operator."""
-        if self.eager is None:
-            raise OperatorError(f"{self.qualified_name} has no PyTorch operator")
-        return self.eager.overload(*inputs, **attributes)
+        called = self.existing if self.eager is None else self.eager.overload
+        assert called is not None
+        return called(*inputs, **attributes)
 
     def __repr__(self) -> str:
         return f"<operator {self.qualified_name}>"
@@ -213,8 +214,8 @@ def operator(
 
     def declare(reference: Callable[..., Any]) -> Operator:
         schema = schema_of(name, reference)
-        folder = Path(inspect.unwrap(reference).__code__.co_filename).parent
-        declared = Operator(schema, reference, kernel_files(name, folder, kernels), _dtypes(dtypes))
+        files = kernel_files(name, _folder_of(reference), kernels)
+        declared = Operator(schema, reference, files, template_dtypes(dtypes))
         registry.add(declared)
         from modelport.ops.eager import EagerOperator
 
@@ -249,7 +250,12 @@ def kernel_files(name: str, folder: Path, files: Sequence[str]) -> dict[str, Pat
     return found
 
 
-def _dtypes(dtypes: Sequence[Any]) -> list[tuple[str, ...]]:
+def template_dtypes(dtypes: Sequence[Any]) -> list[tuple[str, ...]]:
+    """The element types of every template parameter of the kernels.
+
+    Raises:
+        OperatorError: Kernels cannot have one of them.
+    """
     if not dtypes:
         return []
     lists = [tuple(dtypes)] if isinstance(dtypes[0], str) else [tuple(item) for item in dtypes]
@@ -259,6 +265,10 @@ def _dtypes(dtypes: Sequence[Any]) -> list[tuple[str, ...]]:
                 f"kernels cannot have the element type {dtype!r}", fix=f"one of {', '.join(DTYPES)}"
             )
     return lists
+
+
+def _folder_of(reference: Callable[..., Any]) -> Path:
+    return Path(inspect.unwrap(reference).__code__.co_filename).parent
 
 
 def _cpp_type(dtype: str) -> str:

@@ -107,8 +107,13 @@ class EagerOperator:
         takes_list = self._operator.schema.inputs[-1].kind == "List"
 
         def run(*inputs: Any, **attributes: Any) -> Any:
-            if getattr(_references, "on", False) or device not in self._operator.kernels:
-                return self._operator.reference(*inputs, **attributes)
+            operator = self._operator
+            if getattr(_references, "on", False):
+                return operator.reference(*inputs, **attributes)
+            if operator.existing is not None:
+                return operator.existing(*inputs, **attributes)
+            if device not in operator.kernels:
+                return operator.reference(*inputs, **attributes)
             if takes_list:
                 inputs = (*inputs[:-1], *inputs[-1])
             described = [None if item is None else (item.dtype, item.shape) for item in inputs]
@@ -119,7 +124,7 @@ class EagerOperator:
             key = (*described, *given)
             plan = plans.get(key)
             if plan is None:
-                plan = make_plan(self._operator, device, inputs, attributes)
+                plan = make_plan(operator, device, inputs, attributes)
                 with self._lock:
                     if len(plans) >= _PLANS_KEPT:
                         plans.clear()
