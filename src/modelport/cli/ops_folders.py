@@ -33,6 +33,11 @@ def add(commands: Subparsers[argparse.ArgumentParser]) -> None:
     build.add_argument(
         "-o", "--output", metavar="DIR", help="where to put the libraries (default: FOLDER/build)"
     )
+    build.add_argument(
+        "--extension",
+        action="store_true",
+        help="write an installable C++ extension of PyTorch in place of a library",
+    )
     build.add_argument("--cuda", action="store_true", help="build the CUDA kernels as well")
 
     test = _command(commands, "test", _test, "compare all that comes of operators")
@@ -89,6 +94,8 @@ def _build(args: argparse.Namespace) -> int:
     if not by_domain:
         raise UsageError(f"no operator in {args.folder} has a kernel")
     output = Path(args.output or Path(args.folder) / "build")
+    if args.extension:
+        return _write_extensions(by_domain, output, args.json)
     built: list[dict[str, Any]] = []
     for domain, operators in sorted(by_domain.items()):
         begin = time.perf_counter()
@@ -116,6 +123,21 @@ def _build(args: argparse.Namespace) -> int:
                 f"{item['library']}: {len(item['kernels'])} kernels of {item['domain']}, "
                 f"{item['bytes']:,} bytes, {item['seconds']} s"
             )
+    return 0
+
+
+def _write_extensions(by_domain: dict[str, list[Operator]], output: Path, as_json: bool) -> int:
+    from modelport.ops.extension import write_extension
+
+    output.mkdir(parents=True, exist_ok=True)
+    written = [
+        write_extension(operators, output / f"{domain}_extension")
+        for domain, operators in sorted(by_domain.items())
+    ]
+    if as_json:
+        print_json([{"extension": str(folder)} for folder in written])
+    for folder in written if not as_json else ():
+        print(f"{folder}: pip install --no-build-isolation {folder}")
     return 0
 
 
