@@ -147,7 +147,14 @@ def _kernel_part(
         _seal(loose, path, symbol)
 
     key = key_of(
-        [*command, toolchain.identity(compiler), text, source, *_headers(source.parent), *_OWN_HEADERS]
+        [
+            *command,
+            toolchain.identity(compiler),
+            text,
+            source,
+            *_headers(source.parent),
+            *_OWN_HEADERS,
+        ]
     )
     table = Table(index, device, level.number, symbol)
     return _Part(f"{what}, level {level.number}", operator.schema.name, key, compile_part, table)
@@ -181,7 +188,10 @@ def _runtime_parts(described: str, options: BuildOptions) -> Iterator[_Part]:
 
         with_cuda = str(options.cuda and source.stem == "cuda_memory")
         yield _Part(
-            name, source.stem, key_of([identity, *flags, with_cuda, source, *headers]), compile_runtime
+            name,
+            source.stem,
+            key_of([identity, *flags, with_cuda, source, *headers]),
+            compile_runtime,
         )
 
     def compile_described(path: Path) -> None:

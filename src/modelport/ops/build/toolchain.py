@@ -89,7 +89,9 @@ def identity(compiler: str) -> str:
 @functools.cache
 def capabilities(compiler: str) -> tuple[int, ...]:
     """Those of `CUDA_CAPABILITIES` that a CUDA compiler knows."""
-    done = subprocess.run([compiler, "--list-gpu-code"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [compiler, "--list-gpu-code"], capture_output=True, text=True, check=False
+    )
     known = {int(number) for number in re.findall(r"sm_(\d+)\b", done.stdout)}
     return tuple(number for number in CUDA_CAPABILITIES if number in known)
 
