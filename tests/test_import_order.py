@@ -29,6 +29,7 @@ ORDER = [
     "precision",
     "pipeline",
     "capture",
+    "conformance",
     "report",
     "bundle",
     "tuning",

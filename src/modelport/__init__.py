@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from modelport.findings import Finding, Severity
     from modelport.graph import check
     from modelport.model import Model
+    from modelport.ops import DATA_DEPENDENT, Operator, TensorInfo, bind_operator, operator
     from modelport.recipe import Recipe
     from modelport.signature import Dim
     from modelport.target import Target
@@ -75,6 +76,7 @@ _HOMES = {
     "findings": ("Finding", "Severity"),
     "graph": ("check",),
     "model": ("Model",),
+    "ops": ("DATA_DEPENDENT", "Operator", "TensorInfo", "bind_operator", "operator"),
     "recipe": ("Recipe",),
     "signature": ("Dim",),
     "target": ("Target",),
@@ -83,6 +85,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "__version__",
+    "DATA_DEPENDENT",
     "BuildError",
     "Bundle",
     "BundleError",
@@ -93,6 +96,7 @@ __all__ = [
     "Finding",
     "Model",
     "ModelportError",
+    "Operator",
     "OperatorError",
     "PassError",
     "ProofError",
@@ -100,7 +104,9 @@ __all__ = [
     "RunError",
     "Severity",
     "Target",
+    "TensorInfo",
     "UsageError",
+    "bind_operator",
     "check",
     "deploy",
     "describe_aten",
@@ -109,6 +115,7 @@ __all__ = [
     "export",
     "is_exporting",
     "load",
+    "operator",
     "operator_support",
     "register_symbolic",
     "rewrite",

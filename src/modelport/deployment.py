@@ -18,6 +18,7 @@ from modelport.capture.programs import open_program
 from modelport.errors import BuildError, ExportError, ModelportError, ProofError
 from modelport.graph import check
 from modelport.model import Model
+from modelport.ops.libraries import collect_libraries
 from modelport.progress import Progress, Stages
 from modelport.proof import (
     ReferenceCase,
@@ -163,6 +164,8 @@ class _Road:
     def _prove(self, captured: Captured) -> None:
         with self._stage("check"):
             _require_valid(self._folder / _GRAPH)
+        with self._stage("build operators"):
+            self._build_operators()
         with self._stage("compile"):
             self._compile()
         with self._stage("run the original"):
@@ -178,11 +181,15 @@ class _Road:
                 captured.model.save(self._folder / _GRAPH)
         return captured
 
+    def _build_operators(self) -> None:
+        cuda = any(target.device == "cuda" for target in self._targets)
+        self._libraries = collect_libraries(self.model.operators(), self._folder, cuda=cuda)
+
     def _compile(self) -> None:
         self.artifacts, self.engines = {}, {}
         for target in self._targets:
             backend = get_backend(target)
-            self.artifacts[target] = backend.compile(self._folder, _GRAPH, target)
+            self.artifacts[target] = backend.compile(self._folder, _GRAPH, target, self._libraries)
             self.engines[target] = backend.load(
                 self._folder, self.artifacts[target], target, self.model.signature
             )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from modelport.capture.custom_operators import add_bodies, declared_operators
 from modelport.capture.diagnosis import (
     Suspicion,
     draw_probes,
@@ -59,14 +60,11 @@ class Captured:
     @property
     def foreign_operators(self) -> list[str]:
         """Operators outside of the standard's domains that have no body in the model."""
-        ir = self.model.ir
-        bodies = {(key[0], key[1]) for key in ir.functions}
+        bodies = {(key[0], key[1]) for key in self.model.ir.functions}
         return sorted(
-            {
-                f"{node.domain}::{node.op_type}"
-                for node in ir.graph.all_nodes()
-                if node.domain not in STANDARD_DOMAINS and (node.domain, node.op_type) not in bodies
-            }
+            f"{domain}::{name}"
+            for domain, name in self.model.operators() - bodies
+            if domain not in STANDARD_DOMAINS
         )
 
     def run_original(self, recipe: Recipe, seed: int = 0) -> tuple[list[ReferenceCase], list[str]]:
@@ -231,7 +229,7 @@ def _capture(recipe: Recipe, strategy: str, reason: str, target: Target | None) 
     dims = dynamic_dims(recipe, bound)
     _require_other_names(bound.names, recipe.output_names or ())
     was_training = bool(getattr(recipe.model, "training", False))
-    with evaluating(recipe.model), exporting():
+    with evaluating(recipe.model), exporting(), declared_operators():
         captured, opset = _at_lowest_opset(
             recipe,
             lambda number: Request(
@@ -246,7 +244,7 @@ def _capture(recipe: Recipe, strategy: str, reason: str, target: Target | None) 
             ),
             strategy,
         )
-    findings: list[Finding] = []
+    findings = add_bodies(captured.ir)
     named = name_dims(captured.ir, dims, bound, findings)
     captured.ir.graph.name = recipe.title
     provenance = _provenance(recipe.title, strategy, reason, opset)

@@ -15,6 +15,7 @@ from modelport.capture.programs import open_program
 from modelport.errors import BuildError, ExportError, UsageError
 from modelport.findings import Finding, Severity
 from modelport.model import Model
+from modelport.ops.libraries import collect_libraries
 from modelport.proof import CaseResult, verify_cases
 from modelport.recipe import Recipe, load_recipe
 from modelport.target import Target
@@ -147,7 +148,8 @@ def _run_probes(recipe: Recipe, captured: Captured) -> list[CaseResult]:
     with tempfile.TemporaryDirectory() as folder:
         path = captured.model.save(Path(folder) / "model.onnx")
         # A few runs between others' work: threads that wait busily would take its cores.
-        artifact = Artifact(path.name, options={"spinning": False})
+        libraries = collect_libraries(captured.model.operators(), Path(folder))
+        artifact = Artifact(path.name, options={"libraries": libraries, "spinning": False})
         engine = get_backend(target).load(Path(folder), artifact, target, captured.model.signature)
         results = verify_cases(references, engine.run_shared).cases
     fragile = captured.fragile(references, results)

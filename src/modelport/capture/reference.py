@@ -92,6 +92,8 @@ def _run(
     """The tensors that the model returns, and those that it was given."""
     import torch
 
+    from modelport.ops.eager import use_references
+
     function = model.module() if isinstance(model, torch.export.ExportedProgram) else model
     given: dict[str, torch.Tensor] = {}
 
@@ -103,7 +105,7 @@ def _run(
         return function(*args, **kwargs)
 
     try:
-        with evaluating(function), torch.no_grad():
+        with evaluating(function), torch.no_grad(), use_references():
             return flat_outputs(bound.call(call, arrays)), given
     except Exception as error:  # the user's model may raise anything
         raise RunError(

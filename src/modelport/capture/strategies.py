@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelport import places
+from modelport.capture.custom_operators import has_kernel
 from modelport.capture.dynamic import DynamicDims, to_torch_shapes
 from modelport.capture.inputs import BoundInputs
 from modelport.capture.names import drop_invented_names, separate_outputs
@@ -110,7 +111,9 @@ def capture_dynamo(request: Request) -> Capture:
         _listening() as heard,
         _translating_errors("dynamo"),
         _rewritten(request, "dynamo") as active,
-        honour_symbolics(active.model, args, kwargs, request.opset) as bridge,
+        honour_symbolics(
+            active.model, args, kwargs, request.opset, has_kernel=has_kernel
+        ) as bridge,
         programs.watching_guards() as guard_places,
     ):
         program = torch.onnx.export(

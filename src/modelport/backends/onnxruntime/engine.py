@@ -13,7 +13,7 @@ import numpy as np
 from modelport.backends.interface import Arrays, Artifact, Binding, Engine
 from modelport.backends.onnxruntime.binding import bind_input, bind_output, run_bound
 from modelport.backends.onnxruntime.probe import version
-from modelport.backends.onnxruntime.session import one_line, open_session, runtime_errors
+from modelport.backends.onnxruntime.session import absolute, one_line, open_session, runtime_errors
 from modelport.errors import BuildError, RunError
 from modelport.model import DIMS_KEY
 from modelport.signature import Signature, TensorSpec, dims_from_json
@@ -42,7 +42,8 @@ def load(
     folder: Path, artifact: Artifact, target: Target, signature: Signature | None = None
 ) -> OnnxRuntimeEngine:
     """Opens a graph; see `modelport.backends.Backend.load`."""
-    session = open_session(folder / artifact.graph, target, artifact.options)
+    options = absolute(artifact.options, folder)
+    session = open_session(folder / artifact.graph, target, options)
     signature = signature or read_signature(session)
     if _has_bfloat16(signature):
         _require_bfloat16()

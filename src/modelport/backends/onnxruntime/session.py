@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
-OPTIONS = ("graph_optimization", "threads", "spinning")
+OPTIONS = ("graph_optimization", "libraries", "threads", "spinning")
 NO_KERNEL = "NOT_IMPLEMENTED"
 """ONNX Runtime's word for a valid graph that it has no kernel for."""
 
@@ -31,8 +31,9 @@ def open_session(
         model: An ONNX file, or its bytes.
         target: What to run on.
         options: ``graph_optimization`` (one of `GRAPH_OPTIMIZATIONS`), ``threads`` (within an
-            operator; 0 for one a core) and ``spinning`` (whether threads wait busily for the next
-            operator, which is faster in a session that has the cores to itself).
+            operator; 0 for one a core), ``spinning`` (whether threads wait busily for the next
+            operator, which is faster in a session that has the cores to itself) and ``libraries``
+            (files of custom operators).
 
     Returns:
         The session. It logs nothing but errors, which are raised as well.
@@ -59,6 +60,8 @@ def open_session(
         "extended": levels.ORT_ENABLE_EXTENDED,
         "all": levels.ORT_ENABLE_ALL,
     }[level]
+    for library in options.get("libraries", ()):
+        _register(session_options, library)
     providers = _providers(target, onnxruntime.get_available_providers())
     try:
         session = onnxruntime.InferenceSession(model, session_options, providers=providers)
@@ -76,6 +79,24 @@ def open_session(
     # Otherwise a provider that fails is replaced by another one, with no more than a print.
     session.disable_fallback()
     return session
+
+
+def absolute(options: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Options whose ``libraries`` are no longer relative to a folder."""
+    libraries = [folder / name for name in options.get("libraries", ())]
+    return {**options, "libraries": libraries} if libraries else dict(options)
+
+
+def _register(session_options: onnxruntime.SessionOptions, library: Path) -> None:
+    try:
+        session_options.register_custom_ops_library(str(library))
+    except runtime_errors() as error:
+        raise BuildError(
+            f"ONNX Runtime does not take the library of operators {library.name}",
+            where=str(library),
+            why=one_line(error),
+            fix="build it on this machine: modelport ops build",
+        ) from error
 
 
 def _require_known(options: Mapping[str, Any], level: Any) -> None:
