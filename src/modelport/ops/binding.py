@@ -7,13 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from modelport import places
 from modelport.errors import OperatorError
 from modelport.ops import registry
 from modelport.ops.declaration import Operator, kernel_files, template_dtypes
-from modelport.ops.eager import EagerOperator
 from modelport.ops.schema import Attribute, Input, OperatorSchema, schema_of, split_name
 
 _INPUTS = {"Tensor": "In", "Optional[Tensor]": "Opt", "List[Tensor]": "List"}
@@ -67,6 +64,10 @@ def bind_operator(
         OperatorError: There is no such operator, its schema has a type that ONNX lacks, or the
             files or inputs are wrong.
     """
+    import torch
+
+    from modelport.ops.eager import EagerOperator
+
     folder = Path(places.of_caller().rpartition(":")[0] or ".").parent
     is_class = isinstance(existing, type) and issubclass(existing, torch.autograd.Function)
     overload = None if is_class else _overload(existing)
@@ -104,6 +105,8 @@ def bind_operator(
 
 def _overload(existing: Any) -> Any:
     """The overload of PyTorch's dispatcher that is meant; None for anything else."""
+    import torch
+
     if isinstance(existing, str):
         domain, name = split_name(existing)
         existing = getattr(getattr(torch.ops, domain), name, None)

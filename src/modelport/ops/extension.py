@@ -12,7 +12,7 @@ from modelport.errors import OperatorError, UsageError
 from modelport.ops.build.generated import Table, kernel_source, library_source
 from modelport.ops.build.toolchain import HEADER_SUFFIXES, NATIVE
 from modelport.ops.declaration import Operator
-from modelport.ops.templates import render
+from modelport.ops.templating import render
 
 _RUNTIME = ("library.cpp", "library.h", "attributes.h")
 

@@ -13,7 +13,7 @@ from modelport.ops import registry
 from modelport.ops.build.cache import key_of
 from modelport.ops.declaration import Operator
 from modelport.ops.schema import split_name
-from modelport.ops.templates import render
+from modelport.ops.templating import render
 
 _WRITTEN = {
     "op.py": "op.py.jinja",

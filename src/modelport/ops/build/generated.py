@@ -10,7 +10,7 @@ from typing import Any
 
 from modelport.ops.declaration import Operator
 from modelport.ops.schema import Attribute
-from modelport.ops.templates import render
+from modelport.ops.templating import render
 
 _KINDS = {
     "int": "integer",

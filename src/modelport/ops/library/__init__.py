@@ -5,14 +5,14 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
-from modelport.ops.declaration import Operator
+from modelport.ops import declaration
 
 __all__ = ["DOMAIN", "load"]
 
 DOMAIN = "modelport"
 
 
-def load() -> dict[str, Operator]:
+def load() -> dict[str, declaration.Operator]:
     """Declares all operators that ship.
 
     Returns:
