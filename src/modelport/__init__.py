@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from modelport.findings import Finding, Severity
     from modelport.graph import check
     from modelport.model import Model
+    from modelport.passes import Simplification, simplify
     from modelport.recipe import Recipe
     from modelport.signature import Dim
     from modelport.target import Target
@@ -75,6 +76,7 @@ _HOMES = {
     "findings": ("Finding", "Severity"),
     "graph": ("check",),
     "model": ("Model",),
+    "passes": ("Simplification", "simplify"),
     "recipe": ("Recipe",),
     "signature": ("Dim",),
     "target": ("Target",),
@@ -99,6 +101,7 @@ __all__ = [
     "Recipe",
     "RunError",
     "Severity",
+    "Simplification",
     "Target",
     "UsageError",
     "check",
@@ -113,6 +116,7 @@ __all__ = [
     "register_symbolic",
     "rewrite",
     "rewrite_module",
+    "simplify",
     "verify",
 ]
 
