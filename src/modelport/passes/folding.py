@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import onnx_ir as ir
 from onnxscript.optimizer import FOLDED_FROM_KEY, fold_constants_ir
 
 from modelport.passes.contract import Rewrite, functions_aside
+from modelport.passes.values import is_onnx
 
 _KEPT = frozenset(
     {
@@ -40,19 +42,10 @@ class FoldConstants(Rewrite):
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Folds constants in the main graph and its subgraphs; functions stay as they are."""
-        # What it cannot evaluate stays as it is, which is no reason for a warning.
-        logger = logging.getLogger("onnxscript.optimizer._constant_folding")
-        level = logger.level
-        logger.setLevel(logging.ERROR)
-        try:
-            with functions_aside(model):
-                result = fold_constants_ir(
-                    model,
-                    onnx_shape_inference=False,
-                    should_fold=self._should_fold,
-                )
-        finally:
-            logger.setLevel(level)
+        with functions_aside(model), _open_splits_hidden(model):
+            result = fold_constants_ir(
+                model, onnx_shape_inference=False, should_fold=self._should_fold
+            )
         _forget_origins(model)
         return ir.passes.PassResult(model, result.modified)
 
@@ -76,6 +69,22 @@ class FoldConstants(Rewrite):
             if value is not None and value.const_value is not None and len(value.consumers()) == 1
         ]
         return comes <= sum(goes)
+
+
+@contextmanager
+def _open_splits_hidden(model: ir.Model) -> Iterator[None]:
+    """Hides that the size of a split is a scalar: onnxscript fails where it is no constant."""
+    hidden = {}
+    for node in model.graph.all_nodes():
+        size = node.inputs[1] if is_onnx(node, "SplitToSequence") and len(node.inputs) > 1 else None
+        if size is not None and size.const_value is None and size.shape is not None:
+            hidden[size] = size.shape
+            size.shape = None
+    try:
+        yield
+    finally:
+        for size, shape in hidden.items():
+            size.shape = shape
 
 
 def _forget_origins(model: ir.Model) -> None:

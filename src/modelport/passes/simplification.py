@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +22,7 @@ from modelport.passes.checking import check_agreement
 from modelport.passes.contract import unsound
 from modelport.passes.folding import FoldConstants
 from modelport.passes.fusions import FuseNeighbours
+from modelport.passes.inference import InferShapes
 from modelport.passes.initializers import ShareInitializers
 from modelport.passes.interface import interface_kept
 from modelport.passes.no_ops import RemoveNoOps
@@ -124,7 +126,7 @@ def simplify(
 
 
 def _run_passes(model: Model, size_limit: int) -> None:
-    infer = common.ShapeInferencePass(check_type=False, strict_mode=False)
+    infer = InferShapes()
     passes: list[ir.passes.PassBase] = [
         FoldShapes(model.dims),
         common.RemoveUnusedNodesPass(),
@@ -164,10 +166,20 @@ def _apply(passed: ir.passes.PassBase, model: ir.Model) -> bool:
             cause = cause.__cause__
         raise PassError(
             "a pass failed on the model",
-            where=str(error).partition("'")[2].partition("'")[0].partition(" ")[0] or None,
+            where=_pass_name(error),
             why=f"{type(cause).__name__}: {' '.join(str(cause).split())}",
             fix="`modelport check` says whether the model is valid",
         ) from error
+
+
+def _pass_name(error: BaseException) -> str:
+    """The innermost pass that an error of a sequence names."""
+    names: list[str] = []
+    at: BaseException | None = error
+    while at is not None:
+        names += re.findall(r"'<?[\w.]*?(\w+)(?: object[^']*)?'", str(at))
+        at = at.__cause__
+    return next((name for name in reversed(names) if name != "Sequential"), "")
 
 
 def _require_sound(model: ir.Model) -> None:
