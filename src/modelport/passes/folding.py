@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -25,6 +26,13 @@ _KEPT = frozenset(
     }
 )
 
+_NARROW = frozenset(
+    kind
+    for kind in ir.DataType
+    if kind.name.startswith(("FLOAT8", "FLOAT4", "INT4", "UINT4", "INT2", "UINT2"))
+)
+"""Types to which the reference implementation rounds in another way than runtimes do."""
+
 
 class FoldConstants(Rewrite):
     """Computes what depends on constants alone, by onnxscript's folding.
@@ -42,6 +50,7 @@ class FoldConstants(Rewrite):
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Folds constants in the main graph and its subgraphs; functions stay as they are."""
+        _keep_saturation(model)
         with functions_aside(model), _open_splits_hidden(model):
             result = fold_constants_ir(
                 model, onnx_shape_inference=False, should_fold=self._should_fold
@@ -52,15 +61,13 @@ class FoldConstants(Rewrite):
     def _should_fold(self, node: ir.Node) -> bool | None:
         if node.op_type in _KEPT:
             return False
-        comes = 0
-        for value in node.outputs:
-            if value.shape is None or value.dtype is None or not value.shape.is_static():
-                # onnxscript has limits of its own, on elements.
-                return None
-            elements = 1
-            for size in value.shape.numpy():
-                elements *= size
-            comes += int(elements * value.dtype.itemsize)
+        if any(value.dtype in _NARROW for value in node.outputs):
+            return False
+        sizes = [_nbytes(value) for value in node.outputs]
+        if None in sizes:
+            # onnxscript has limits of its own, on elements.
+            return None
+        comes = sum(size for size in sizes if size is not None)
         if comes <= self._size_limit:
             return True
         goes = [
@@ -69,6 +76,25 @@ class FoldConstants(Rewrite):
             if value is not None and value.const_value is not None and len(value.consumers()) == 1
         ]
         return comes <= sum(goes)
+
+
+def _nbytes(value: ir.Value) -> int | None:
+    if value.shape is None or value.dtype is None or not value.shape.is_static():
+        return None
+    if value.dtype == ir.DataType.STRING:
+        return None
+    return math.ceil(math.prod(value.shape.numpy()) * value.dtype.itemsize)
+
+
+def _keep_saturation(model: ir.Model) -> None:
+    """Makes a `Cast` of each `CastLike` that does not saturate: onnxscript would let it."""
+    for node in model.graph.all_nodes():
+        if is_onnx(node, "CastLike") and node.attributes.get_int("saturate", 1) == 0:
+            like = node.inputs[1]
+            if like is not None and like.dtype is not None:
+                node.op_type = "Cast"
+                node.attributes.add(ir.AttrInt64("to", like.dtype.value))
+                node.resize_inputs(1)
 
 
 @contextmanager

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,45 +140,38 @@ def _run_passes(model: Model, size_limit: int) -> None:
         lift = common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)
         passes.insert(3, lift)
     for _ in range(_ROUNDS):
-        _apply(infer, model.ir)
-        if not _apply(ir.passes.Sequential(*passes), model.ir):
+        _apply([infer], model.ir)
+        if not _apply(passes, model.ir):
             break
     _apply(
-        ir.passes.Sequential(
+        [
             ShareInitializers(),
             ShareSubexpressions(),
             common.RemoveUnusedNodesPass(),
             common.RemoveUnusedFunctionsPass(),
             common.NameFixPass(),
-        ),
+        ],
         model.ir,
     )
 
 
-def _apply(passed: ir.passes.PassBase, model: ir.Model) -> bool:
-    try:
-        # Whatever a pass raises, a sequence turns it into one error, and names the pass.
-        return bool(ir.passes.Sequential(passed)(model).modified)
-    except ir.passes.PassError as error:
-        cause: BaseException = error
-        while cause.__cause__ is not None:
-            cause = cause.__cause__
-        raise PassError(
-            "a pass failed on the model",
-            where=_pass_name(error),
-            why=f"{type(cause).__name__}: {' '.join(str(cause).split())}",
-            fix="`modelport check` says whether the model is valid",
-        ) from error
-
-
-def _pass_name(error: BaseException) -> str:
-    """The innermost pass that an error of a sequence names."""
-    names: list[str] = []
-    at: BaseException | None = error
-    while at is not None:
-        names += re.findall(r"'<?[\w.]*?(\w+)(?: object[^']*)?'", str(at))
-        at = at.__cause__
-    return next((name for name in reversed(names) if name != "Sequential"), "")
+def _apply(passes: Sequence[ir.passes.PassBase], model: ir.Model) -> bool:
+    modified = False
+    for item in passes:
+        try:
+            # Whatever a pass raises, a sequence turns it into one class of errors.
+            modified |= ir.passes.Sequential(item)(model).modified
+        except ir.passes.PassError as error:
+            cause: BaseException = error
+            while cause.__cause__ is not None:
+                cause = cause.__cause__
+            raise PassError(
+                "a pass failed on the model",
+                where=type(item).__name__,
+                why=f"{type(cause).__name__}: {' '.join(str(cause).split())}",
+                fix="`modelport check` says whether the model is valid",
+            ) from error
+    return modified
 
 
 def _require_sound(model: ir.Model) -> None:
