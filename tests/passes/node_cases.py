@@ -40,14 +40,14 @@ def node_cases() -> list[NodeCase]:
 def _read(case: Any) -> NodeCase | None:
     folder = Path(case.model_dir) if case.model_dir else None
     if folder is None:
-        return NodeCase(case.name, case.model, tuple(tuple(map(_plain, given)) for given, _ in case.data_sets))
+        return NodeCase(
+            case.name, case.model, tuple(tuple(map(_plain, given)) for given, _ in case.data_sets)
+        )
     model = onnx.load(folder / "model.onnx")
     sets = []
     for data in sorted(folder.glob("test_data_set_*")):
-        names = [value for value in model.graph.input]
-        sets.append(
-            tuple(_array(data / f"input_{i}.pb", value.type) for i, value in enumerate(names))
-        )
+        places = enumerate(model.graph.input)
+        sets.append(tuple(_array(data / f"input_{i}.pb", value.type) for i, value in places))
     return NodeCase(case.name, model, tuple(sets))
 
 

@@ -1,4 +1,4 @@
-"""``modelport graph``: the group of commands that look at graphs and change them."""
+"""``modelport graph``: look at a graph, and change it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import argparse
 
 from modelport.cli import console, simplify
 
+_PARTS = (simplify,)
+
 
 def add(commands: console.Subparsers[argparse.ArgumentParser]) -> None:
-    """Adds the group."""
+    """Adds the command group."""
     group = commands.add_parser("graph", help="look at a graph, and change it")
-    members = group.add_subparsers(dest="graph_command", required=True, metavar="COMMAND")
-    simplify.add(members)
+    inner = group.add_subparsers(dest="graph_command", required=True, metavar="COMMAND")
+    for part in _PARTS:
+        part.add(inner)

@@ -35,9 +35,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from modelport.passes import simplify
 
     limit = {} if arguments.size_limit is None else {"size_limit": arguments.size_limit}
-    result = simplify(
-        arguments.model, check=not arguments.no_check, seed=arguments.seed, **limit
-    )
+    result = simplify(arguments.model, check=not arguments.no_check, seed=arguments.seed, **limit)
     result.model.save(arguments.output)
     if arguments.json:
         console.print_json({"path": str(arguments.output), **result.to_json()})

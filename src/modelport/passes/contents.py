@@ -33,8 +33,9 @@ class Contents:
             for dim in value.shape or ():
                 if not isinstance(dim, int) and dim.value:
                     self._ranges[dim.value] = (1, float("inf"))
-        for name, dim in dims.items():
-            self._ranges[name] = (dim.min, float("inf") if dim.max is None else dim.max)
+        for name, declared in dims.items():
+            high = float("inf") if declared.max is None else declared.max
+            self._ranges[name] = (declared.min, high)
 
     def shape(self, value: ir.Value | None) -> Elements | None:
         """A value's shape; None where its rank is not known."""

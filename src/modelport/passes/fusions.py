@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import onnx_ir as ir
 from onnxscript.rewriter import RewritePass
+from onnxscript.rewriter.pattern import RewriteRule
 from onnxscript.rewriter.rules import common
 
 from modelport.passes.contract import Rewrite, functions_aside
 
-_RULES: Mapping[str, Sequence[object]] = {
+_RULES: Mapping[str, Sequence[RewriteRule]] = {
     "BatchNormalization": (
         common.fuse_batchnorm_into_conv_rule,
         common.fuse_batchnorm_into_conv_transpose_rule,

@@ -44,7 +44,7 @@ def _weights_left_out(graph: ir.Graph) -> Iterator[None]:
                 offset=None,
                 length=None,
                 dtype=tensor.dtype,
-                shape=ir.Shape(tensor.shape),
+                shape=ir.Shape(tensor.shape.numpy()),
                 name=value.name or "",
             )
     try:

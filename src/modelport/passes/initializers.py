@@ -20,7 +20,10 @@ class ShareInitializers(Rewrite):
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Shares initializers within each graph."""
-        return ir.passes.PassResult(model, any([_share(graph) for graph in model.graphs()]))
+        modified = False
+        for graph in model.graphs():
+            modified |= _share(graph)
+        return ir.passes.PassResult(model, modified)
 
 
 def _share(graph: ir.Graph) -> bool:

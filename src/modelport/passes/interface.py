@@ -1,4 +1,4 @@
-"""What a simplified model keeps as it was: its inputs, its outputs, and what callers may override."""
+"""What a simplified model keeps as it was: its inputs and outputs, and what callers override."""
 
 from __future__ import annotations
 

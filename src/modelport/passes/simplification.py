@@ -148,7 +148,7 @@ def _run_passes(model: Model, size_limit: int) -> None:
             ShareInitializers(),
             ShareSubexpressions(),
             common.RemoveUnusedNodesPass(),
-            common.RemoveUnusedFunctionsPass(),
+            common.RemoveUnusedFunctionsPass(),  # type: ignore[no-untyped-call]
             common.NameFixPass(),
         ],
         model.ir,

@@ -73,7 +73,7 @@ def multiply(first: Size, second: Size) -> Size:
         one * other
         for one in (first.low, first.high)
         for other in (second.low, second.high)
-        if not (math.isinf(one) and other == 0 or math.isinf(other) and one == 0)
+        if not ((math.isinf(one) and other == 0) or (math.isinf(other) and one == 0))
     ]
     if min(first.low, second.low) >= 0:
         corners.append(first.low * second.low)

@@ -37,21 +37,16 @@ def _share(graph: ir.Graph, seen: MutableMapping[Hashable, ir.Node]) -> bool:
     for node in graph:
         for attribute in node.attributes.values():
             for inner in subgraphs_of(attribute):
-                modified |= _share(inner, ChainMap({}, seen))  # type: ignore[arg-type]
+                modified |= _share(inner, ChainMap({}, seen))
         key = _key(node)
         if key is None:
             continue
         first = seen.setdefault(key, node)
         if first is not node:
-            pairs = [pair for pair in zip(node.outputs, first.outputs, strict=True) if pair[0].name]
-            modified |= any(
-                [replace_value(old, new) for old, new in pairs if old.uses() or _is_output(old)]
-            )
+            for old, new in zip(node.outputs, first.outputs, strict=True):
+                if old.uses() or old.is_graph_output():
+                    modified |= replace_value(old, new)
     return modified
-
-
-def _is_output(value: ir.Value) -> bool:
-    return value.is_graph_output()
 
 
 def _key(node: ir.Node) -> Hashable | None:
