@@ -13,6 +13,7 @@ ROOT = Path(modelport.__file__).parent
 ORDER = [
     "findings",
     "errors",
+    "places",
     "progress",
     "target",
     "signature",
@@ -20,7 +21,6 @@ ORDER = [
     "recipe",
     "pictures",
     "tensorfile",
-    "places",
     "graph",
     "ops",
     "proof",
@@ -29,6 +29,7 @@ ORDER = [
     "precision",
     "pipeline",
     "capture",
+    "conformance",
     "report",
     "bundle",
     "tuning",

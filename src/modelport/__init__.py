@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from modelport.findings import Finding, Severity
     from modelport.graph import check
     from modelport.model import Model
+    from modelport.ops import DATA_DEPENDENT, Operator, TensorInfo, bind_operator, operator
     from modelport.passes import Simplification, simplify
     from modelport.recipe import Recipe
     from modelport.signature import Dim
@@ -76,6 +77,7 @@ _HOMES = {
     "findings": ("Finding", "Severity"),
     "graph": ("check",),
     "model": ("Model",),
+    "ops": ("DATA_DEPENDENT", "Operator", "TensorInfo", "bind_operator", "operator"),
     "passes": ("Simplification", "simplify"),
     "recipe": ("Recipe",),
     "signature": ("Dim",),
@@ -85,6 +87,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "__version__",
+    "DATA_DEPENDENT",
     "BuildError",
     "Bundle",
     "BundleError",
@@ -95,6 +98,7 @@ __all__ = [
     "Finding",
     "Model",
     "ModelportError",
+    "Operator",
     "OperatorError",
     "PassError",
     "ProofError",
@@ -103,7 +107,9 @@ __all__ = [
     "Severity",
     "Simplification",
     "Target",
+    "TensorInfo",
     "UsageError",
+    "bind_operator",
     "check",
     "deploy",
     "describe_aten",
@@ -112,6 +118,7 @@ __all__ = [
     "export",
     "is_exporting",
     "load",
+    "operator",
     "operator_support",
     "register_symbolic",
     "rewrite",
