@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import onnx_ir as ir
 from onnxscript.optimizer import FOLDED_FROM_KEY, fold_constants_ir
 
+from modelport.model import nbytes_of
 from modelport.passes.contract import Rewrite, functions_aside
 from modelport.passes.values import is_onnx
 
@@ -71,7 +72,7 @@ class FoldConstants(Rewrite):
         if comes <= self._size_limit:
             return True
         goes = [
-            value.const_value.nbytes
+            nbytes_of(value.const_value)
             for value in set(node.inputs)
             if value is not None and value.const_value is not None and len(value.consumers()) == 1
         ]

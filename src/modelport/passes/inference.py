@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import onnx
 import onnx_ir as ir
 
+from modelport.model import nbytes_of
 from modelport.passes.contract import Rewrite, subgraphs_of
 
 _LARGE = 1000
@@ -37,7 +38,7 @@ def _weights_left_out(graph: ir.Graph) -> Iterator[None]:
     kept = {}
     for value in graph.initializers.values():
         tensor = value.const_value
-        if tensor is not None and tensor.nbytes > _LARGE:
+        if tensor is not None and nbytes_of(tensor) > _LARGE:
             kept[value] = tensor
             value.const_value = ir.ExternalTensor(
                 location="left-out",
