@@ -79,9 +79,7 @@ def looked_up(tensors: dict[str, np.ndarray]) -> onnx.ModelProto:
     weights, nodes, outputs = [], [], []
     for name, value in tensors.items():
         text = value.dtype.kind == "U"
-        kind = (
-            onnx.TensorProto.STRING if text else helper.np_dtype_to_tensor_dtype(value.dtype)
-        )
+        kind = onnx.TensorProto.STRING if text else helper.np_dtype_to_tensor_dtype(value.dtype)
         items = [item.encode() for item in value.ravel()] if text else value.ravel()
         weights.append(helper.make_tensor(name, kind, value.shape, items))
         nodes.append(helper.make_node("Gather", [name, "i"], [f"{name}_out"]))
