@@ -114,3 +114,22 @@ def test_sequences_are_not_taken_for_tensors(tmp_path: Path) -> None:
     result = simplified(tmp_path, body, *inputs)
     kinds = {node.op_type: node.outputs[0].type for node in result.model.ir.graph}
     assert isinstance(kinds["SequenceConstruct"], onnx_ir.SequenceType)
+
+
+def test_names_that_inference_makes_up_mean_nothing_to_others(tmp_path: Path) -> None:
+    """ONNX counts from 0 in each graph and call: equal names of this kind are no equal sizes."""
+    body = """g (float[n] x, bool c, int64[1] big) => (float y) {
+        i = NonZero(x)
+        y = If(c) <
+            then_branch = a () => (float p) {
+                j = NonZero(x) f = Cast<to = 1>(j) w = Expand(f, big) p = ReduceSum<keepdims = 0>(w)
+            },
+            else_branch = b () => (float q) { k = Cast<to = 1>(i) q = ReduceSum<keepdims = 0>(k) }
+        >
+    }"""
+    inputs = [{"x": array(1) + 3, "c": np.array(c), "big": np.array([5])} for c in (True, False)]
+    result = simplified(tmp_path, body, *inputs, check=False)
+    assert result.after["Expand"] == 1
+    text = (tmp_path / "after.onnx").read_bytes()
+    assert b"unk__" not in text
+    assert b"inferred_" not in text

@@ -181,7 +181,7 @@ def test_unsound_model_is_refused(tmp_path: Path, body: str) -> None:
     path = onnx_text(tmp_path / "m.onnx", body)
     with pytest.raises((PassError, UsageError)) as error:
         modelport.simplify(path)
-    assert "made" in str(error.value) or "weight" in str(error.value) or "order" in str(error.value)
+    assert any(word in str(error.value) for word in ("made", "weight", "circle"))
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff" * 1000, b"not a model at all"])

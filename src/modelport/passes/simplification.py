@@ -21,7 +21,7 @@ from modelport.passes.checking import check_agreement
 from modelport.passes.contract import unsound
 from modelport.passes.folding import FoldConstants
 from modelport.passes.fusions import FuseNeighbours
-from modelport.passes.inference import InferShapes
+from modelport.passes.inference import InferShapes, forget_inferred_names
 from modelport.passes.initializers import ShareInitializers
 from modelport.passes.interface import interface_kept
 from modelport.passes.no_ops import RemoveNoOps
@@ -153,6 +153,7 @@ def _run_passes(model: Model, size_limit: int) -> None:
         ],
         model.ir,
     )
+    forget_inferred_names(model.ir)
 
 
 def _apply(passes: Sequence[ir.passes.PassBase], model: ir.Model) -> bool:
