@@ -32,7 +32,7 @@ lint: $(VENV)/.lint
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.test
+bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks
 
 clean:
@@ -42,8 +42,9 @@ clean:
 $(VENV)/.demo: EXTRAS := export,examples
 $(VENV)/.test: EXTRAS := export,examples,test
 $(VENV)/.lint: EXTRAS := export,lint
+$(VENV)/.bench: EXTRAS := export,examples,test,bench
 
-$(VENV)/.demo $(VENV)/.test $(VENV)/.lint: pyproject.toml constraints.txt | $(BIN)/python
+$(VENV)/.demo $(VENV)/.test $(VENV)/.lint $(VENV)/.bench: pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRAS)]'
 	touch $@
 

@@ -57,7 +57,7 @@ class Model:
     def weight_bytes(self) -> int:
         """Bytes of all initializers of the main graph."""
         values = (value.const_value for value in self.ir.graph.initializers.values())
-        return sum(tensor.nbytes for tensor in values if tensor is not None)
+        return sum(nbytes_of(tensor) for tensor in values if tensor is not None)
 
     def operators(self) -> set[tuple[str, str]]:
         """The domain and the type of the operators in the graph, subgraphs included."""
@@ -84,6 +84,9 @@ class Model:
         external = f"{path.name}.data" if self.weight_bytes >= EXTERNAL_DATA_THRESHOLD else None
         temporary = path.with_name(f".{path.name}.partial")
         try:
+            if external is None:
+                # What lies in another file now is looked for beside the new one.
+                onnx_ir.external_data.load_to_model(self.ir)
             onnx_ir.save(self.ir, temporary, format="protobuf", external_data=external)
             temporary.replace(path)
         except OSError as error:
@@ -129,6 +132,15 @@ class Model:
                 fix="the file is truncated or of another format: write or copy it again",
             ) from error
         return cls(model, dims, provenance={"source": str(path)})
+
+
+def nbytes_of(tensor: onnx_ir.TensorProtocol) -> int:
+    """Bytes of a tensor's elements; of strings, those of the text."""
+    import onnx_ir
+
+    if tensor.dtype == onnx_ir.DataType.STRING:
+        return sum(map(len, tensor.numpy().reshape(-1).tolist()))
+    return tensor.nbytes
 
 
 def _spec_of(value: onnx_ir.Value) -> TensorSpec:

@@ -1,0 +1,5 @@
+"""Rewrites of the graph: one pass a file, one contract."""
+
+from modelport.passes.simplification import Simplification, simplify
+
+__all__ = ["Simplification", "simplify"]
