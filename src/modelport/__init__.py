@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from modelport.graph import check
     from modelport.model import Model
     from modelport.ops import DATA_DEPENDENT, Operator, TensorInfo, bind_operator, operator
+    from modelport.passes import Simplification, simplify
     from modelport.recipe import Recipe
     from modelport.signature import Dim
     from modelport.target import Target
@@ -77,6 +78,7 @@ _HOMES = {
     "graph": ("check",),
     "model": ("Model",),
     "ops": ("DATA_DEPENDENT", "Operator", "TensorInfo", "bind_operator", "operator"),
+    "passes": ("Simplification", "simplify"),
     "recipe": ("Recipe",),
     "signature": ("Dim",),
     "target": ("Target",),
@@ -103,6 +105,7 @@ __all__ = [
     "Recipe",
     "RunError",
     "Severity",
+    "Simplification",
     "Target",
     "TensorInfo",
     "UsageError",
@@ -120,6 +123,7 @@ __all__ = [
     "register_symbolic",
     "rewrite",
     "rewrite_module",
+    "simplify",
     "verify",
 ]
 

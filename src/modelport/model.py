@@ -84,6 +84,9 @@ class Model:
         external = f"{path.name}.data" if self.weight_bytes >= EXTERNAL_DATA_THRESHOLD else None
         temporary = path.with_name(f".{path.name}.partial")
         try:
+            if external is None:
+                # What lies in another file now is looked for beside the new one.
+                onnx_ir.external_data.load_to_model(self.ir)
             onnx_ir.save(self.ir, temporary, format="protobuf", external_data=external)
             temporary.replace(path)
         except OSError as error:

@@ -1,0 +1,83 @@
+"""The contract of every pass: what holds before holds after, and the interface stays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import onnx_ir as ir
+
+
+class Rewrite(ir.passes.InPlacePass):
+    """A pass that changes a graph in place and leaves it sound.
+
+    `requires` and `ensures` hold the same thing: every value that a node reads is made before it
+    (or is an input, an initializer, or of an outer graph), and the main graph's inputs and outputs
+    keep their names and order.
+    """
+
+    _interface: tuple[list[str | None], list[str | None]]
+
+    def requires(self, model: ir.Model) -> None:
+        """Raises `onnx_ir.passes.PreconditionError` where the graph is not sound."""
+        self._interface = _interface(model)
+        for problem in unsound(model.graph):
+            raise ir.passes.PreconditionError(problem)
+
+    def ensures(self, model: ir.Model) -> None:
+        """Raises `onnx_ir.passes.PostconditionError` where the graph is not sound any more."""
+        if _interface(model) != self._interface:
+            raise ir.passes.PostconditionError("the graph's inputs or outputs changed")
+        for problem in unsound(model.graph):
+            raise ir.passes.PostconditionError(problem)
+
+
+def _interface(model: ir.Model) -> tuple[list[str | None], list[str | None]]:
+    graph = model.graph
+    return [value.name for value in graph.inputs], [value.name for value in graph.outputs]
+
+
+def unsound(graph: ir.Graph, outer: frozenset[ir.Value] = frozenset()) -> Iterator[str]:
+    """What is wrong with the order of a graph, subgraphs included.
+
+    Args:
+        graph: The graph.
+        outer: Values of outer graphs that its nodes may read.
+
+    Yields:
+        One sentence a problem.
+    """
+    known = set(outer) | set(graph.inputs) | set(graph.initializers.values())
+    for node in graph:
+        for value in node.inputs:
+            if value is not None and value not in known:
+                yield f"node {node.name!r} ({node.op_type}) reads {value.name!r}, not made before"
+        for attribute in node.attributes.values():
+            for inner in subgraphs_of(attribute):
+                yield from unsound(inner, frozenset(known))
+        known.update(node.outputs)
+    for value in graph.outputs:
+        if value not in known:
+            yield f"nothing makes the output {value.name!r}"
+
+
+def subgraphs_of(attribute: ir.Attr) -> list[ir.Graph]:
+    """The graphs that an attribute holds."""
+    if attribute.is_ref():
+        return []
+    if attribute.type == ir.AttributeType.GRAPH:
+        return [attribute.as_graph()]
+    if attribute.type == ir.AttributeType.GRAPHS:
+        return list(attribute.as_graphs())
+    return []
+
+
+@contextmanager
+def functions_aside(model: ir.Model) -> Iterator[None]:
+    """Hides a model's functions from passes that would treat them by the main graph's opsets."""
+    kept = dict(model.functions)
+    model.functions.clear()
+    try:
+        yield
+    finally:
+        model.functions.update(kept)

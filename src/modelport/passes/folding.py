@@ -1,0 +1,97 @@
+"""Constant folding, by onnxscript, with a limit on what it may add to the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import onnx_ir as ir
+from onnxscript.optimizer import FOLDED_FROM_KEY, fold_constants_ir
+
+from modelport.passes.contract import Rewrite, functions_aside
+from modelport.passes.values import is_onnx
+
+_KEPT = frozenset(
+    {
+        # They say how a tensor is quantized.
+        *("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"),
+        # Chance is drawn anew in every run.
+        *("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"),
+        *("Bernoulli", "Multinomial"),
+        # The reference implementation is slow, or known to differ from those that run models.
+        *("Resize", "Upsample", "GridSample", "RoiAlign", "NonMaxSuppression", "DFT", "STFT"),
+        *("Conv", "ConvTranspose", "ConvInteger", "QLinearConv", "DeformConv", "Einsum"),
+        *("LSTM", "GRU", "RNN", "MaxRoiPool", "Attention"),
+    }
+)
+
+
+class FoldConstants(Rewrite):
+    """Computes what depends on constants alone, by onnxscript's folding.
+
+    It also resolves an `If` on a constant, sequences of known length, and `Shape` of fixed sizes.
+    A tensor beyond the limit is folded only where no more bytes come than go.
+
+    Args:
+        size_limit: Bytes that one folded tensor may have.
+    """
+
+    def __init__(self, size_limit: int) -> None:
+        super().__init__()
+        self._size_limit = size_limit
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Folds constants in the main graph and its subgraphs; functions stay as they are."""
+        with functions_aside(model), _open_splits_hidden(model):
+            result = fold_constants_ir(
+                model, onnx_shape_inference=False, should_fold=self._should_fold
+            )
+        _forget_origins(model)
+        return ir.passes.PassResult(model, result.modified)
+
+    def _should_fold(self, node: ir.Node) -> bool | None:
+        if node.op_type in _KEPT:
+            return False
+        comes = 0
+        for value in node.outputs:
+            if value.shape is None or value.dtype is None or not value.shape.is_static():
+                # onnxscript has limits of its own, on elements.
+                return None
+            elements = 1
+            for size in value.shape.numpy():
+                elements *= size
+            comes += int(elements * value.dtype.itemsize)
+        if comes <= self._size_limit:
+            return True
+        goes = [
+            value.const_value.nbytes
+            for value in set(node.inputs)
+            if value is not None and value.const_value is not None and len(value.consumers()) == 1
+        ]
+        return comes <= sum(goes)
+
+
+@contextmanager
+def _open_splits_hidden(model: ir.Model) -> Iterator[None]:
+    """Hides that the size of a split is a scalar: onnxscript fails where it is no constant."""
+    hidden = {}
+    for node in model.graph.all_nodes():
+        size = node.inputs[1] if is_onnx(node, "SplitToSequence") and len(node.inputs) > 1 else None
+        if size is not None and size.const_value is None and size.shape is not None:
+            hidden[size] = size.shape
+            size.shape = None
+    try:
+        yield
+    finally:
+        for size, shape in hidden.items():
+            size.shape = shape
+
+
+def _forget_origins(model: ir.Model) -> None:
+    """Drops onnxscript's lists of the names that a constant was folded from."""
+    for graph in model.graphs():
+        for value in graph.initializers.values():
+            value.metadata_props.pop(FOLDED_FROM_KEY, None)
+        for node in graph:
+            for value in node.outputs:
+                value.metadata_props.pop(FOLDED_FROM_KEY, None)
