@@ -247,7 +247,7 @@ def _capture(recipe: Recipe, strategy: str, reason: str, target: Target | None) 
             ),
             strategy,
         )
-    findings = add_bodies(captured.ir)
+    findings = adopt(Model(captured.ir)) + add_bodies(captured.ir)
     named = name_dims(captured.ir, dims, bound, findings)
     captured.ir.graph.name = recipe.title
     provenance = _provenance(recipe.title, strategy, reason, opset)

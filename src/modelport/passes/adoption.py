@@ -46,8 +46,7 @@ class AdoptOperators(Rewrite):
     What is known: tensorRT_Pro's ``Plugin`` nodes (HSwish, HSigmoid), MMDeploy's and mmcv's
     (grid_sampler, MMCVDeformConv2d, MMCVModulatedDeformConv2d, MMCVRoiAlign), and the nodes of
     well-known tutorials (DynamicTRTResize, Foo, torch_cluster_grid, KNNQuery) in
-    any domain but the standard's. Nodes that are not known stay as they are; a ``Plugin`` that is
-    not known is an error.
+    any domain but the standard's. Nodes that are not known stay as they are.
 
     Attributes:
         adopted: The foreign operators met, with those that they became.
@@ -61,8 +60,7 @@ class AdoptOperators(Rewrite):
         """Adopts the foreign nodes.
 
         Raises:
-            PassError: A ``Plugin`` node names no operator of the library, or a node has
-                attributes that the operator does not offer.
+            PassError: A node has attributes that the operator does not offer.
         """
         for node in list(model.graph.all_nodes()):
             entry = _entry_for(node)
@@ -83,11 +81,11 @@ def adopt(model: Model) -> list[Finding]:
         model: The model; changed in place.
 
     Returns:
-        A note for each foreign operator that was adopted.
+        A note for each foreign operator that was adopted, and a warning for each plugin that the
+        library does not have.
 
     Raises:
-        PassError: A ``Plugin`` node names no operator of the library, or a node has attributes
-            that the operator does not offer.
+        PassError: A node has attributes that the operator does not offer.
     """
     domains = {domain for domain, _ in model.operators()}
     if DOMAIN in domains or any(map(_entry_for, model.ir.graph.all_nodes())):
@@ -98,23 +96,31 @@ def adopt(model: Model) -> list[Finding]:
     except ir.passes.PassError as error:
         cause = error.__cause__
         raise cause if isinstance(cause, PassError) else error from cause
-    return [
-        Finding("adopted-operator", Severity.NOTE, f"{foreign} runs as {own}")
+    adopted = [
+        Finding("adopted-operator", Severity.NOTE, f"{foreign} becomes {own}")
         for foreign, own in adoption.adopted.items()
     ]
+    unknown = {_foreign_name(node) for node in model.ir.graph.all_nodes() if node.op_type == PLUGIN}
+    return adopted + list(map(_unknown_plugin, sorted(unknown)))
+
+
+def is_adoptable(domain: str, name: str) -> bool:
+    """Whether nodes of this type are adopted; of plugins, those that the library has."""
+    return name == PLUGIN or (domain not in STANDARD_DOMAINS and name in _NODES)
+
+
+def _unknown_plugin(foreign: str) -> Finding:
+    return Finding(
+        "unknown-plugin",
+        Severity.WARNING,
+        f"{foreign} is not in the library of operators, which has {', '.join(sorted(_PLUGINS))}",
+        fix="declare the operator (`modelport ops new`) and let its symbolic emit that node",
+    )
 
 
 def _entry_for(node: ir.Node) -> Adopted | None:
     if node.op_type == PLUGIN:
-        name = _plain(node).get("name", "")
-        if name not in _PLUGINS:
-            raise PassError(
-                f"the plugin {name!r} is not in the library of operators",
-                where=f"node {node.name!r}",
-                fix=f"the library has {', '.join(sorted(_PLUGINS))}; declare the operator with "
-                "modelport.operator and replace the node, or ask for it",
-            )
-        return _PLUGINS[name]
+        return _PLUGINS.get(str(_plain(node).get("name")))
     if node.domain in STANDARD_DOMAINS or node.domain == DOMAIN:
         return None
     return _NODES.get(node.op_type)
