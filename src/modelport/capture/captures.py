@@ -32,6 +32,7 @@ from modelport.capture.strategies import STRATEGIES, Capture, Request
 from modelport.errors import ExportError, UsageError
 from modelport.findings import Finding, Severity
 from modelport.model import Model
+from modelport.passes import adopt
 from modelport.proof import CaseResult, ReferenceCase
 from modelport.recipe import Recipe
 from modelport.signature import Signature
@@ -207,6 +208,8 @@ def _take_onnx(recipe: Recipe) -> Model:
             f"{', '.join(given)} cannot be given with it"
         )
     model = Model.load(recipe.model)
+    model.findings += adopt(model)
+    model.findings += add_bodies(model.ir)
     reason = "the source is an ONNX file"
     model.provenance = _provenance(recipe.title, "none", reason, model.opset)
     return model
@@ -244,7 +247,7 @@ def _capture(recipe: Recipe, strategy: str, reason: str, target: Target | None) 
             ),
             strategy,
         )
-    findings = add_bodies(captured.ir)
+    findings = adopt(Model(captured.ir)) + add_bodies(captured.ir)
     named = name_dims(captured.ir, dims, bound, findings)
     captured.ir.graph.name = recipe.title
     provenance = _provenance(recipe.title, strategy, reason, opset)

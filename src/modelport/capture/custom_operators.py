@@ -12,6 +12,7 @@ from modelport.errors import ExportError
 from modelport.findings import Finding, Severity
 from modelport.ops import registry
 from modelport.ops.schema import Attribute
+from modelport.passes.adoption import is_adoptable
 
 if TYPE_CHECKING:
     import onnx_ir
@@ -41,9 +42,10 @@ LIST_END = "\x1f"
 
 
 def has_kernel(domain: str, name: str) -> bool:
-    """Whether something computes an operator: ONNX itself, or a declaration."""
+    """Whether something computes an operator: ONNX itself, a declaration, or one that adopts it."""
     operator = registry.find(f"{domain}::{name}")
-    return has_standard_kernel(domain, name) or (operator is not None and operator.is_runnable)
+    own = operator is not None and operator.is_runnable
+    return own or has_standard_kernel(domain, name) or is_adoptable(domain, name)
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,10 +13,15 @@ import numpy as np
 
 from modelport.backends import get_backend
 from modelport.backends.interface import Artifact
+from modelport.capture.custom_operators import add_bodies
 from modelport.capture.dynamic import DynamicDims, dynamic_dims
 from modelport.capture.inputs import BoundInputs, bind_inputs, to_numpy
 from modelport.capture.reference import PlainRun, draws_by_chance, run_plainly, torch_reference
 from modelport.findings import Finding, Severity
+from modelport.model import Model
+from modelport.ops import registry
+from modelport.ops.libraries import collect_libraries
+from modelport.passes import adopt
 from modelport.proof import Case
 from modelport.recipe import Recipe
 from modelport.signature import Signature, TensorSpec
@@ -79,10 +85,30 @@ def open_original(recipe: Recipe, captured: Signature) -> Original:
 
 
 def _open_onnx(path: Path, signature: Signature) -> Original:
+    """A file whose nodes have kernels of ours runs by their bodies: kernels are what is proven."""
+    model = Model.load(path)
+    adopt(model)
+    add_bodies(model.ir)
+    if not any(registry.find(f"{domain}::{name}") for domain, name in model.operators()):
+        return Original(signature, _runner(path, signature), {}, (), _RUNNER)
+    with tempfile.TemporaryDirectory() as folder:
+        bodied = model.save(Path(folder) / path.name)
+        bodies = {name[:2] for name in model.ir.functions}
+        libraries = collect_libraries(model.operators() - bodies, Path(folder))
+        run = _runner(bodied, signature, libraries)
+    return Original(signature, run, {}, (), f"{_RUNNER}, by the bodies of its operators")
+
+
+_RUNNER = "ONNX Runtime without graph optimizations"
+
+
+def _runner(
+    path: Path, signature: Signature, libraries: Sequence[str] = ()
+) -> Callable[[Mapping[str, np.ndarray[Any, Any]]], Arrays]:
     target = Target("onnxruntime")
-    artifact = Artifact(path.name, options={"graph_optimization": "none"})
-    engine = get_backend(target).load(path.parent, artifact, target, signature)
-    return Original(signature, engine.run, {}, (), "ONNX Runtime without graph optimizations")
+    options = {"graph_optimization": "none", "libraries": libraries}
+    artifact = Artifact(path.name, options=options)
+    return get_backend(target).load(path.parent, artifact, target, signature).run
 
 
 def open_module(
