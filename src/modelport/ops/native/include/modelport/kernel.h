@@ -26,6 +26,16 @@
 
 #include "modelport/types.h"
 
+// Stands before functions that round every sum and product as they are written. Elsewhere the
+// compiler may fuse them, which is faster and more exact, but not the same on every device.
+#if defined(__clang__)
+#define MODELPORT_NOTHING_FUSED _Pragma("clang fp contract(off)")
+#elif defined(__CUDACC__)
+#define MODELPORT_NOTHING_FUSED  // __fmul_rn and the like are never fused
+#else
+#define MODELPORT_NOTHING_FUSED _Pragma("GCC optimize(\"fp-contract=off\")")
+#endif
+
 namespace modelport {
 
 constexpr size_t max_rank = 8;

@@ -1,0 +1,25 @@
+#include <modelport/kernel.h>
+
+namespace {
+
+template <class T, class S>
+__global__ void compute(const T* from, T* to, int64_t count) {
+  const int64_t step = static_cast<int64_t>(gridDim.x) * blockDim.x;
+  for (int64_t i = blockIdx.x * static_cast<int64_t>(blockDim.x) + threadIdx.x; i < count; i += step) {
+    const S value = static_cast<S>(from[i]), moved = value + 3;
+    const S clipped = moved < 0 ? S{0} : moved > 6 ? S{6} : moved;  // NaN stays NaN
+    to[i] = static_cast<T>(clipped / 6);
+  }
+}
+
+}  // namespace
+
+template <class T>
+void hsigmoid(Context& ctx, In<T> x, Out<T> output) {
+  using S = std::conditional_t<(sizeof(T) < 4), float, T>;
+  T* to = output.alloc(x.shape());
+  const int64_t count = x.size(), blocks = (count + 255) / 256;
+  if (count == 0) return;
+  compute<T, S><<<static_cast<unsigned>(blocks < 65536 ? blocks : 65536), 256, 0, ctx.stream()>>>(x.data(), to, count);
+  check(cudaGetLastError() == cudaSuccess, "hsigmoid could not be launched");
+}

@@ -1,0 +1,105 @@
+"""``knn_query``: the nearest points in batched point clouds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from modelport.errors import OperatorError
+from modelport.ops.declaration import operator
+from modelport.ops.draw import Draw
+from modelport.ops.shapes import TensorInfo
+
+DTYPES = ("float32", "float64")
+
+
+@operator("modelport::knn_query", kernels=["kernel.cpp", "kernel.cu"], dtypes=DTYPES)
+def knn_query(
+    xyz: Tensor,
+    offset: Tensor,
+    new_xyz: Tensor | None = None,
+    new_offset: Tensor | None = None,
+    *,
+    nsample: int,
+) -> tuple[Tensor, Tensor]:
+    """The nearest points of every query in its own cloud, as in Point Transformer.
+
+    Zhao et al., Point Transformer, 2021. Clouds lie one after the other; ``offset`` says where
+    each one ends. Of points at the same distance the first one comes first. A distance that is
+    not a finite number (of a point with NaN, say) counts as no neighbour.
+
+    Args:
+        xyz: [n, 3]: the points.
+        offset: [clouds], int32: for each cloud the number of points up to its end; the last one
+            is n.
+        new_xyz: [m, 3]: the queries; the points themselves where it is absent.
+        new_offset: [clouds], int32: the same as ``offset`` for the queries, given with them.
+        nsample: How many neighbours, 1 or more.
+
+    Returns:
+        idx: [m, nsample], int32: places in xyz, the nearest first; -1 where a cloud has fewer
+            points.
+        dist: [m, nsample], in the dtype of xyz: the distances; infinite where idx is -1.
+    """
+    queries = xyz if new_xyz is None else new_xyz
+    ends = offset if new_offset is None else new_offset
+    idx = torch.full((len(queries), nsample), -1, dtype=torch.int32, device=xyz.device)
+    dist = torch.full((len(queries), nsample), torch.inf, dtype=xyz.dtype, device=xyz.device)
+    begin = query = 0
+    for end, query_end in zip(offset.tolist(), ends.tolist(), strict=True):
+        x, y, z = (queries[query:query_end, None] - xyz[None, begin:end]).unbind(2)
+        squares = x * x + y * y + z * z
+        squares = torch.where(squares.isfinite(), squares, torch.inf)
+        nearest, place = squares.sort(dim=1, stable=True)
+        count = min(nsample, end - begin)
+        found = nearest[:, :count].isfinite()
+        idx[query:query_end, :count] = torch.where(found, place[:, :count] + begin, -1).int()
+        dist[query:query_end, :count] = nearest[:, :count].sqrt()
+        begin, query = end, query_end
+    return idx, dist
+
+
+@knn_query.shapes
+def _(
+    xyz: TensorInfo,
+    offset: TensorInfo,
+    new_xyz: TensorInfo | None,
+    new_offset: TensorInfo | None,
+    *,
+    nsample: int,
+) -> tuple[TensorInfo, TensorInfo]:
+    if (new_xyz is None) != (new_offset is None):
+        raise OperatorError(
+            "knn_query: of new_xyz and new_offset only one is given",
+            fix="give both, or neither for neighbours of the points themselves",
+        )
+    if nsample < 1:
+        raise OperatorError(f"knn_query: nsample is {nsample}", fix="give 1 or more")
+    queries = new_xyz or xyz
+    shape = [queries.shape[0], nsample]
+    return TensorInfo(shape, "int32"), TensorInfo(shape, xyz.dtype)
+
+
+@knn_query.cases
+def _(draw: Draw) -> Any:
+    clouds, dtype = draw.integer(1, 4), draw.choice(DTYPES)
+
+    def ends(most: int) -> Tensor:
+        sizes = [draw.size(0, most) for _ in range(clouds)]
+        return torch.tensor(sizes, dtype=torch.int32).cumsum(0).int()
+
+    def points(count: int) -> Tensor:
+        values = draw.tensor([count, 3], dtype)
+        # On a grid there are many points at the same distance, and some at the same place.
+        return values.round() if on_grid else values
+
+    on_grid = draw.flag()
+    offset = ends(150)
+    xyz = points(int(offset[-1]))
+    attributes = {"nsample": draw.choice([1, 3, 8, 16, 40])}
+    if draw.flag():
+        return (xyz, offset), attributes
+    new_offset = ends(40)
+    return (xyz, offset, points(int(new_offset[-1])), new_offset), attributes
