@@ -81,9 +81,7 @@ def plugin_file(path: Path, name: str) -> Path:
     """What the old exporter leaves behind."""
     graph = helper.make_graph(
         [
-            helper.make_node(
-                "Plugin", ["input1", "bias"], ["h"], info="{}"
-            ),
+            helper.make_node("Plugin", ["input1", "bias"], ["h"], info="{}"),
             helper.make_node("Mul", ["input2", "h"], ["m"]),
             helper.make_node("Relu", ["m"], ["output"]),
         ],
