@@ -110,9 +110,10 @@ def test_file_with_the_plugin_deploys(tmp_path: Path, cli: RunCli) -> None:
     np.testing.assert_allclose(result, expected(*inputs), rtol=1e-5, atol=1e-6)
 
 
-def test_a_plugin_that_the_library_lacks_is_named(tmp_path: Path) -> None:
+def test_a_plugin_that_the_library_lacks_is_named(tmp_path: Path, cli: RunCli) -> None:
     path = plugin_file(tmp_path / "old.onnx", "DCNv9")
-    findings = modelport.export(path, probes=False).findings
-    (warning,) = [finding for finding in findings if finding.rule == "unknown-plugin"]
-    assert "DCNv9" in warning.message
-    assert "HSwish" in warning.message
+    ran = cli("deploy", path, "-o", tmp_path / "old.port")
+    assert ran.code == 1
+    assert "Plugin DCNv9 is not in the library of operators" in ran.err
+    assert "HSwish" in ran.err
+    assert not (tmp_path / "old.port").exists()

@@ -33,6 +33,7 @@ from modelport.errors import ExportError, UsageError
 from modelport.findings import Finding, Severity
 from modelport.model import Model
 from modelport.passes import adopt
+from modelport.passes.adoption import UNKNOWN_PLUGIN
 from modelport.proof import CaseResult, ReferenceCase
 from modelport.recipe import Recipe
 from modelport.signature import Signature
@@ -209,6 +210,9 @@ def _take_onnx(recipe: Recipe) -> Model:
         )
     model = Model.load(recipe.model)
     model.findings += adopt(model)
+    for finding in model.findings:
+        if finding.rule == UNKNOWN_PLUGIN:
+            raise ExportError(finding.message, where=str(recipe.model), fix=finding.fix)
     model.findings += add_bodies(model.ir)
     reason = "the source is an ONNX file"
     model.provenance = _provenance(recipe.title, "none", reason, model.opset)

@@ -18,6 +18,9 @@ STANDARD_DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
 PLUGIN = "Plugin"
 """The one operator type of tensorRT_Pro, whose attribute ``name`` says what it is."""
 
+UNKNOWN_PLUGIN = "unknown-plugin"
+"""The finding's rule where the library has no operator for a plugin."""
+
 _INTERPOLATIONS = ("bilinear", "nearest", "bicubic")
 _PADDINGS = ("zeros", "border", "reflection")
 
@@ -111,7 +114,7 @@ def is_adoptable(domain: str, name: str) -> bool:
 
 def _unknown_plugin(foreign: str) -> Finding:
     return Finding(
-        "unknown-plugin",
+        UNKNOWN_PLUGIN,
         Severity.WARNING,
         f"{foreign} is not in the library of operators, which has {', '.join(sorted(_PLUGINS))}",
         fix="declare the operator (`modelport ops new`) and let its symbolic emit that node",
