@@ -46,10 +46,14 @@ def differentiable(overload: Any, formula: Callable[[], Any]) -> Callable[..., A
         if item.kwarg_only and item.has_default_value()
     }
 
+    count = sum(not item.kwarg_only for item in overload._schema.arguments)
+
     def run(*inputs: Any, **attributes: Any) -> Any:
         if not (torch.is_grad_enabled() and any(map(_needs_gradient, inputs))):
             with below_autograd():
                 return overload(*inputs, **attributes)
+        # PyTorch does not pass on what is left out at the end; the formula takes all of it.
+        inputs = (*inputs, *[None] * (count - len(inputs)))
         lists = [len(item) if isinstance(item, list | tuple) else None for item in inputs]
         return Differentiable.apply(  # type: ignore[no-untyped-call]
             {**defaults, **attributes}, lists, *_flat(inputs)

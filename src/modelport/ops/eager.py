@@ -87,7 +87,9 @@ class EagerOperator:
     def _fake(self, *inputs: Any, **attributes: Any) -> Any:
         operator = self._operator
         attributes = {**operator.schema.defaults, **attributes}
-        infos = operator.infer(tensor_infos(inputs), attributes)
+        # PyTorch does not pass on what is left out at the end.
+        absent = [None] * (len(operator.schema.inputs) - len(inputs))
+        infos = operator.infer([*tensor_infos(inputs), *absent], attributes)
         first = _first_tensor(inputs)
         context = None
         outputs = []
