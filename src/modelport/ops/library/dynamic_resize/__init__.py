@@ -1,0 +1,1 @@
+"""Resizing by scales that are chosen at run time."""

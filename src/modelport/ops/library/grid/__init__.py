@@ -1,0 +1,1 @@
+"""The voxel that each point of a cloud lies in."""

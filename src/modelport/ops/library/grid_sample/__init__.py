@@ -1,0 +1,1 @@
+"""Looking at an image, or a volume, at given places."""
