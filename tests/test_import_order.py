@@ -31,6 +31,7 @@ ORDER = [
     "capture",
     "report",
     "bundle",
+    "culprit",
     "tuning",
     "serve",
     "deployment",

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         rewrite,
         rewrite_module,
     )
+    from modelport.culprit import Comparison, compare
     from modelport.deployment import Deployment, deploy
     from modelport.errors import (
         BuildError,
@@ -60,6 +61,7 @@ _HOMES = {
         "rewrite",
         "rewrite_module",
     ),
+    "culprit": ("Comparison", "compare"),
     "deployment": ("Deployment", "deploy"),
     "errors": (
         "BuildError",
@@ -86,6 +88,7 @@ __all__ = [
     "BuildError",
     "Bundle",
     "BundleError",
+    "Comparison",
     "Deployment",
     "Dim",
     "Engine",
@@ -102,6 +105,7 @@ __all__ = [
     "Target",
     "UsageError",
     "check",
+    "compare",
     "deploy",
     "describe_aten",
     "diagnose",

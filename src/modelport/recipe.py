@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -115,8 +115,7 @@ def load_recipe(source: str | Path) -> Recipe:
         if not Path(text).is_file():
             raise UsageError(f"no such file: {text}")
         return Recipe(model=Path(text))
-    place, _, factory = text.rpartition(":") if ":" in text else (text, "", "")
-    factory = factory or "recipe"
+    place, factory = _split(text, "recipe")
     if not place.endswith(".py"):
         return _call_factory(_load_module(place, text), factory, text)
     path = Path(place)
@@ -125,6 +124,41 @@ def load_recipe(source: str | Path) -> Recipe:
     path = path.resolve()
     with _importing_beside(path):
         return _call_factory(_load_file(path), factory, text)
+
+
+def _split(source: str, default: str) -> tuple[str, str]:
+    """The file or module of a source, and the name in it."""
+    place, _, name = source.rpartition(":") if ":" in source else (source, "", "")
+    return place, name or default
+
+
+def load_function(source: str, default: str, shape: str) -> Callable[..., Any]:
+    """Reads a function of the user's own.
+
+    Args:
+        source: ``file.py[:function]`` or ``package.module:function``.
+        default: The function's name where it is left out.
+        shape: What it looks like, for the advice.
+
+    Returns:
+        The function.
+
+    Raises:
+        UsageError: The source does not exist, or has no such function.
+    """
+    place, name = _split(source, default)
+    if place.endswith(".py"):
+        path = Path(place)
+        if not path.is_file():
+            raise UsageError(f"no such file: {path}")
+        with _importing_beside(path.resolve()):
+            module = _load_file(path.resolve())
+    else:
+        module = _load_module(place, source)
+    function = getattr(module, name, None)
+    if not callable(function):
+        raise UsageError(f"{source} has no function {name}", fix=f"define `{shape}`")
+    return cast(Callable[..., Any], function)
 
 
 def _call_factory(module: ModuleType, factory: str, source: str) -> Recipe:

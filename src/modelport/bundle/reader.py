@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import tempfile
 import zipfile
@@ -11,13 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from modelport.backends import Engine, get_backend
 from modelport.backends.interface import Artifact
 from modelport.bundle.manifest import FILE_NAME, Manifest, is_inside, sha256
 from modelport.errors import BundleError, UsageError
-from modelport.proof import Case, ReferenceCase
+from modelport.proof import ReferenceCase, read_case
 from modelport.target import Target
 
 
@@ -89,12 +88,8 @@ class Bundle:
         return [self._read_case(path) for path in self.manifest.cases]
 
     def _read_case(self, path: str) -> ReferenceCase:
-        with np.load(self.folder / path, allow_pickle=False) as arrays:
-            inputs = {name[6:]: arrays[name] for name in arrays.files if name.startswith("input:")}
-            outputs = {
-                name[7:]: arrays[name] for name in arrays.files if name.startswith("output:")
-            }
-        return ReferenceCase(Case(Path(path).stem, inputs, "kept in the bundle"), outputs)
+        case, outputs = read_case(self.folder / path)
+        return ReferenceCase(dataclasses.replace(case, origin="kept in the bundle"), outputs)
 
 
 def load(
