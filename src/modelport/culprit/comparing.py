@@ -127,7 +127,7 @@ def compare(
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with stage("open"):
-            fixed = _fixed_cases(cases, seed)
+            fixed = given_cases(cases, seed)
             recorded = candidate is None and bool(fixed) and all(out for _, out in fixed)
             first, second = _open_pair(reference, candidate, wanted, folder, alone=recorded)
         with stage("run the reference"):
@@ -185,7 +185,7 @@ def _open_pair(
     return open_subject(reference, others, folder / "reference", as_reference=True), second
 
 
-def _fixed_cases(cases: Cases, seed: int) -> list[tuple[Case, dict[str, Any]]]:
+def given_cases(cases: Cases, seed: int) -> list[tuple[Case, dict[str, Any]]]:
     """Cases that are not drawn, with their recorded outputs."""
     if isinstance(cases, int):
         if cases < 1:

@@ -12,7 +12,7 @@ import numpy as np
 
 from modelport.backends import Engine, get_backend
 from modelport.backends.interface import Artifact
-from modelport.bundle import load
+from modelport.bundle import Bundle, load
 from modelport.errors import UsageError
 from modelport.model import Model
 from modelport.proof import Case, Runner, by_name_or_place
@@ -84,7 +84,7 @@ def open_subject(
         )
     if isinstance(source, Recipe):
         if target is None and as_reference:
-            return _open_eager(source)
+            return open_eager(source)
         from modelport.capture import export
 
         return _open_model(
@@ -112,6 +112,23 @@ def read_source(source: Source) -> Path | Recipe | Model:
     from modelport.capture.programs import open_program
 
     return open_program(source)
+
+
+def model_of(bundle: Path) -> Model:
+    """The graph of a bundle's first target.
+
+    Raises:
+        UsageError: There is no bundle at the path.
+        BundleError: The bundle is altered.
+    """
+    with Bundle.open(bundle) as opened:
+        artifact = next(iter(opened.manifest.artifacts.values()))
+        import onnx_ir
+
+        model = Model.load(opened.folder / artifact.graph)
+        onnx_ir.external_data.load_to_model(model.ir)
+        model.provenance["source"] = str(bundle)
+        return model
 
 
 def source_name(model: Model) -> str:
@@ -151,8 +168,15 @@ def _open_model(
     )
 
 
-def _open_eager(recipe: Recipe) -> Subject:
-    """A PyTorch model as it is; nothing is captured."""
+def open_eager(recipe: Recipe) -> Subject:
+    """A PyTorch model as it is; nothing is captured.
+
+    Args:
+        recipe: The model and its example. Outputs without a name are called ``output_INDEX``.
+
+    Raises:
+        RunError: The model fails on its example.
+    """
     from modelport.capture.inputs import bind_inputs
     from modelport.capture.original import open_original
 

@@ -13,7 +13,7 @@ from modelport.proof.comparison import (
     worst_output,
 )
 from modelport.proof.measures import HISTOGRAM_EDGES, Measures, Spread, measure
-from modelport.proof.tolerance import Tolerance, tolerance_for
+from modelport.proof.tolerance import Tolerance, node_tolerance_for, tolerance_for
 from modelport.proof.verification import (
     CaseResult,
     ReferenceCase,
@@ -44,6 +44,7 @@ __all__ = [
     "draw_cases",
     "generated_cases",
     "measure",
+    "node_tolerance_for",
     "read_case",
     "read_cases",
     "run_reference",

@@ -48,8 +48,8 @@ def draw_cases(
 
     Sizes: first the smallest of every dimension, then each dimension moved alone (a prime near the
     example's, its largest size, its smallest), then all at their largest, then random ones; a case
-    takes at most about four times the example's elements. Values: drawn from the example's own, normal with its mean and deviation,
-    and with its signs turned.
+    takes at most about four times the example's elements. Values: drawn from the example's own,
+    normal with its mean and deviation, and with its signs turned.
 
     Args:
         signature: The inputs; a dimension without a declared range starts at 1 and is open.

@@ -107,10 +107,12 @@ class Judge:
     Attributes:
         tolerance: The tolerance for a dtype.
         metrics: The user's functions, by name.
+        measuring: Whether to measure more than the verdict needs.
     """
 
     tolerance: Callable[[str], Tolerance]
     metrics: Mapping[str, Metric] = field(default_factory=dict)
+    measuring: bool = True
 
     def __call__(
         self, expected: Mapping[str, Array], actual: Mapping[str, Array]
@@ -140,7 +142,8 @@ class Judge:
         figures = {
             key: _call(key, metric, expected, actual) for key, metric in self._usable(verdict)
         }
-        return ComparedOutput(verdict, measure(expected, actual), tolerance, figures)
+        measures = measure(expected, actual) if self.measuring else None
+        return ComparedOutput(verdict, measures, tolerance, figures)
 
     def _usable(self, verdict: OutputComparison) -> list[tuple[str, Metric]]:
         """Functions of two arrays of one shape have nothing to say about two shapes."""
