@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         rewrite,
         rewrite_module,
     )
-    from modelport.culprit import Comparison, compare
+    from modelport.culprit import Bisection, Comparison, Reduction, bisect, compare, shrink
     from modelport.deployment import Deployment, deploy
     from modelport.errors import (
         BuildError,
@@ -61,7 +61,7 @@ _HOMES = {
         "rewrite",
         "rewrite_module",
     ),
-    "culprit": ("Comparison", "compare"),
+    "culprit": ("Bisection", "Comparison", "Reduction", "bisect", "compare", "shrink"),
     "deployment": ("Deployment", "deploy"),
     "errors": (
         "BuildError",
@@ -85,6 +85,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "__version__",
+    "Bisection",
     "BuildError",
     "Bundle",
     "BundleError",
@@ -100,10 +101,12 @@ __all__ = [
     "PassError",
     "ProofError",
     "Recipe",
+    "Reduction",
     "RunError",
     "Severity",
     "Target",
     "UsageError",
+    "bisect",
     "check",
     "compare",
     "deploy",
@@ -117,6 +120,7 @@ __all__ = [
     "register_symbolic",
     "rewrite",
     "rewrite_module",
+    "shrink",
     "verify",
 ]
 

@@ -56,7 +56,8 @@ def weight(node: ir.Node, index: int = 1) -> np.ndarray | None:
 def put(model: Model, node: ir.Node, index: int, array: np.ndarray) -> None:
     """Gives a node a constant of its own."""
     value = ir.Value(
-        name=f"{node.name}_planted_{index}_{array.dtype}", const_value=ir.tensor(np.ascontiguousarray(array))
+        name=f"{node.name}_planted_{index}_{array.dtype}",
+        const_value=ir.tensor(np.ascontiguousarray(array)),
     )
     value.const_value.name = value.name
     value.shape = ir.Shape(array.shape)

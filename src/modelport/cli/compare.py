@@ -65,7 +65,7 @@ def _run(arguments: argparse.Namespace) -> int:
         arguments.reference,
         arguments.candidate,
         targets=arguments.target,
-        cases=console.cases(arguments.cases),
+        cases=console.cases(arguments.cases, 5),
         save_io=arguments.save_io,
         failures=arguments.failures,
         metrics=_metrics(arguments.metric),

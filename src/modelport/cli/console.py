@@ -48,10 +48,10 @@ def add_cases(parser: argparse.ArgumentParser, number: str) -> None:
     parser.add_argument("--seed", type=int, default=0, help="seed of what is drawn")
 
 
-def cases(option: str | None) -> int | str:
-    """What ``--cases`` says: a number or a place; 5 by default."""
+def cases(option: str | None, default: int) -> int | str:
+    """What ``--cases`` says: a number or a place."""
     if option is None:
-        return 5
+        return default
     return int(option) if option.lstrip("-").isdecimal() else option
 
 

@@ -3,5 +3,6 @@
 from modelport.culprit.bisecting import Bisection, bisect
 from modelport.culprit.comparing import Comparison, compare
 from modelport.culprit.culprits import Culprit
+from modelport.culprit.reducing import Reduction, shrink
 
-__all__ = ["Bisection", "Comparison", "Culprit", "bisect", "compare"]
+__all__ = ["Bisection", "Comparison", "Culprit", "Reduction", "bisect", "compare", "shrink"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +28,7 @@ from modelport.culprit.subject import (
     taking,
 )
 from modelport.culprit.submodel import normalized
-from modelport.errors import BuildError, ModelportError, UsageError
+from modelport.errors import BuildError, UsageError
 from modelport.model import Model
 from modelport.progress import Progress, Stages
 from modelport.proof import (
@@ -43,7 +42,6 @@ from modelport.proof import (
     tolerance_for,
 )
 from modelport.recipe import Recipe
-from modelport.signature import Signature
 from modelport.target import Target
 
 BUDGET = 256
@@ -156,12 +154,12 @@ def bisect(
     """
     if budget < 1:
         raise UsageError(f"a budget of {budget} MiB is too small", fix="at least 1")
-    work = _Bisecting(reference, candidate, targets, budget << 20, Stages(progress))
+    work = Bisecting(reference, candidate, targets, budget << 20, Stages(progress))
     with tempfile.TemporaryDirectory(prefix="modelport-") as folder:
         return work.walk(Path(folder), cases, seed, save, all_nodes=all_nodes)
 
 
-class _Bisecting:
+class Bisecting:
     """The steps of one bisection."""
 
     def __init__(
@@ -177,7 +175,7 @@ class _Bisecting:
         self._own_target = wanted[0] if len(wanted) == 2 else None
         self._budget = budget
         self._stage = stage
-        self._reference = _graph_or_recipe(reference)
+        self._reference = graph_or_recipe(reference)
         self._candidate_source = candidate
         self.notes: list[str] = []
 
@@ -192,24 +190,7 @@ class _Bisecting:
     ) -> Bisection:
         """Goes from the sources to the culprit."""
         stage = self._stage
-        with stage("open"):
-            self._model = self._open_candidate()
-            first, second = self._whole(folder)
-        with stage("choose a case"):
-            case, outputs = self._choose(first, second, cases, seed)
-        pieces = Pieces(normalized(self._model.ir), self.target)
-        inputs = _inputs_of(pieces, case)
-        (folder / "store").mkdir()
-        with stage("record the reference"):
-            recorded = record_reference(
-                self._reference,
-                self._own_target,
-                pieces.ir,
-                case.inputs,
-                Store(folder / "store"),
-                self._budget,
-            )
-        self.notes += recorded.notes
+        case, outputs, pieces, inputs, recorded = self.prepare(folder, cases, seed)
         parting = self._part(pieces, inputs, recorded, all_nodes=all_nodes)
         culprit = None
         if parting.first is not None:
@@ -229,6 +210,36 @@ class _Bisecting:
             stage.seconds,
         )
 
+    def prepare(
+        self, folder: Path, cases: Cases, seed: int
+    ) -> tuple[Case, ComparedCase | None, Pieces, dict[str, np.ndarray[Any, Any]], Recorded]:
+        """Chooses a case and records the reference's tensors on it.
+
+        Returns:
+            The case, how the whole models compare on it, the candidate's graph, its inputs, and
+            the reference's tensors.
+        """
+        stage = self._stage
+        with stage("open"):
+            self._model = self._open_candidate()
+            first, second = self._whole(folder)
+        with stage("choose a case"):
+            case, outputs = self._choose(first, second, cases, seed)
+        pieces = Pieces(normalized(self._model.ir), self.target)
+        inputs = inputs_of(pieces, case)
+        (folder / "store").mkdir()
+        with stage("record the reference"):
+            recorded = record_reference(
+                self._reference,
+                self._own_target,
+                pieces.ir,
+                case.inputs,
+                Store(folder / "store"),
+                self._budget,
+            )
+        self.notes += recorded.notes
+        return case, outputs, pieces, inputs, recorded
+
     def _part(
         self,
         pieces: Pieces,
@@ -245,7 +256,7 @@ class _Bisecting:
 
     def _open_candidate(self) -> Model:
         if self._candidate_source is not None:
-            source = _graph_or_recipe(self._candidate_source)
+            source = graph_or_recipe(self._candidate_source)
         else:
             source = self._reference
         if isinstance(source, Model):
@@ -303,12 +314,13 @@ class _Bisecting:
             yield from run_reference(first.run, drawn, (), count=cases, least=0)[0]
 
 
-def _graph_or_recipe(source: Source) -> Model | Recipe:
+def graph_or_recipe(source: Source) -> Model | Recipe:
+    """What a source names; of a bundle its graph."""
     found = read_source(source)
     return model_of(found) if isinstance(found, Path) else found
 
 
-def _inputs_of(pieces: Pieces, case: Case) -> dict[str, np.ndarray[Any, Any]]:
+def inputs_of(pieces: Pieces, case: Case) -> dict[str, np.ndarray[Any, Any]]:
     """A case's inputs by the candidate's names."""
     names = {value.name or "": None for value in pieces.ir.graph.inputs}
     for name in pieces.ir.graph.initializers:

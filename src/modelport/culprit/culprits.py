@@ -69,7 +69,9 @@ class Statistics:
             f"{self.dtype}{list(self.shape)} min {self.min:.4g}, max {self.max:.4g}, "
             f"mean {self.mean:.4g}, std {self.std:.4g}"
         )
-        return text + (f", {self.nan} NaN, {self.infinite} infinite" if self.nan + self.infinite else "")
+        return text + (
+            f", {self.nan} NaN, {self.infinite} infinite" if self.nan + self.infinite else ""
+        )
 
 
 @dataclass(frozen=True)
@@ -193,7 +195,9 @@ def _extra_node(
         made = pieces.run([node], given, outputs)
     except (BuildError, RunError):
         return None
-    wanted = {name: recorded.store.get(recorded.pairs[name]) for name in made if name in recorded.pairs}
+    wanted = {
+        name: recorded.store.get(recorded.pairs[name]) for name in made if name in recorded.pairs
+    }
     agree = Judge(node_tolerance_for, measuring=False)(wanted, made)
     return extra[-1] if wanted and all(output.ok for output in agree) else None
 
@@ -278,7 +282,10 @@ def _save_partner(culprit: Culprit, recorded: Recorded, folder: Path) -> None:
     partner = _maker(recorded, culprit.tensor)
     if recorded.pieces is None or partner is None:
         return
-    known = {*recorded.tensors.values(), *(item.name for item in recorded.pieces.ir.graph.inputs)}
+    known = {
+        *recorded.tensors.values(),
+        *(item.name or "" for item in recorded.pieces.ir.graph.inputs),
+    }
     nodes, taken = closure([partner], known)
     order = {node: index for index, node in enumerate(recorded.pieces.ir.graph)}
     ordered = sorted(nodes, key=order.__getitem__)

@@ -54,7 +54,7 @@ def record_modules(model: Any, run: Run, inputs: Mapping[str, Array], store: Sto
             if path:
                 handles.append(
                     module.register_forward_hook(
-                        lambda _, __, result, path=path: keep(path, result)  # type: ignore[misc]
+                        lambda _, __, result, path=path: keep(path, result)
                     )
                 )
     try:

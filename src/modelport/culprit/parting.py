@@ -24,10 +24,9 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 
-RANDOM = frozenset(
-    ("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial")
-    + ("Bernoulli", "Dropout")
-)
+RANDOM = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
+RANDOM |= {"Bernoulli", "Dropout", "Multinomial"}
+"""Operators of which two runs differ."""
 _HEALED = 0.01
 """An error of which less than this is left right behind is none: another tensor was meant."""
 _ROUNDS = 4
@@ -65,9 +64,7 @@ class Link:
 def _brief(error: ComparedOutput) -> dict[str, Any]:
     figures = error.verdict.rms_rel, error.verdict.max_rel
     rms_rel, max_rel = (value if np.isfinite(value) else str(value) for value in figures)
-    return {
-        "ok": error.ok, "rms_rel": rms_rel, "max_rel": max_rel, "reason": error.verdict.reason
-    }
+    return {"ok": error.ok, "rms_rel": rms_rel, "max_rel": max_rel, "reason": error.verdict.reason}
 
 
 @dataclass
@@ -208,11 +205,7 @@ class Parter:
         for names in self._chunks():
             own |= self._own_errors(names)
             first = next(
-                (
-                    name
-                    for name in own
-                    if not own[name].ok and not self._heals(name, own[name])
-                ),
+                (name for name in own if not own[name].ok and not self._heals(name, own[name])),
                 None,
             )
             if first is not None and not all_nodes:

@@ -138,7 +138,7 @@ def _record_torch(
     pieces = _own_pieces(own, None)
     parter = Parter(
         pieces,
-        by_name_or_place({value.name: None for value in pieces.ir.graph.inputs}, inputs),
+        by_name_or_place({value.name or "": None for value in pieces.ir.graph.inputs}, inputs),
         store,
         _anchored(pieces.ir.graph, names),
         budget,
@@ -181,5 +181,3 @@ def _capture_like(recipe: Recipe, candidate: onnx_ir.Model) -> Model | str:
         return export(recipe.with_options(capture=strategy), probes=False)
     except ExportError as error:
         return f"it cannot be captured: {error.what}"
-
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -14,6 +15,8 @@ from modelport.culprit.subject import as_dtype, build_engine
 from modelport.culprit.submodel import GIVEN, declare_inputs, is_tensor, submodel, used_values
 from modelport.errors import BuildError, RunError
 from modelport.model import Model, dtype_name
+from modelport.proof.cases import draw_values, numpy_dtype
+from modelport.signature import TensorSpec
 from modelport.target import Target
 
 if TYPE_CHECKING:
@@ -27,8 +30,11 @@ _MOST_NODES = 400
 _UNKNOWN_BYTES = 1 << 20
 
 
+_INDEX = "index.jsonl"
+
+
 class Store:
-    """Arrays on disk, by name.
+    """Arrays on disk, by name. What was put is there even if the process dies.
 
     Attributes:
         sizes: Bytes of each array, by name.
@@ -50,6 +56,21 @@ class Store:
         np.save(path, array)
         self._dtypes[name] = array.dtype
         self.sizes[name] = array.nbytes
+        with (self._folder / _INDEX).open("a", encoding="utf-8") as index:
+            index.write(json.dumps([name, path.name, array.dtype.name, array.nbytes]) + "\n")
+
+    @classmethod
+    def opened(cls, folder: Path) -> Store:
+        """The store that another process filled."""
+        store = cls(folder)
+        index = folder / _INDEX
+        for line in index.read_text(encoding="utf-8").splitlines() if index.is_file() else ():
+            name, file, dtype, size = json.loads(line)
+            store._places[name] = folder / file
+            store._dtypes[name] = numpy_dtype(dtype)
+            store.sizes[name] = size
+            store._count += 1
+        return store
 
     def get(self, name: str) -> Array:
         """The array of a name.
@@ -59,7 +80,7 @@ class Store:
         """
         array: Array = np.load(self._places[name], allow_pickle=False)
         # What NumPy itself does not know (bfloat16) comes back as raw bytes.
-        return array if array.dtype == self._dtypes[name] else array.view(self._dtypes[name])
+        return array.view(self._dtypes[name]) if array.dtype.kind == "V" else array
 
     def forget(self, name: str) -> None:
         """Removes the array of a name, where there is one."""
@@ -146,7 +167,9 @@ def walk(
     sizes = estimated_bytes(pieces.ir, inputs)
     uses = Counter(value.name for node in nodes for value in used_values(node))
     live: Arrays = dict(inputs)
-    for piece in split(nodes, lambda node: sum(sizes[out.name or ""] for out in node.outputs), budget):
+    for piece in split(
+        nodes, lambda node: sum(sizes[out.name or ""] for out in node.outputs), budget
+    ):
         failures = Failures()
         made = _run_parts(pieces, piece, live, failures, instead)
         yield made, failures
@@ -167,7 +190,9 @@ def _run_parts(
     """Runs nodes together where that works, else in halves, down to those that do not run."""
     missing = _missing(nodes, live)
     if len(nodes) == 1 and missing:
-        failures[nodes[0].name or ""] = f"it needs {', '.join(missing)}, which could not be computed"
+        failures[nodes[0].name or ""] = (
+            f"it needs {', '.join(missing)}, which could not be computed"
+        )
         return _instead(nodes[0], instead)
     if not missing:
         outputs = [
@@ -198,6 +223,15 @@ def _missing(nodes: Sequence[onnx_ir.Node], live: Mapping[str, Array]) -> list[s
 def _instead(node: onnx_ir.Node, instead: Callable[[str], Array | None]) -> Arrays:
     found = {out.name or "": instead(out.name or "") for out in node.outputs}
     return {name: array for name, array in found.items() if array is not None}
+
+
+def drawn_like(value: onnx_ir.Value) -> Array | None:
+    """An array of a value's dtype and shape, for want of the true one; None where they are open."""
+    if value.shape is None or not value.shape.is_static() or value.dtype is None:
+        return None
+    name = value.name or ""
+    spec = TensorSpec(name, dtype_name(value.dtype), value.shape.numpy())
+    return draw_values(spec, {}, {}, None, "normal", np.random.default_rng(0))
 
 
 def split(
@@ -241,8 +275,9 @@ def estimated_bytes(ir: onnx_ir.Model, inputs: Mapping[str, Array]) -> dict[str,
 
     copy = ir.clone()
     for value in copy.graph.inputs:
-        if value.name in inputs:
-            value.shape = onnx_ir.Shape(inputs[value.name].shape)
+        array = inputs.get(value.name or "")
+        if array is not None:
+            value.shape = onnx_ir.Shape(array.shape)
     for node in copy.graph:
         for out in node.outputs:
             if out.shape is not None and not out.shape.is_static():
@@ -257,5 +292,4 @@ def estimated_bytes(ir: onnx_ir.Model, inputs: Mapping[str, Array]) -> dict[str,
 def _bytes(value: onnx_ir.Value) -> int | None:
     if value.shape is None or not value.shape.is_static() or value.dtype is None:
         return None
-    return int(np.prod([int(size) for size in value.shape], dtype=np.int64) * value.dtype.itemsize)
-
+    return int(np.prod(value.shape.numpy(), dtype=np.int64) * value.dtype.itemsize)

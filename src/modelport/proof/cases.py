@@ -218,7 +218,7 @@ def draw_values(
     shape = _shape(spec, sizes)
     if rule is not None:
         return _by_rule(spec, shape, rule, rng)
-    dtype = _dtype(spec.dtype)
+    dtype = numpy_dtype(spec.dtype)
     example = examples.get(spec.name)
     if dtype.kind == "b":
         return rng.random(shape) < 0.5
@@ -257,7 +257,7 @@ def _draw_floats(
 def _by_rule(
     spec: TensorSpec, shape: tuple[int, ...], rule: ValueRule, rng: np.random.Generator
 ) -> Array:
-    dtype = _dtype(spec.dtype)
+    dtype = numpy_dtype(spec.dtype)
     if callable(rule):
         drawn = np.asarray(rule(rng, shape))
         if drawn.shape != shape:
@@ -276,7 +276,8 @@ def _range(example: Array) -> tuple[int, int]:
     return int(example.min()), int(example.max())
 
 
-def _dtype(name: str) -> np.dtype[Any]:
+def numpy_dtype(name: str) -> np.dtype[Any]:
+    """The dtype of a name, bfloat16 included."""
     if name == "bfloat16":
         import ml_dtypes
 
