@@ -16,6 +16,7 @@ ORDER = [
     "progress",
     "target",
     "signature",
+    "onnxfile",
     "model",
     "recipe",
     "pictures",

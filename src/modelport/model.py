@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelport.errors import UsageError
 from modelport.findings import Finding
+from modelport.onnxfile import read_onnx
 from modelport.signature import Dim, Signature, TensorSpec, dims_from_json, dims_to_json
 
 if TYPE_CHECKING:
@@ -99,30 +100,17 @@ class Model:
             The model, with the ranges that `save` kept.
 
         Raises:
-            UsageError: The file does not exist or is not an ONNX model.
+            UsageError: The file does not exist or is not a sound ONNX model; see `read_onnx`.
         """
-        import google.protobuf.message
-        import onnx_ir
-
         path = Path(path)
-        if not path.is_file():
-            raise UsageError(f"no such file: {path}")
+        model = read_onnx(path)
         try:
-            model = onnx_ir.load(path)
-            if not model.ir_version:
-                raise ValueError("it has no version of the format")
             dims = dims_from_json(json.loads(model.metadata_props.get(DIMS_KEY, "{}")))
-        except (
-            google.protobuf.message.DecodeError,
-            AttributeError,
-            KeyError,
-            TypeError,
-            ValueError,
-        ) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise UsageError(
-                f"{path} is not a readable ONNX model",
+                f"the metadata {DIMS_KEY!r} of {path} is not readable",
                 why=f"{type(error).__name__}: {error}",
-                fix="the file is truncated or of another format: write or copy it again",
+                fix="export the model again",
             ) from error
         return cls(model, dims, provenance={"source": str(path)})
 
