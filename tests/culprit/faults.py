@@ -196,16 +196,16 @@ def transposed_recurrence(_: Model, model: Model, __: torch.nn.Module, index: in
     return node.name
 
 
-def half_overflow(op_type: str) -> Plant:
+def half_overflow(op_type: str, power: int = 16) -> Plant:
     """A node in half precision whose result is beyond 65504.
 
-    Both models have weights that are 65536 times as large, and take the factor back behind.
+    Both models have weights that are a power of two larger, and take the factor back behind.
     """
 
     def plant(reference: Model, model: Model, _: torch.nn.Module, index: int) -> str:
         for each in (reference, model):
             node = nodes(each, op_type, 1)[index]
-            scale = np.float32(65536)
+            scale = np.float32(2**power)
             for place in range(1, len(node.inputs)):
                 if node.inputs[place] is not None:
                     put(each, node, place, weight(node, place) * scale)
@@ -242,5 +242,5 @@ FAULTS = [
     Fault("axis", "lstm", softmax_axis, 0),
     Fault("permutation", "lstm", swapped_concat, 1),
     *(Fault("transposed", "lstm", transposed_recurrence, index) for index in (0, 1)),
-    Fault("overflow", "lstm", half_overflow("MatMul"), 0),
+    Fault("overflow", "lstm", half_overflow("MatMul", 18), 0),
 ]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 import sys
 import tempfile
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +44,8 @@ Fails = Callable[[Path, Path], bool]
 WRONG = "wrong"
 CRASH = "crash"
 _TIMEOUT = 600.0
+_TIMED_OUT = 124
+"""What `timeout` of the GNU core utilities exits with."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +142,7 @@ def shrink(
             test = _Outside(pieces, inputs, store, _judge_of(by, target, timeout), folder)
         with stage("shrink"):
             nodes = _minimal(pieces, test)
-    made = test.write(nodes, Path(save))
+        made = test.write(nodes, Path(save))
     return Reduction(
         tuple(node.name or "" for node in nodes),
         len(pieces.ir.graph),
@@ -376,7 +380,7 @@ def _judge_of(by: str | Fails, target: Target, timeout: float) -> _Outcome:
             return ["-m", "modelport.culprit.child", str(model), str(case), str(target)]
 
         return _Outcome(
-            lambda model, case: _exit_code([sys.executable, *words(model, case)], timeout),
+            lambda model, case: _kind_of_failure([sys.executable, *words(model, case)], timeout),
             lambda model, case: shlex.join(["python", *words(model, case)]),
         )
     if "{model}" not in by:
@@ -393,11 +397,23 @@ def _judge_of(by: str | Fails, target: Target, timeout: float) -> _Outcome:
     )
 
 
+def _kind_of_failure(command: list[str], timeout: float) -> int:
+    """0 where the command is good; else a number for how it failed, whatever the tensors' names."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+    except subprocess.TimeoutExpired:
+        return _TIMED_OUT
+    if done.returncode not in (1, 2):
+        return done.returncode
+    text = re.sub(r"'[^']*'|\"[^\"]*\"|\(\S*\)|/\S*|[\d.,]+", "", done.stderr)
+    return zlib.crc32(text.encode())
+
+
 def _exit_code(command: list[str], timeout: float) -> int:
     try:
         done = subprocess.run(command, capture_output=True, timeout=timeout, check=False)
     except subprocess.TimeoutExpired:
-        return 124
+        return _TIMED_OUT
     return done.returncode
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modelport.onnxfile import subgraphs
+
 if TYPE_CHECKING:
     import onnx_ir
 
@@ -118,7 +120,7 @@ def _used_by(nodes: Iterable[onnx_ir.Node]) -> list[onnx_ir.Value]:
     used: dict[onnx_ir.Value, None] = {}
     for node in nodes:
         used |= dict.fromkeys(value for value in node.inputs if value is not None)
-        for graph in _subgraphs(node):
+        for graph in subgraphs(node):
             inner = [value for item in graph.all_nodes() for value in item.inputs]
             ends = [value for part in (graph, *graph.subgraphs()) for value in part.outputs]
             used |= dict.fromkeys(
@@ -127,18 +129,6 @@ def _used_by(nodes: Iterable[onnx_ir.Node]) -> list[onnx_ir.Value]:
                 if value is not None and value.graph is node.graph
             )
     return list(used)
-
-
-def _subgraphs(node: onnx_ir.Node) -> list[onnx_ir.Graph]:
-    import onnx_ir
-
-    graphs: list[onnx_ir.Graph] = []
-    for attribute in node.attributes.values():
-        if attribute.type == onnx_ir.AttributeType.GRAPH:
-            graphs.append(attribute.as_graph())
-        elif attribute.type == onnx_ir.AttributeType.GRAPHS:
-            graphs += attribute.as_graphs()
-    return graphs
 
 
 def closure(

@@ -99,11 +99,14 @@ def measure(expected: Array, actual: Array) -> Measures | None:
     odd = ~np.isfinite(wanted) | ~np.isfinite(came)
     broken = odd & ~((wanted == came) | (np.isnan(wanted) & np.isnan(came)))
     kept_wanted, kept_came = np.where(odd, 0.0, wanted), np.where(odd, 0.0, came)
-    error = np.abs(kept_wanted - kept_came)
+    # The difference of two of the largest doubles is beyond them.
+    with np.errstate(over="ignore"):
+        error = np.abs(kept_wanted - kept_came)
+        span = float(kept_wanted.max() - kept_wanted.min())
     scale = np.abs(kept_wanted) + rms(kept_wanted)
     relative = np.divide(error, scale, out=np.zeros_like(error), where=scale > 0)
     relative[(scale == 0) & (error > 0)] = np.inf
-    peak = float(kept_wanted.max() - kept_wanted.min()) or float(np.abs(kept_wanted).max()) or 1.0
+    peak = span or float(np.abs(kept_wanted).max()) or 1.0
     classes = is_float and expected.ndim in _CLASS_RANKS and expected.shape[-1] > 1
     return Measures(
         absolute=_spread(error),
@@ -150,7 +153,9 @@ def _error_map(error: Array) -> Array:
         step = math.ceil(flat.shape[axis] / MAP_SIDE)
         starts = np.arange(0, flat.shape[axis], step)
         flat = np.maximum.reduceat(flat, starts, axis=axis)
-    return flat.astype(np.float32)
+    # What float32 cannot hold is black in the picture, as infinity is.
+    with np.errstate(over="ignore"):
+        return flat.astype(np.float32)
 
 
 def _plain(value: Any) -> Any:

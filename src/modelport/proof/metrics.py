@@ -12,7 +12,11 @@ Array = np.ndarray[Any, Any]
 def rms(array: Array) -> float:
     """Root mean square of the finite elements; 0 where there are none."""
     finite = array[np.isfinite(array)]
-    return float(np.sqrt(np.mean(np.square(finite)))) if finite.size else 0.0
+    largest = float(np.abs(finite).max(initial=0.0))
+    if largest == 0.0:
+        return 0.0
+    # Squares of what is beyond 1e154 would be infinite.
+    return largest * float(np.sqrt(np.mean(np.square(finite / largest))))
 
 
 def cosine(expected: Array, actual: Array) -> float:
@@ -25,7 +29,10 @@ def cosine(expected: Array, actual: Array) -> float:
     Returns:
         The cosine, in -1..1.
     """
-    first, second = expected.ravel(), actual.ravel()
+    first, second = (
+        array.ravel() / (float(np.abs(array).max(initial=0.0)) or 1.0)
+        for array in (expected, actual)
+    )
     norms = float(np.linalg.norm(first) * np.linalg.norm(second))
     if norms == 0.0:
         return 1.0 if np.array_equal(first, second) else 0.0
@@ -34,8 +41,8 @@ def cosine(expected: Array, actual: Array) -> float:
 
 def psnr(expected: Array, actual: Array, peak: float) -> float:
     """Peak signal-to-noise ratio in decibels; infinite for equal arrays."""
-    error = float(np.mean(np.square(expected.astype(np.float64) - actual.astype(np.float64))))
-    return float("inf") if error == 0.0 else 10.0 * float(np.log10(peak**2 / error))
+    error = rms(expected.astype(np.float64) - actual.astype(np.float64))
+    return float("inf") if error == 0.0 else 20.0 * float(np.log10(peak) - np.log10(error))
 
 
 def snr(expected: Array, actual: Array) -> float:
@@ -45,11 +52,10 @@ def snr(expected: Array, actual: Array) -> float:
         Infinite for equal arrays; minus infinite where nothing was expected and something came.
     """
     wanted, came = expected.astype(np.float64), actual.astype(np.float64)
-    noise = float(np.sum(np.square(wanted - came)))
-    signal = float(np.sum(np.square(wanted)))
+    noise, signal = rms(wanted - came), rms(wanted)
     if noise == 0.0:
         return float("inf")
-    return 10.0 * float(np.log10(signal / noise)) if signal else float("-inf")
+    return 20.0 * float(np.log10(signal) - np.log10(noise)) if signal else float("-inf")
 
 
 def ulps(expected: Array, actual: Array) -> Array:
