@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _TRANSPARENT = ("Identity", "Cast")
 """Operators whose output stands for what their input stands for."""
-_SHARED_NAMES = 0.8
+_SHARED_NAMES = 0.5
 """Share of equal operators from which equal names are believed to mean the same."""
 
 

@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
         else:
             run_once(model, case, arguments[2])
     except ModelportError as error:
-        print(error, file=sys.stderr)
+        print(error.why or error.what, file=sys.stderr)
         return error.exit_code
     return 0
 

@@ -14,6 +14,7 @@ import numpy as np
 from modelport.culprit.subject import as_dtype, build_engine
 from modelport.culprit.submodel import GIVEN, declare_inputs, is_tensor, submodel, used_values
 from modelport.errors import BuildError, RunError
+from modelport.graph.shapes import infer_types
 from modelport.model import Model, dtype_name
 from modelport.proof.cases import draw_values, numpy_dtype
 from modelport.signature import TensorSpec
@@ -271,7 +272,6 @@ def estimated_bytes(ir: onnx_ir.Model, inputs: Mapping[str, Array]) -> dict[str,
         a mebibyte.
     """
     import onnx_ir
-    from onnx_ir.passes.common import ShapeInferencePass
 
     copy = ir.clone()
     for value in copy.graph.inputs:
@@ -282,7 +282,7 @@ def estimated_bytes(ir: onnx_ir.Model, inputs: Mapping[str, Array]) -> dict[str,
         for out in node.outputs:
             if out.shape is not None and not out.shape.is_static():
                 out.shape = None
-    copy = ShapeInferencePass(check_type=False, strict_mode=False)(copy).model
+    infer_types(copy)
     known = {out.name or "": _bytes(out) for node in copy.graph for out in node.outputs}
     most = max((size for size in known.values() if size is not None), default=_UNKNOWN_BYTES)
     guess = min(most, _UNKNOWN_BYTES)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modelport.graph.shapes import infer_types
 from modelport.onnxfile import subgraphs
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ def normalized(ir: onnx_ir.Model) -> onnx_ir.Model:
     from onnx_ir.passes.common import (
         LiftConstantsToInitializersPass,
         NameFixPass,
-        ShapeInferencePass,
         TopologicalSortPass,
     )
 
@@ -37,10 +37,11 @@ def normalized(ir: onnx_ir.Model) -> onnx_ir.Model:
             LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
             TopologicalSortPass(),
             NameFixPass(),
-            ShapeInferencePass(check_type=False, strict_mode=False),
         ]
     )
-    return passes(copy).model
+    result = passes(copy).model
+    infer_types(result)
+    return result
 
 
 def submodel(

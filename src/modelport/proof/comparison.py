@@ -172,15 +172,19 @@ def compare_case(
 
 
 def by_name_or_place(wanted: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """What is given under the names that are wanted; by place where no name is the same.
+    """What is given under the names that are wanted; what is left on both sides goes by place.
 
     Args:
         wanted: The names, in order.
         given: Values by name, in order.
+
+    Returns:
+        Values by wanted name. Where other numbers are left on the two sides, none of them is there.
     """
-    if set(wanted) & set(given) or len(wanted) != len(given):
-        return {name: given[name] for name in wanted if name in given}
-    return dict(zip(wanted, given.values(), strict=True))
+    found = {name: given[name] for name in wanted if name in given}
+    nameless = [name for name in wanted if name not in given]
+    left = [value for name, value in given.items() if name not in wanted]
+    return found | dict(zip(nameless, left, strict=True)) if len(nameless) == len(left) else found
 
 
 def _both_floats(*arrays: Array) -> bool:
