@@ -124,7 +124,9 @@ def test_a_folded_pair_of_nodes_is_no_culprit(write: Write) -> None:
 
 
 def test_an_extra_node_is_named_itself(write: Write) -> None:
-    body = "g (float[4, 4] x) => (float[4, 4] y) {{ {extra} z = Softmax<axis = 1>({given}) y = Neg(z) }}"
+    body = """g (float[4, 4] x) => (float[4, 4] y) {{
+        {extra} z = Softmax<axis = 1>({given}) y = Neg(z)
+    }}"""
     right = write(body.format(extra="", given="x"))
     wrong = write(body.format(extra="t = Transpose<perm = [1, 0]>(x)", given="t"))
     result = bisect(right, wrong)
@@ -135,7 +137,9 @@ def test_an_extra_node_is_named_itself(write: Write) -> None:
 
 
 def test_a_shape_that_differs(write: Write) -> None:
-    body = "g (float[2, 8] x) => (float[M, K] y) {{ a = Transpose<perm = {perm}>(x) b = Neg(a) y = Abs(b) }}"
+    body = """g (float[2, 8] x) => (float[M, K] y) {{
+        a = Transpose<perm = {perm}>(x) b = Neg(a) y = Abs(b)
+    }}"""
     result = bisect(write(body.format(perm="[1, 0]")), write(body.format(perm="[0, 1]")))
     assert result.culprit is not None
     assert result.culprit.operator == "Transpose"
@@ -216,7 +220,9 @@ def test_it_works_through_operators_without_a_kernel(tmp_path: Path) -> None:
     assert wrong.culprit.module.path == "2"
 
 
-@pytest.mark.parametrize("capture", ["dynamo", "trace"])
+@pytest.mark.parametrize(
+    "capture", [pytest.param("dynamo", marks=pytest.mark.slow), "trace"]
+)
 def test_a_pytorch_model_and_a_wrong_graph_of_it(capture: str) -> None:
     recipe = block_recipe(capture=capture)
     model = modelport.export(block_recipe(model=Block(), capture=capture), probes=False)
@@ -304,13 +310,24 @@ def test_a_small_budget_gives_the_same_answer(write: Write) -> None:
         a = Sin(x) b = Cos(a) c = Add(a, b) d = Exp(c) e = Sub(d, a) y = Tanh(e)
     }"""
     wrong = right.replace("Sub(d, a)", "Sub(d, b)")
-    cases = [{"x": np.ones((100_000, 8), np.float32) * np.linspace(0, 1, 8, dtype=np.float32)}]
+    cases = [{"x": np.ones((20_000, 8), np.float32) * np.linspace(0, 1, 8, dtype=np.float32)}]
     small = bisect(write(right), write(wrong), cases=cases, budget=1, all_nodes=True)
     large = bisect(write(right), write(wrong), cases=cases, all_nodes=True)
     assert small.culprit is not None
     assert large.culprit is not None
     assert small.culprit.tensor == large.culprit.tensor == "e"
     assert [link.to_json() for link in small.links] == [link.to_json() for link in large.links]
+
+
+def test_one_model_on_two_targets(write: Write) -> None:
+    for targets in (None, "onnxruntime", "onnxruntime,onnxruntime:cpu"):
+        result = bisect(write(chain()), targets=targets, all_nodes=True)
+        assert result.ok
+        assert len(result.links) == 6
+        assert ("without" in result.reference) == (targets != "onnxruntime,onnxruntime:cpu")
+    two = bisect(block_recipe(), targets=["onnxruntime", "onnxruntime"], cases=1)
+    assert two.ok
+    assert "PyTorch" not in two.reference
 
 
 def test_a_bundle_stands_for_its_graph(bundle: Path, recipe_file: Path) -> None:

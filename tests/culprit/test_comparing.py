@@ -157,7 +157,9 @@ def test_cases_of_a_script(write: Write, tmp_path: Path) -> None:
 
 
 def test_a_candidate_that_fails_is_a_result(write: Write) -> None:
-    only_one = "g (float[N, 3] x) => (float[N, 3] y) { s = Constant<value = int64[2] {1, 3}>() r = Reshape(x, s) y = Add(r, r) }"
+    only_one = """g (float[N, 3] x) => (float[N, 3] y) {
+        s = Constant<value = int64[2] {1, 3}>() r = Reshape(x, s) y = Add(r, r)
+    }"""
     result = compare(write(DOUBLE), write(only_one), cases=[{"x": X}])
     assert not result.ok
     assert "Reshape" in result.cases[0].failure
@@ -174,7 +176,9 @@ def test_inputs_that_do_not_fit(write: Write) -> None:
 
 
 def test_a_reference_that_refuses_too_much(write: Write) -> None:
-    narrow = "g (float[N, 3] x) => (float[N, 3] y) { s = Constant<value = int64[2] {77, 3}>() y = Reshape(x, s) }"
+    narrow = """g (float[N, 3] x) => (float[N, 3] y) {
+        s = Constant<value = int64[2] {77, 3}>() y = Reshape(x, s)
+    }"""
     with pytest.raises(ProofError, match="took only 0"):
         compare(write(narrow))
 

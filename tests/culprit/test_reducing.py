@@ -61,6 +61,7 @@ def test_a_backend_that_fails_in_a_child_process(tmp_path: Path) -> None:
     assert "out of data bounds" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_of_a_signal(tmp_path: Path) -> None:
     path = onnx_text(tmp_path / "m.onnx", LONG.format(wrong="Neg"))
     python = shlex.quote(sys.executable)

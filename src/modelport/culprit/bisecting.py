@@ -222,6 +222,8 @@ class Bisecting:
         stage = self._stage
         with stage("open"):
             self._model = self._open_candidate()
+            if self._own_target is not None and isinstance(self._reference, Recipe):
+                self._reference = exported(self._reference, self._own_target)
             first, second = self._whole(folder)
         with stage("choose a case"):
             case, outputs = self._choose(first, second, cases, seed)
@@ -259,11 +261,7 @@ class Bisecting:
             source = graph_or_recipe(self._candidate_source)
         else:
             source = self._reference
-        if isinstance(source, Model):
-            return source
-        from modelport.capture import export
-
-        return export(source, target=self.target, probes=False)
+        return exported(source, self.target)
 
     def _whole(self, folder: Path) -> tuple[Subject | None, Subject | None]:
         """Both as a whole, where a backend takes them."""
@@ -312,6 +310,15 @@ class Bisecting:
             assert isinstance(cases, int)
             drawn = draw_cases(first.signature, first.examples, first.values, seed)
             yield from run_reference(first.run, drawn, (), count=cases, least=0)[0]
+
+
+def exported(source: Model | Recipe, target: Target) -> Model:
+    """The graph that a target would run, whether or not it is right."""
+    if isinstance(source, Model):
+        return source
+    from modelport.capture import export
+
+    return export(source, target=target, probes=False)
 
 
 def graph_or_recipe(source: Source) -> Model | Recipe:

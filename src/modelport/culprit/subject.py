@@ -88,7 +88,11 @@ def open_subject(
         from modelport.capture import export
 
         return _open_model(
-            export(source, target=target), target, folder, {}, f"{source.title}, exported,"
+            export(source, target=target, probes=False),
+            target,
+            folder,
+            {},
+            f"{source.title}, exported,",
         )
     options = UNOPTIMIZED if target is None and as_reference else {}
     return _open_model(source, target, folder, options, source_name(source))
