@@ -72,7 +72,7 @@ class Model:
             The path written.
 
         Raises:
-            UsageError: The file cannot be written.
+            UsageError: The file cannot be written, or the graph holds what ONNX has no form for.
         """
         import onnx_ir
 
@@ -85,6 +85,10 @@ class Model:
             temporary.replace(path)
         except OSError as error:
             raise UsageError(f"cannot write {path}: {error.strerror}") from error
+        except onnx_ir.serde.SerdeError as error:
+            raise UsageError(
+                f"cannot write {path}: the graph is no valid model", why=_first_line(error)
+            ) from error
         finally:
             temporary.unlink(missing_ok=True)
         return path
@@ -113,6 +117,13 @@ class Model:
                 fix="export the model again",
             ) from error
         return cls(model, dims, provenance={"source": str(path)})
+
+
+def _first_line(error: BaseException) -> str:
+    """What began it, without the pages that are wrapped around it."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return f"{type(error).__name__}: {error}".partition("\n")[0]
 
 
 def _spec_of(value: onnx_ir.Value) -> TensorSpec:

@@ -14,6 +14,9 @@ from tests.support import Ran, onnx_text
 
 RunCli = Callable[..., Ran]
 DOUBLE = "g (float[N, 3] x) => (float[N, 3] y) { y = Add(x, x) }"
+DAMAGED = """g (float[N, 3] x) => (float[N, 3] y) {
+    a = Sin(x) k = Constant<value = float[3] {1.0, 2.0, 3.0}>() b = Add(a, k) y = Mul(b, x)
+}"""
 SQUARE = "g (float[N, 3] x) => (float[N, 3] y) { y = Mul(x, x) }"
 
 
@@ -118,9 +121,10 @@ def test_wrong_use_exits_with_2(cli: RunCli, double: Path, options: list[str]) -
 )
 @given(command=st.sampled_from(["compare", "bisect"]), data=st.data())
 def test_damaged_files_are_refused(
-    cli: RunCli, double: Path, tmp_path: Path, command: str, data: st.DataObject
+    cli: RunCli, tmp_path: Path, command: str, data: st.DataObject
 ) -> None:
     """Any byte of a model or a case may be wrong: an exit code, never a traceback."""
+    double = onnx_text(tmp_path / "good.onnx", DAMAGED)
     case = tmp_path / "case.npz"
     np.savez(case, x=np.ones((2, 3), np.float32))
     bad_model, bad_case = tmp_path / "bad.onnx", tmp_path / "bad.npz"

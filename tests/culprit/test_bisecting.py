@@ -18,6 +18,9 @@ from tests.support import Block, block_recipe, onnx_text
 Write = Callable[[str], Path]
 X = np.random.default_rng(0).standard_normal((4, 8)).astype(np.float32)
 
+CONSTANT = """g (float[2] x) => (float[2] y) {
+    k = Constant<value = float {1.0}>() y = Add(x, k)
+}"""
 CHAIN = """g (float[N, 8] x) => (float[N, 8] y) {{
     one = Constant<value = float {{1.0}}>()
     a = Add(x, one)
@@ -220,9 +223,7 @@ def test_it_works_through_operators_without_a_kernel(tmp_path: Path) -> None:
     assert wrong.culprit.module.path == "2"
 
 
-@pytest.mark.parametrize(
-    "capture", [pytest.param("dynamo", marks=pytest.mark.slow), "trace"]
-)
+@pytest.mark.parametrize("capture", [pytest.param("dynamo", marks=pytest.mark.slow), "trace"])
 def test_a_pytorch_model_and_a_wrong_graph_of_it(capture: str) -> None:
     recipe = block_recipe(capture=capture)
     model = modelport.export(block_recipe(model=Block(), capture=capture), probes=False)
@@ -337,6 +338,11 @@ def test_a_bundle_stands_for_its_graph(bundle: Path, recipe_file: Path) -> None:
 def test_wrong_use(write: Write, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such file"):
         bisect(tmp_path / "nothing.onnx")
+    odd = onnx.load(write(CONSTANT))
+    odd.graph.node[0].attribute[0].name = "valuv"
+    (tmp_path / "odd.onnx").write_bytes(odd.SerializeToString())
+    with pytest.raises(UsageError, match="no valid model"):
+        bisect(tmp_path / "odd.onnx")
     with pytest.raises(UsageError, match="budget of 0"):
         bisect(write(chain()), budget=0)
     with pytest.raises(modelport.ModelportError, match="missing: x"):

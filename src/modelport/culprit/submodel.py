@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modelport.errors import UsageError
 from modelport.graph.shapes import infer_types
 from modelport.onnxfile import subgraphs
 
@@ -23,8 +24,11 @@ def normalized(ir: onnx_ir.Model) -> onnx_ir.Model:
     """A copy in which constants are initializers, nodes are sorted, and everything has a name.
 
     Dtypes are inferred where they are missing. The weights are shared with the original.
+
+    Raises:
+        UsageError: A constant has no value that ONNX knows.
     """
-    from onnx_ir.passes import PassManager
+    from onnx_ir.passes import PassError, PassManager
     from onnx_ir.passes.common import (
         LiftConstantsToInitializersPass,
         NameFixPass,
@@ -39,7 +43,15 @@ def normalized(ir: onnx_ir.Model) -> onnx_ir.Model:
             NameFixPass(),
         ]
     )
-    result = passes(copy).model
+    try:
+        result = passes(copy).model
+    except PassError as error:
+        cause = error.__cause__ or error
+        raise UsageError(
+            "the graph is no valid model",
+            why=str(cause.__cause__ or cause),
+            fix="`modelport check` says what is wrong with a graph",
+        ) from error
     infer_types(result)
     return result
 
