@@ -50,6 +50,7 @@ def test_what_does_not_fail_is_not_shrunk(tmp_path: Path) -> None:
     assert not (tmp_path / "small").exists()
 
 
+@pytest.mark.slow
 def test_a_backend_that_fails_in_a_child_process(tmp_path: Path) -> None:
     path = onnx_text(tmp_path / "m.onnx", OUT_OF_RANGE)
     cases = [{"x": CASES[0]["x"], "i": np.array([7])}]
