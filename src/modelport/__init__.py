@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from modelport.findings import Finding, Severity
     from modelport.graph import check
     from modelport.model import Model
+    from modelport.ops import DATA_DEPENDENT, Operator, TensorInfo, bind_operator, operator
     from modelport.recipe import Recipe
     from modelport.signature import Dim
     from modelport.target import Target
@@ -77,6 +78,7 @@ _HOMES = {
     "findings": ("Finding", "Severity"),
     "graph": ("check",),
     "model": ("Model",),
+    "ops": ("DATA_DEPENDENT", "Operator", "TensorInfo", "bind_operator", "operator"),
     "recipe": ("Recipe",),
     "signature": ("Dim",),
     "target": ("Target",),
@@ -86,6 +88,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "__version__",
     "Bisection",
+    "DATA_DEPENDENT",
     "BuildError",
     "Bundle",
     "BundleError",
@@ -97,6 +100,7 @@ __all__ = [
     "Finding",
     "Model",
     "ModelportError",
+    "Operator",
     "OperatorError",
     "PassError",
     "ProofError",
@@ -105,7 +109,9 @@ __all__ = [
     "RunError",
     "Severity",
     "Target",
+    "TensorInfo",
     "UsageError",
+    "bind_operator",
     "bisect",
     "check",
     "compare",
@@ -116,6 +122,7 @@ __all__ = [
     "export",
     "is_exporting",
     "load",
+    "operator",
     "operator_support",
     "register_symbolic",
     "rewrite",

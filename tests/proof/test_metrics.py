@@ -89,3 +89,13 @@ def test_top_k_agreement_counts_what_both_have() -> None:
     assert metrics.top_k_agreement(expected, actual, 1) == 0.5
     assert metrics.top_k_agreement(expected, actual, 2) == 0.75
     assert metrics.top_k_agreement(expected, actual, 3) == pytest.approx((3 + 2) / 6)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e155, 1e300])
+def test_no_square_overflows_or_vanishes(scale: float) -> None:
+    array = np.array([3.0, -4.0, 0.0, 12.0])
+    assert metrics.rms(array * scale) == pytest.approx(6.5 * scale, rel=1e-12)
+    assert metrics.cosine(array * scale, array[::-1] * scale) == pytest.approx(
+        float(array @ array[::-1]) / 169.0
+    )
+    assert metrics.psnr(array * scale, np.zeros(4), 6.5 * scale) == pytest.approx(0.0, abs=1e-9)

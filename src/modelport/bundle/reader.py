@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from modelport.backends import Engine, get_backend
 from modelport.backends.interface import Artifact
 from modelport.bundle.manifest import FILE_NAME, Manifest, is_inside, sha256
 from modelport.errors import BundleError, UsageError
-from modelport.proof import ReferenceCase, read_case
+from modelport.proof import Case, ReferenceCase, read_case
+from modelport.signature import TensorSpec
 from modelport.target import Target
+from modelport.tensorfile import as_stored
 
 
 class Bundle:
@@ -88,8 +91,20 @@ class Bundle:
         return [self._read_case(path) for path in self.manifest.cases]
 
     def _read_case(self, path: str) -> ReferenceCase:
+        signature = self.manifest.signature
         case, outputs = read_case(self.folder / path)
-        return ReferenceCase(dataclasses.replace(case, origin="kept in the bundle"), outputs)
+        return ReferenceCase(
+            Case(case.name, _as_declared(case.inputs, signature.inputs), "kept in the bundle"),
+            _as_declared(outputs, signature.outputs),
+        )
+
+
+def _as_declared(
+    arrays: dict[str, np.ndarray[Any, Any]], specs: Sequence[TensorSpec]
+) -> dict[str, np.ndarray[Any, Any]]:
+    """Arrays in the dtypes that files cannot keep."""
+    dtypes = {spec.name: spec.dtype for spec in specs}
+    return {name: as_stored(array, dtypes.get(name, "")) for name, array in arrays.items()}
 
 
 def load(

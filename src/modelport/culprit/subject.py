@@ -15,6 +15,7 @@ from modelport.backends.interface import Artifact
 from modelport.bundle import Bundle, load
 from modelport.errors import UsageError
 from modelport.model import Model
+from modelport.ops.libraries import collect_libraries
 from modelport.proof import Case, Runner, by_name_or_place
 from modelport.recipe import Recipe, ValueRule, load_recipe
 from modelport.signature import Signature, TensorSpec
@@ -24,7 +25,7 @@ Arrays = dict[str, np.ndarray[Any, Any]]
 Source = str | os.PathLike[str] | Recipe | Model
 
 DEFAULT_TARGET = Target("onnxruntime")
-UNOPTIMIZED = {"graph_optimization": "none"}
+UNOPTIMIZED = {"graph_optimization": "none", "spinning": False}
 """How ONNX Runtime runs a reference: every node as it is written."""
 _MOST_OUTPUTS = 1000
 
@@ -143,7 +144,7 @@ def source_name(model: Model) -> str:
 def build_engine(
     model: Model, target: Target, folder: Path, options: Mapping[str, Any] | None = None
 ) -> Engine:
-    """Writes a model and makes an engine of it.
+    """Writes a model, with the libraries of declared operators, and makes an engine of it.
 
     Args:
         model: The model.
@@ -155,10 +156,13 @@ def build_engine(
         BuildError: The backend refuses the model.
     """
     path = model.save(folder / "model.onnx")
+    libraries = collect_libraries(model.operators(), folder, cuda=target.device == "cuda")
     backend = get_backend(target)
     if options:
-        return backend.load(folder, Artifact(path.name, (), options), target)
-    return backend.load(folder, backend.compile(folder, path.name, target), target)
+        artifact = Artifact(path.name, tuple(libraries), {**options, "libraries": libraries})
+    else:
+        artifact = backend.compile(folder, path.name, target, libraries)
+    return backend.load(folder, artifact, target)
 
 
 def _open_model(

@@ -179,7 +179,7 @@ def is_tensor(value: onnx_ir.Value) -> bool:
 
     if value.type is None:
         return True
-    narrow = ("BFLOAT16", "FLOAT8", "FLOAT4", "INT4", "UINT4", "INT2", "UINT2", "COMPLEX")
+    narrow = ("FLOAT8", "FLOAT4", "INT4", "UINT4", "INT2", "UINT2", "COMPLEX")
     return isinstance(value.type, onnx_ir.TensorType) and not value.type.dtype.name.startswith(
         narrow
     )
