@@ -27,7 +27,6 @@ Source = str | os.PathLike[str] | Recipe | Model
 DEFAULT_TARGET = Target("onnxruntime")
 UNOPTIMIZED = {"graph_optimization": "none", "spinning": False}
 """How ONNX Runtime runs a reference: every node as it is written."""
-_MOST_OUTPUTS = 1000
 
 
 @dataclass(frozen=True)
@@ -187,12 +186,14 @@ def open_eager(recipe: Recipe) -> Subject:
     """
     from modelport.capture.inputs import bind_inputs
     from modelport.capture.original import open_original
+    from modelport.capture.reference import count_outputs
 
     bound = bind_inputs(recipe.model, recipe.args, recipe.kwargs, recipe.input_names)
-    # Only running it tells how many outputs it has; names beyond them are not used.
-    many = open_original(recipe, Signature((), _numbered(recipe, _MOST_OUTPUTS)))
-    count = len(many.run(bound.arrays))
-    original = open_original(recipe, Signature((), _numbered(recipe, count)))
+    names = list(recipe.output_names or ())
+    count = count_outputs(recipe.model, bound)
+    names = [*names[:count], *(f"output_{index}" for index in range(len(names), count))]
+    outputs = tuple(TensorSpec(name, "unknown", None) for name in names)
+    original = open_original(recipe, Signature((), outputs))
     return Subject(
         f"{recipe.title} in {original.runner}",
         original.run,
@@ -201,12 +202,6 @@ def open_eager(recipe: Recipe) -> Subject:
         given=original.given,
         values=recipe.values,
     )
-
-
-def _numbered(recipe: Recipe, count: int) -> tuple[TensorSpec, ...]:
-    names = list(recipe.output_names or ())
-    names += [f"output_{index}" for index in range(len(names), count)]
-    return tuple(TensorSpec(name, "unknown", None) for name in names)
 
 
 def taking(reference: Signature, candidate: Subject) -> Runner:
