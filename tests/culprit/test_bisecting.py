@@ -13,6 +13,7 @@ import torch
 
 import modelport
 from modelport import UsageError, bisect, compare
+from modelport.ops.library.my_add.op import my_add
 from tests.support import Block, block_recipe, onnx_text
 
 Write = Callable[[str], Path]
@@ -221,6 +222,31 @@ def test_it_works_through_operators_without_a_kernel(tmp_path: Path) -> None:
     assert wrong.culprit.operator == "LayerNormalization"
     assert wrong.culprit.module is not None
     assert wrong.culprit.module.path == "2"
+
+
+class Added(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return my_add(x, x.flip(-1), alpha=0.5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("wrong", ["LayerNormalization", "my_add"])
+def test_it_works_through_declared_operators(wrong: str, tmp_path: Path) -> None:
+    """Its kernel is built, and runs on both sides."""
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Linear(8, 8), Added(), torch.nn.LayerNorm(8))
+    recipe = modelport.Recipe(net, (torch.randn(3, 8),))
+    model = modelport.export(recipe, probes=False)
+    assert bisect(recipe, model, cases=1).ok
+    node = next(node for node in model.ir.graph if node.op_type == wrong)
+    name = "epsilon" if wrong == "LayerNormalization" else "alpha"
+    node.attributes[name] = onnx_ir.Attr(name, onnx_ir.AttributeType.FLOAT, 0.6)
+    result = bisect(recipe, model, cases=1, save=tmp_path / "culprit")
+    assert not result.not_run
+    assert result.culprit is not None
+    assert result.culprit.node == node.name
+    case = tmp_path / "culprit" / "case.npz"
+    assert not compare(tmp_path / "culprit" / "candidate.onnx", cases=case).ok
 
 
 @pytest.mark.parametrize("capture", [pytest.param("dynamo", marks=pytest.mark.slow), "trace"])
