@@ -34,7 +34,7 @@ def changed(model: AnyModel, change: Callable[[onnx_ir.Model], None]) -> AnyMode
     change(ir)
     if not isinstance(model, Model):
         return ir
-    copy = dataclasses.replace(
+    copy: Model = dataclasses.replace(
         model, ir=ir, findings=list(model.findings), provenance=dict(model.provenance)
     )
     used = {
