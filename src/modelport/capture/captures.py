@@ -19,6 +19,7 @@ from modelport.capture.diagnosis import (
 )
 from modelport.capture.dynamic import dynamic_dims
 from modelport.capture.inputs import bind_inputs, number_findings
+from modelport.capture.marks import note_marks
 from modelport.capture.names import name_dims
 from modelport.capture.original import Original, open_original
 from modelport.capture.reference import evaluating
@@ -204,6 +205,7 @@ def _capture(recipe: Recipe, strategy: str, reason: str, target: Target | None) 
             ),
             strategy,
         )
+    note_marks(captured.ir)
     findings: list[Finding] = []
     named = name_dims(captured.ir, dims, findings)
     captured.ir.graph.name = recipe.title

@@ -21,7 +21,7 @@ def mark(name: str) -> torch.nn.Module:
 
     What it returns is a module that gives its tensor back as it is; it may stand in a
     ``torch.nn.Sequential`` as well. `export` removes it and notes the name at the tensor, where
-    `modelport.graph.partition` finds it; in eager mode and in ``torch.onnx.export`` it does nothing.
+    `modelport.graph.partition` finds it; elsewhere it does nothing, in ``torch.onnx.export`` too.
 
     Args:
         name: The name of the cut. Several tensors may have one name: they are cut together.
@@ -34,7 +34,7 @@ def mark(name: str) -> torch.nn.Module:
     """
     if not isinstance(name, str) or not name:
         raise TypeError(f"the name of a mark is a string that is not empty, not {name!r}")
-    return _mark_class()(name)
+    return _mark_class()(name)  # type: ignore[no-any-return]
 
 
 @functools.cache
@@ -46,22 +46,21 @@ def _mark_class() -> Any:
     class Mark(torch.nn.Module):
         """Gives its tensor back; while modelport captures, the graph gets to know of it."""
 
-        name: str
-
         def __init__(self, name: str) -> None:
             super().__init__()
             self.name = name
 
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
+        # No annotations: a compiler of TorchScript cannot resolve those that are text.
+        def forward(self, x):  # type: ignore[no-untyped-def]
             # A compiled module cannot ask; there the symbolic function below does.
-            if torch.jit.is_scripting():
-                return torch.ops.modelport.mark(x, self.name)  # type: ignore[no-any-return]
+            if torch.jit.is_scripting():  # type: ignore[attr-defined]
+                return torch.ops.modelport.mark(x, self.name)
             return self._in_python(x)
 
         @torch.jit.unused
-        def _in_python(self, x: torch.Tensor) -> torch.Tensor:
+        def _in_python(self, x):  # type: ignore[no-untyped-def]
             if is_capturing():
-                return torch.ops.modelport.mark(x, self.name)  # type: ignore[no-any-return]
+                return torch.ops.modelport.mark(x, self.name)
             return x
 
     return Mark
@@ -71,7 +70,7 @@ def _declare() -> None:
     """Declares the operator that stands for a mark while a graph is captured."""
     import torch
 
-    library = torch.library.Library("modelport", "FRAGMENT")
+    library: Any = torch.library.Library("modelport", "FRAGMENT")  # type: ignore[no-untyped-call]
     library.define("mark(Tensor x, str name) -> Tensor")
     library.impl("mark", lambda x, name: x.clone(), "CompositeExplicitAutograd")
     torch.library.register_fake("modelport::mark", lambda x, name: torch.empty_like(x), lib=library)
@@ -88,9 +87,11 @@ def _symbolic(g: Any, x: Any, name: Any) -> Any:
 
     if not is_capturing():
         return x
-    text = name if isinstance(name, str) else torch.onnx.symbolic_helper.parse_args("s")(
-        lambda _, value: value
-    )(g, name)
+    text = (
+        name
+        if isinstance(name, str)
+        else torch.onnx.symbolic_helper.parse_args("s")(lambda _, value: value)(g, name)
+    )
     return g.op(f"{_DOMAIN}::Mark", x, name_s=text).setType(x.type())
 
 

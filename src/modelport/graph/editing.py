@@ -139,7 +139,7 @@ def set_dims(model: AnyModel, dims: Mapping[str, Mapping[int, int | str]]) -> An
 
 
 def convert_opset(model: AnyModel, version: int) -> AnyModel:
-    """Rewrites a model for another opset of the default domain, by onnxscript's or ONNX's converter.
+    """Rewrites a model for another opset of the default domain, by ONNX's own converter.
 
     Args:
         model: The model; it stays as it is.
@@ -213,7 +213,7 @@ def insert_node(
     def apply(ir: onnx_ir.Model) -> None:
         known = Tensors(ir.graph)
         value = known[tensor]
-        others = [known[other] for other in inputs]
+        others: list[onnx_ir.Value] = [known[other] for other in inputs]
         graph = value.graph
         if graph is None or any(known.is_inner(other) for other in others):
             raise UsageError(f"no node can be put behind {tensor!r} with inputs inside of a node")
@@ -228,11 +228,11 @@ def insert_node(
         order = {item: place for place, item in enumerate(graph)}
         last = max(producers, key=order.__getitem__, default=None)
         if last is not None:
-            graph.insert_after(last, node)  # type: ignore[union-attr]
+            graph.insert_after(last, node)
         elif len(order):
-            graph.insert_before(next(iter(graph)), node)  # type: ignore[union-attr]
+            graph.insert_before(next(iter(graph)), node)
         else:
-            graph.append(node)  # type: ignore[union-attr]
+            graph.append(node)
         if result.is_graph_output():
             # The output keeps its name; the tensor before it gets another one.
             if value.is_graph_input() or value.is_initializer():

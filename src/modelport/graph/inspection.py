@@ -1,4 +1,4 @@
-"""What is in a model: operators, weights, sizes, and the work that a run is. Weights stay unread."""
+"""What is in a model: operators, weights, sizes, and a run's work. Weights stay unread."""
 
 from __future__ import annotations
 
@@ -164,7 +164,9 @@ def _nodes(graph: onnx_ir.Graph, inside: str) -> list[NodeInfo]:
                 op=operator_text(node),
                 module=module_path(node),
                 inside=inside,
-                inputs=tuple((value.name or "") if value is not None else "" for value in node.inputs),
+                inputs=tuple(
+                    (value.name or "") if value is not None else "" for value in node.inputs
+                ),
                 outputs=tuple(map(_tensor, node.outputs)),
                 parameters=sum(map(_size, weights)),
                 bytes=sum(map(_bytes, weights)),
@@ -245,4 +247,7 @@ def _runtime_has(domain: str, name: str) -> bool:
 
     if not hasattr(state, "get_all_operator_schema"):
         return domain == "com.microsoft"
-    return any(schema.domain == domain and schema.name == name for schema in state.get_all_operator_schema())
+    return any(
+        schema.domain == domain and schema.name == name
+        for schema in state.get_all_operator_schema()
+    )

@@ -39,7 +39,9 @@ def partition(model: AnyModel, at: Sequence[str | Sequence[str]]) -> list[AnyMod
     cuts = [_cut(graph, [cut] if isinstance(cut, str) else list(cut)) for cut in at]
     if not cuts:
         raise UsageError("there is no cut", fix="name a tensor or a mark")
-    cuts.sort(key=lambda cut: max(order[producer] for value in cut if (producer := value.producer())))
+    cuts.sort(
+        key=lambda cut: max(order[producer] for value in cut if (producer := value.producer()))
+    )
     stages: dict[onnx_ir.Node, int] = {}
     for stage, cut in enumerate(cuts):
         for node in _ancestors(cut):
@@ -88,10 +90,8 @@ def _reads(node: onnx_ir.Node) -> Iterator[onnx_ir.Value]:
     """What a node reads from its own graph, what the graphs inside of it capture included."""
     yield from (value for value in node.inputs if value is not None)
     for graph in subgraphs(node):
-        inner_values = [value for inner in graph for value in _reads(inner)]
-        for value in (*inner_values, *graph.outputs):
-            if value.graph is node.graph:
-                yield value
+        for inner in graph.all_nodes():
+            yield from (value for value in inner.inputs if value and value.graph is node.graph)
 
 
 def _ancestors(values: Iterable[onnx_ir.Value]) -> set[onnx_ir.Node]:
