@@ -215,12 +215,18 @@ def _dims(values: list[onnx_ir.Value]) -> dict[str, tuple[str, ...]]:
 
 
 def _sum(known: list[int | str]) -> int | str:
-    number = sum(item for item in known if isinstance(item, int))
-    texts = [item for item in known if isinstance(item, str)]
-    if not texts:
+    """The sum of numbers and products; products of the same dimensions become one."""
+    totals: Counter[str] = Counter()
+    for item in known:
+        head, _, dims = (str(item), "", "") if isinstance(item, int) else item.partition("*")
+        if head.isdigit():
+            totals[dims] += int(head)
+        else:
+            totals[str(item)] += 1
+    number = totals.pop("", 0)
+    if not totals:
         return number
-    parts = Counter(texts)
-    terms = [text if count == 1 else f"{count}*{text}" for text, count in parts.items()]
+    terms = [dims if count == 1 else f"{count}*{dims}" for dims, count in totals.items()]
     return " + ".join([*([str(number)] if number else []), *terms])
 
 
