@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -24,10 +25,39 @@ REFUSED = tuple(
 )
 
 
+SAMPLE = (
+    "affinegrid", "attention", "bitshift", "clip", "concat", "constant", "conv",
+    "dequantizelinear", "einsum", "gathernd", "gemm", "gru", "if_", "layernormalization", "loop",
+    "matmul", "optionalhaselement", "reshape", "resize", "scan", "scatternd", "sequenceinsert",
+    "softmax", "split", "stringnormalizer", "topk", "where",
+)  # fmt: skip
+"""Modules whose cases `make test` runs: all kinds of types, graphs inside, functions, sequences."""
+
+FLOAT16 = (
+    "test_attention_4d_causal_fp16_expanded",
+    "test_attention_4d_fp16_expanded",
+    "test_attention_4d_gqa_causal_nonpad_decode_fp16_expanded",
+    "test_attention_4d_gqa_with_past_and_present_fp16_expanded",
+    "test_flexattention_fp16_expanded_ver26",
+)
+"""Exceptions of `expose`, which keep the outputs up to float16's rounding only: a CPU computes
+float16 in float32, and what is an output is rounded to float16 on the way."""
+
+
 @functools.cache
 def cases() -> dict[str, Any]:
-    """Every case of the standard, by name."""
+    """Every case of the standard, by name; making them takes half a minute."""
     return {case.name: case for case in load_model_tests(kind="node")}
+
+
+@functools.cache
+def sample() -> dict[str, Any]:
+    """The cases of a few modules, by name; a module makes its cases when it is imported."""
+    package = "onnx.backend.test.case.node"
+    made = importlib.import_module(package)._NodeTestCases
+    for module in SAMPLE:
+        importlib.import_module(f"{package}.{module}")
+    return {case.name: case for case in made}
 
 
 def run(model: onnx.ModelProto, inputs: Sequence[Any]) -> dict[str, Any]:
@@ -44,9 +74,8 @@ def run(model: onnx.ModelProto, inputs: Sequence[Any]) -> dict[str, Any]:
     return dict(zip(outputs, session.run(outputs, feeds), strict=True))
 
 
-def supported(name: str) -> bool:
+def supported(case: Any) -> bool:
     """Whether ONNX Runtime runs a case at all, and twice to the same result."""
-    case = cases()[name]
     inputs = case.data_sets[0][0]
     try:
         first, second = run(case.model, inputs), run(case.model, inputs)
@@ -92,8 +121,10 @@ WAYS: dict[str, Callable[[onnx.ModelProto], onnx.ModelProto]] = {
 }
 
 
-def survives(name: str, way: str) -> bool:
-    case = cases()[name]
+def survives(case: Any, way: str) -> bool:
+    """Whether the outputs stay what they are."""
     inputs = case.data_sets[0][0]
     before, after = run(case.model, inputs), run(WAYS[way](case.model), inputs)
+    if way == "expose" and case.name in FLOAT16:
+        return all(np.allclose(a, after[key], rtol=2e-3, atol=2e-3) for key, a in before.items())
     return all(same(value, after[key]) for key, value in before.items())
