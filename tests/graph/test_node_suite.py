@@ -9,8 +9,8 @@ from tests.graph import node_suite
 
 @pytest.mark.parametrize("way", node_suite.WAYS)
 def test_sample_keeps_its_outputs(way: str) -> None:
-    cases = [case for case in node_suite.sample().values() if node_suite.supported(case)]
-    assert len(cases) >= 300
+    cases = [case for case in node_suite.sample() if node_suite.supported(case)]
+    assert len(cases) >= 150
     assert [case.name for case in cases if not node_suite.survives(case, way)] == []
 
 
@@ -23,8 +23,8 @@ def test_all_that_the_runtime_supports_keep_their_outputs(way: str) -> None:
 
 
 def test_a_difference_would_be_seen() -> None:
-    case = node_suite.sample()["test_clip"]
+    case = node_suite.cases()["test_abs"]
     inputs = case.data_sets[0][0]
     before = node_suite.run(case.model, inputs)
-    after = node_suite.run(case.model, [inputs[0] / 2, *inputs[1:]])
-    assert not all(node_suite.same(before[key], after[key]) for key in before)
+    after = node_suite.run(case.model, [inputs[0] + 1])
+    assert not any(node_suite.same(before[key], after[key]) for key in before)
