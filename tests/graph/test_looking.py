@@ -108,7 +108,7 @@ def changes(read: Any, other: str) -> list[tuple[str, str, str]]:
 
 
 def test_names_and_order_do_not_matter_to_diff(read: Any) -> None:
-    other = BASE.replace("a =", "p =").replace("(a,", "(p,").replace("w", "weight")
+    other = BASE.replace("{ a =", "{ p =").replace("(a,", "(p,").replace("w", "weight")
     assert changes(read, other) == []
 
 
