@@ -31,12 +31,12 @@ def deform_conv2d(
     column = torch.arange(kw).repeat(kh)[:, None, None] * dilation_w
     y = moved[:, :, :, 0] + torch.arange(oh)[:, None] * stride_h - pad_h + row
     x = moved[:, :, :, 1] + torch.arange(ow) * stride_w - pad_w + column
-    places = torch.stack([2 * x / (w - 1) - 1, 2 * y / (h - 1) - 1], -1)
+    places = torch.stack([(2 * x + 1) / w - 1, (2 * y + 1) / h - 1], -1)
     sampled = F.grid_sample(
         input.reshape(n * offset_groups, -1, h, w),
         places.reshape(n * offset_groups, -1, ow, 2),
         padding_mode="zeros",
-        align_corners=True,
+        align_corners=False,
     ).reshape(n, offset_groups, -1, kh * kw, oh, ow)
     if use_mask:
         sampled = sampled * mask.reshape(n, offset_groups, 1, kh * kw, oh, ow)

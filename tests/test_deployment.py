@@ -23,6 +23,9 @@ class Heard:
     def finish(self, step: str, seconds: float) -> None:
         self.steps.append(step)
 
+    def fail(self, step: str) -> None:
+        self.steps.append(f"{step} failed")
+
 
 def test_bundle_has_every_promised_file(deployed: modelport.Deployment) -> None:
     files = set(snapshot(deployed.path))
@@ -99,6 +102,24 @@ def test_rules_for_values_are_heeded(tmp_path: Path) -> None:
 def test_rule_for_an_unknown_input_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="'z'"):
         modelport.deploy(block_recipe(values={"z": (0, 1)}), tmp_path / "a.port")
+
+
+class Narrow(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (x.float() * 3 + 1).to(torch.bfloat16)
+
+
+def test_bfloat16_is_deployed_and_kept_in_the_bundle(tmp_path: Path) -> None:
+    x = torch.randn(4, 3).to(torch.bfloat16)
+    recipe = modelport.Recipe(Narrow(), (x,), dynamic={"x": {0: "n"}}, output_names=["y"])
+    modelport.deploy(recipe, tmp_path / "narrow.port")
+    for against in (None, recipe):
+        for verification in modelport.verify(tmp_path / "narrow.port", against).values():
+            assert verification.ok
+            assert len(verification.cases) > 5
+    ones = np.ones((2, 3), "bfloat16")
+    came = modelport.load(tmp_path / "narrow.port").run({"x": ones})["y"]
+    np.testing.assert_array_equal(came, np.full((2, 3), 4, "bfloat16"))
 
 
 def test_two_names_of_a_target_are_one(tmp_path: Path) -> None:

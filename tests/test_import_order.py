@@ -13,6 +13,7 @@ ROOT = Path(modelport.__file__).parent
 ORDER = [
     "findings",
     "errors",
+    "places",
     "progress",
     "target",
     "signature",
@@ -21,7 +22,6 @@ ORDER = [
     "recipe",
     "pictures",
     "tensorfile",
-    "places",
     "graph",
     "ops",
     "proof",
@@ -30,6 +30,7 @@ ORDER = [
     "precision",
     "pipeline",
     "capture",
+    "conformance",
     "report",
     "bundle",
     "tuning",

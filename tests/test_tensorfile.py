@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -19,6 +20,16 @@ def test_npy_gives_the_array_back(tmp_path: Path) -> None:
     came = read_tensor(tmp_path / "a.npy", ANY)
     np.testing.assert_array_equal(came, array)
     assert came.dtype == np.float32
+
+
+def test_bfloat16_comes_back_where_it_is_the_inputs_dtype(tmp_path: Path) -> None:
+    array = np.arange(6).reshape(2, 3).astype(ml_dtypes.bfloat16)
+    spec = TensorSpec("x", "bfloat16", ("n", "m"))
+    for name in ("a.npy", "a.npz"):
+        write_tensor(tmp_path / name, "x", array)
+        came = read_tensor(tmp_path / name, spec)
+        assert came.dtype == array.dtype
+        np.testing.assert_array_equal(came, array)
 
 
 def test_npz_has_the_array_under_the_outputs_name(tmp_path: Path) -> None:

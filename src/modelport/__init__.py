@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from modelport.findings import Finding, Severity
     from modelport.graph import check
     from modelport.model import Model
+    from modelport.ops import DATA_DEPENDENT, Operator, TensorInfo, bind_operator, operator
     from modelport.recipe import Recipe
     from modelport.signature import Dim
     from modelport.target import Target
@@ -77,6 +78,7 @@ _HOMES = {
     "findings": ("Finding", "Severity"),
     "graph": ("check",),
     "model": ("Model",),
+    "ops": ("DATA_DEPENDENT", "Operator", "TensorInfo", "bind_operator", "operator"),
     "recipe": ("Recipe",),
     "signature": ("Dim",),
     "target": ("Target",),
@@ -85,6 +87,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "__version__",
+    "DATA_DEPENDENT",
     "BuildError",
     "Bundle",
     "BundleError",
@@ -95,6 +98,7 @@ __all__ = [
     "Finding",
     "Model",
     "ModelportError",
+    "Operator",
     "OperatorError",
     "PassError",
     "ProofError",
@@ -102,7 +106,9 @@ __all__ = [
     "RunError",
     "Severity",
     "Target",
+    "TensorInfo",
     "UsageError",
+    "bind_operator",
     "check",
     "deploy",
     "describe_aten",
@@ -112,6 +118,7 @@ __all__ = [
     "is_exporting",
     "load",
     "mark",
+    "operator",
     "operator_support",
     "register_symbolic",
     "rewrite",

@@ -60,6 +60,10 @@ class Model:
         values = (value.const_value for value in self.ir.graph.initializers.values())
         return sum(tensor.nbytes for tensor in values if tensor is not None)
 
+    def operators(self) -> set[tuple[str, str]]:
+        """The domain and the type of the operators in the graph, subgraphs included."""
+        return {(node.domain, node.op_type) for node in self.ir.graph.all_nodes()}
+
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Writes the model as an ONNX file that keeps the declared ranges in its metadata.
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 _OWN = str(Path(__file__).parent)
-_FOREIGN = re.compile(r"site-packages/(torch|onnxscript|onnx_ir|onnx)/|^torch/|^<")
+_FOREIGN = re.compile(r"site-packages/(torch|onnxscript|onnx_ir|onnx|numpy)/|^torch/|^<")
 _STANDARD_LIBRARY = re.compile(r"/lib/python3\.\d+/(?!site-packages/)")
 
 
@@ -44,3 +44,17 @@ def of_caller() -> str:
             break
         frame = frame.f_back
     return ""
+
+
+def is_callers_doing(between: tuple[str, ...]) -> bool:
+    """Whether the user's code itself led here, and not what it called.
+
+    Args:
+        between: Parts of the names of files that may stand between the user's code and here.
+    """
+    frame = sys._getframe(1)
+    while frame is not None and any(part in frame.f_code.co_filename for part in between):
+        if frame.f_back is None:
+            return False
+        frame = frame.f_back
+    return is_users(frame.f_code.co_filename)

@@ -17,6 +17,9 @@ class Progress(Protocol):
     def finish(self, step: str, seconds: float) -> None:
         """A step ended well."""
 
+    def fail(self, step: str) -> None:
+        """A step ended with an error, which the caller gets."""
+
 
 class Silent:
     """Shows nothing: the default of the Python functions."""
@@ -25,6 +28,9 @@ class Silent:
         """Does nothing."""
 
     def finish(self, step: str, seconds: float) -> None:
+        """Does nothing."""
+
+    def fail(self, step: str) -> None:
         """Does nothing."""
 
 
@@ -45,7 +51,11 @@ class Stages:
         """Runs the body of a ``with`` as the step named."""
         self._progress.start(step)
         begin = time.perf_counter()
-        yield
+        try:
+            yield
+        except BaseException:
+            self._progress.fail(step)
+            raise
         elapsed = time.perf_counter() - begin
         self.seconds[step] = self.seconds.get(step, 0.0) + elapsed
         self._progress.finish(step, elapsed)

@@ -7,7 +7,6 @@ import hashlib
 import importlib
 import importlib.util
 import sys
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from modelport import places
 from modelport.errors import ModelportError, UsageError
 
 ValueRule = tuple[float, float] | Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
@@ -164,7 +164,7 @@ def _call_factory(module: ModuleType, factory: str, source: str) -> Recipe:
     except Exception as error:  # the user's code may raise anything
         raise UsageError(
             f"{factory}() in {source} raised {type(error).__name__}: {error}",
-            where=_last_frame(error),
+            where=places.of_error(error) or None,
             fix=_what_to_install(error),
         ) from error
     if not isinstance(recipe, Recipe):
@@ -185,7 +185,7 @@ def _load_module(name: str, source: str) -> ModuleType:
     except Exception as error:  # importing runs the user's code
         raise UsageError(
             f"cannot import {name!r}: {type(error).__name__}: {error}",
-            where=_last_frame(error),
+            where=places.of_error(error) or None,
             fix=_what_to_install(error)
             or "give file.py[:factory], package.module:factory, a .onnx or a .pt2 file",
         ) from error
@@ -210,7 +210,7 @@ def _load_file(path: Path) -> ModuleType:
         del sys.modules[name]
         raise UsageError(
             f"cannot load {path}: {type(error).__name__}: {error}",
-            where=_last_frame(error),
+            where=places.of_error(error) or None,
             fix=_what_to_install(error),
         ) from error
     return module
@@ -255,8 +255,3 @@ def _what_to_install(error: Exception) -> str | None:
     package = error.name if isinstance(error, ModuleNotFoundError) else None
     needed = package in ("torch", "onnx", "onnx_ir", "onnxscript")
     return "pip install 'modelport[export]'" if needed else None
-
-
-def _last_frame(error: BaseException) -> str | None:
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else None

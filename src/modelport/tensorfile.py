@@ -42,8 +42,8 @@ def read_tensor(path: str | os.PathLike[str], spec: TensorSpec) -> np.ndarray[An
     try:
         loaded = np.load(path, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
-            return loaded
-        return _read_member(loaded, path, spec)
+            return as_stored(loaded, spec.dtype)
+        return as_stored(_read_member(loaded, path, spec), spec.dtype)
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UsageError(
             f"cannot read {path}", why=str(error), fix=f"give {_FORMATS}, without pickled objects"
@@ -61,6 +61,18 @@ def _read_member(loaded: Any, path: Path, spec: TensorSpec) -> np.ndarray[Any, A
                 f"{path} has no array {spec.name!r}", fix=f"it has: {', '.join(loaded.files)}"
             )
         return np.asarray(loaded[name])
+
+
+def as_stored(array: np.ndarray[Any, Any], dtype: str) -> np.ndarray[Any, Any]:
+    """An array from a file in the dtype that it was written in.
+
+    NumPy writes bfloat16, which it has no name for, as two bytes an element.
+    """
+    if dtype != "bfloat16" or array.dtype != np.dtype("V2"):
+        return array
+    import ml_dtypes
+
+    return array.view(ml_dtypes.bfloat16)
 
 
 def write_tensor(path: str | os.PathLike[str], name: str, array: np.ndarray[Any, Any]) -> None:

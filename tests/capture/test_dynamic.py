@@ -7,7 +7,7 @@ import torch
 
 from modelport import Dim, Recipe, UsageError
 from modelport.capture import bind_inputs
-from modelport.capture.dynamic import DynamicDims, dynamic_dims
+from modelport.capture.dynamic import DynamicDims, dynamic_dims, to_torch_shapes
 
 TorchDim = torch.export.Dim
 
@@ -159,6 +159,36 @@ def test_dynamic_shapes_of_nested_inputs_keywords_and_none() -> None:
             "extra_parts_1": {1: "width"},
             "mask": {0: "batch"},
         }
+
+
+def test_dynamic_shapes_of_gathered_arguments_are_nested_as_torch_has_them() -> None:
+    class Gathering(torch.nn.Module):
+        def forward(self, image: torch.Tensor, *parts: object, **named: object) -> object:
+            return image, parts, named
+
+    args, kwargs = (IMAGE, MASK, MASK + 1), {"mask": MASK}
+    bound = bind_inputs(Gathering(), args, kwargs)
+    parts = (None, {1: TorchDim("width")})
+    by_name = {"image": None, "parts": parts, "named": {"mask": {0: TorchDim("batch")}}}
+    for shapes in (by_name, tuple(by_name.values())):
+        recipe = Recipe(Gathering(), args, kwargs, dynamic_shapes=shapes)
+        came = dynamic_dims(recipe, bound)
+        assert {name: list(axes) for name, axes in came.items() if axes} == {
+            "parts_1": [1],
+            "mask": [0],
+        }
+
+
+def test_shapes_for_torch_fit_what_gathers_its_arguments() -> None:
+    class Gathering(torch.nn.Module):
+        def forward(self, image: torch.Tensor, *parts: torch.Tensor) -> object:
+            return image, [part * 2 for part in parts]
+
+    args = (IMAGE, MASK, MASK + 1)
+    bound = bind_inputs(Gathering(), args)
+    shapes = to_torch_shapes({"parts_1": {1: Dim("width")}}, bound)
+    program = torch.export.export(Gathering(), args, dynamic_shapes=shapes)
+    assert len(program.range_constraints) == 1
 
 
 def test_none_in_place_of_an_input() -> None:

@@ -9,6 +9,7 @@ import torch
 
 import modelport
 from modelport import Dim, ExportError, Model, Severity, UsageError
+from modelport.capture.inputs import to_numpy
 from tests.support import Block, onnx_text
 
 DYNAMIC = {"x": {0: "batch", 2: Dim("height", 4, 64), 3: "width"}}
@@ -77,6 +78,111 @@ def test_opset_is_the_lowest_by_default_and_the_one_asked_for(
     assert asked.opset == asked.provenance["opset"] == 19
 
 
+class Applied(torch.nn.Module):
+    def __init__(self, function: Any) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> Any:
+        return self.function(x, y)
+
+
+@pytest.mark.parametrize("capture", ["dynamo", "trace"])
+def test_outputs_that_are_inputs_weights_or_equal(capture: str, tmp_path: Path) -> None:
+    def returned(x: torch.Tensor, y: torch.Tensor) -> Any:
+        z = x + y
+        return x, z, z, y, x
+
+    x, y = torch.randn(2, 3), torch.randn(2, 3)
+    for names in (None, ["a", "b", "c", "d", "e"]):
+        model = modelport.export(Applied(returned), (x, y), capture=capture, output_names=names)
+        outputs = [spec.name for spec in model.signature.outputs]
+        assert len({*outputs, "x", "y"}) == 7
+        assert names is None or outputs == names
+        came = ran(model, tmp_path, x=x, y=y)
+        for name, wanted in zip(outputs, returned(x, y), strict=True):
+            np.testing.assert_array_equal(came[name], wanted.numpy())
+
+
+def test_an_output_with_the_name_of_an_input_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="'x' is the name of an input and of an output"):
+        modelport.export(Block(), EXAMPLE, output_names=["x"])
+
+
+def test_sizes_that_broadcast_in_the_example_stay_apart(tmp_path: Path) -> None:
+    dynamic = {"x": {0: "n"}, "y": {0: "m"}}
+    args = (torch.randn(1, 4), torch.randn(2, 4))
+    model = modelport.export(Applied(torch.add), args, dynamic=dynamic, capture="dynamo")
+    assert [spec.shape for spec in model.signature.inputs] == [("n", 4), ("m", 4)]
+    for n, m in ((1, 5), (3, 1), (3, 3)):
+        x, y = torch.randn(n, 4), torch.randn(m, 4)
+        (came,) = ran(model, tmp_path, x=x, y=y).values()
+        np.testing.assert_array_equal(came, (x + y).numpy())
+
+
+def test_a_graph_that_needs_sizes_equal_which_broadcast_is_refused(tmp_path: Path) -> None:
+    def by_size(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        total = x + y
+        return total * torch.arange(x.shape[0]).sum() + y.shape[0]
+
+    dynamic = {"x": {0: "n"}, "y": {0: "m"}}
+    args = (torch.randn(1, 4), torch.randn(2, 4))
+    with pytest.raises(ExportError, match="differs"):
+        modelport.export(Applied(by_size), args, dynamic=dynamic, capture="dynamo")
+    model = modelport.export(Applied(by_size), args, dynamic=dynamic)
+    assert model.provenance["capture"]["strategy"] == "trace"
+    x, y = torch.randn(1, 4), torch.randn(5, 4)
+    (came,) = ran(model, tmp_path, x=x, y=y).values()
+    np.testing.assert_allclose(came, by_size(x, y).numpy(), rtol=1e-5)
+
+
+class Narrow(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = torch.nn.Linear(3, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.linear(x.float()).to(torch.bfloat16)
+
+
+@pytest.mark.parametrize("capture", ["dynamo", "trace"])
+def test_bfloat16_is_exported_and_proven(capture: str, tmp_path: Path) -> None:
+    net = Narrow()
+    x = torch.randn(4, 3).to(torch.bfloat16)
+    model = modelport.export(net, x, dynamic={"x": {0: "n"}}, capture=capture)
+    assert model.signature.inputs[0].dtype == model.signature.outputs[0].dtype == "bfloat16"
+    assert model.provenance["probes"]["run"] > 5
+    (came,) = ran(model, tmp_path, x=to_numpy(x)).values()
+    with torch.no_grad():
+        np.testing.assert_array_equal(came, to_numpy(net(x)))
+
+
+def test_bfloat16_arithmetic_without_a_kernel_is_an_error_that_says_so() -> None:
+    x = torch.randn(4, 3).to(torch.bfloat16)
+    with pytest.raises(ExportError, match=r"no-kernel.*Add") as caught:
+        modelport.export(Applied(torch.add), (x, x), capture="dynamo")
+    assert "float32" in str(caught.value)
+
+
+class Ordered(torch.nn.Module):
+    def forward(self, rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        return rows * weight + bias
+
+
+@pytest.mark.parametrize("capture", ["dynamo", "trace"])
+def test_keywords_in_another_order_than_the_parameters(capture: str, tmp_path: Path) -> None:
+    model = modelport.export(
+        Ordered(),
+        torch.randn(3, 4),
+        kwargs={"bias": torch.randn(4), "weight": torch.randn(3, 4)},
+        dynamic={"rows": {0: "n"}, "weight": {0: "n"}},
+        capture=capture,
+    )
+    rows, weight, bias = torch.randn(5, 4), torch.randn(5, 4), torch.randn(4)
+    (came,) = ran(model, tmp_path, rows=rows, weight=weight, bias=bias).values()
+    np.testing.assert_allclose(came, (rows * weight + bias).numpy(), rtol=1e-5)
+
+
 def test_opset_is_raised_where_an_operator_needs_it(tmp_path: Path) -> None:
     class Grid(torch.nn.Module):
         def forward(self, theta: torch.Tensor) -> torch.Tensor:
@@ -139,6 +245,79 @@ def test_program_file_is_a_source(tmp_path: Path) -> None:
     for model in (from_file, modelport.export(program, EXAMPLE, output_names=["y"])):
         came = ran(model, tmp_path, x=EXAMPLE)["y"]
         np.testing.assert_allclose(came, wanted, rtol=1e-4, atol=1e-5)
+
+
+class Weighted(torch.nn.Module):
+    def forward(self, rows: torch.Tensor, *, weight: torch.Tensor, bias: torch.Tensor) -> Any:
+        return rows * weight + bias
+
+
+def weighted_program() -> torch.export.ExportedProgram:
+    batch, width = torch.export.Dim("batch", min=2, max=64), torch.export.Dim("width", max=512)
+    return torch.export.export(
+        Weighted(),
+        (torch.randn(3, 4),),
+        {"weight": torch.randn(3, 4), "bias": torch.randn(4)},
+        dynamic_shapes={
+            "rows": {0: batch, 1: width},
+            "weight": {0: batch, 1: width},
+            "bias": {0: width},
+        },
+    )
+
+
+def test_a_program_keeps_the_names_and_ranges_of_its_dimensions() -> None:
+    signature = modelport.export(weighted_program()).signature
+    assert [spec.shape for spec in signature.inputs] == [
+        ("batch", "width"),
+        ("batch", "width"),
+        ("width",),
+    ]
+    assert signature.outputs[0].shape == ("batch", "width")
+    assert dict(signature.dims) == {
+        "batch": modelport.Dim("batch", 2, 64),
+        "width": modelport.Dim("width", 1, 512),
+    }
+
+
+def test_a_program_from_a_file_keeps_the_ranges_and_has_names_of_places(tmp_path: Path) -> None:
+    # torch.export.save drops the names.
+    torch.export.save(weighted_program(), tmp_path / "weighted.pt2")
+    signature = modelport.export(tmp_path / "weighted.pt2").signature
+    assert [spec.shape for spec in signature.inputs] == [
+        ("rows_0", "rows_1"),
+        ("rows_0", "rows_1"),
+        ("rows_1",),
+    ]
+    assert signature.dims["rows_0"] == modelport.Dim("rows_0", 2, 64)
+    assert signature.dims["rows_1"].max == 512
+
+
+def test_declared_dimensions_name_and_narrow_those_of_a_program() -> None:
+    model = modelport.export(
+        weighted_program(), dynamic={"weight": {0: modelport.Dim("n", max=16), 1: "w"}}
+    )
+    assert [spec.shape for spec in model.signature.inputs] == [("n", "w"), ("n", "w"), ("w",)]
+    assert model.signature.dims["n"] == modelport.Dim("n", 2, 16)
+    assert model.signature.dims["w"] == modelport.Dim("w", 1, 512)
+    assert not [finding for finding in model.findings if finding.rule == "dynamic-dims-equal"]
+
+
+def test_keywords_of_a_program_may_come_in_any_order(tmp_path: Path) -> None:
+    rows, weight, bias = torch.randn(5, 4), torch.randn(5, 4), torch.randn(4)
+    model = modelport.export(weighted_program(), rows, kwargs={"bias": bias, "weight": weight})
+    (came,) = ran(model, tmp_path, rows=rows, weight=weight, bias=bias).values()
+    np.testing.assert_allclose(came, (rows * weight + bias).numpy(), rtol=1e-5)
+
+
+def test_inputs_of_another_structure_than_a_programs_are_told() -> None:
+    class Summed(torch.nn.Module):
+        def forward(self, parts: list[torch.Tensor]) -> torch.Tensor:
+            return parts[0] + parts[1]
+
+    program = torch.export.export(Summed(), ([torch.ones(2), torch.ones(2)],))
+    with pytest.raises(UsageError, match="takes 2 inputs, and 3 are given"):
+        modelport.export(program, ([torch.ones(2)] * 3,))
 
 
 @pytest.mark.parametrize("content", [b"", b"no program", None])

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from modelport import RunError
+from modelport import ExportError, RunError
 from modelport.capture import bind_inputs, torch_reference
-from modelport.capture.reference import evaluating, flat_outputs
+from modelport.capture.reference import draws_by_chance, evaluating, flat_outputs
 from tests.support import Block
 
 
@@ -57,6 +57,35 @@ def test_exported_program_is_run() -> None:
     x = torch.randn(2, 3, 4, 4)
     with torch.no_grad():
         np.testing.assert_allclose(run({"x": x.numpy()})["y"], Block()(x).numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("names", [["y"], ["y", "z", "rest"]])
+def test_another_number_of_outputs_is_an_error(names: list[str]) -> None:
+    def pair(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return x, x + 1
+
+    run = torch_reference(pair, bind_inputs(pair, (torch.zeros(2),)), names)
+    with pytest.raises(ExportError, match=rf"2 tensors on x \[2\].*{len(names)} outputs"):
+        run({"x": np.zeros(2, np.float32)})
+
+
+def test_chance_is_told_from_what_a_model_remembers() -> None:
+    class Counting(torch.nn.Module):
+        calls = 0
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.calls += 1
+            return x + self.calls
+
+    def sampling(x: torch.Tensor) -> torch.Tensor:
+        return x + torch.rand_like(x)
+
+    x = {"x": np.zeros(64, np.float32)}
+    for model, expected in ((Counting(), False), (sampling, True), (torch.exp, False)):
+        bound = bind_inputs(lambda x: x, (torch.zeros(64),))
+        state = torch.random.get_rng_state()
+        assert draws_by_chance(torch_reference(model, bound, ["y"]), x) is expected
+        assert torch.equal(torch.random.get_rng_state(), state)
 
 
 def test_outputs_are_flat_and_in_order() -> None:

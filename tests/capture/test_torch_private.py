@@ -10,23 +10,23 @@ import torch
 
 import modelport
 from modelport.capture import torch_private
-from modelport.capture.torch_private import symbolics
+from modelport.capture.torch_private import access, graphs
 from modelport.errors import ExportError
 
 
-@pytest.mark.parametrize("purpose", symbolics.PRIVATE)
+@pytest.mark.parametrize("purpose", access.PRIVATE)
 def test_every_private_part_is_where_it_was(purpose):
-    assert symbolics.resolve(purpose) is not None
+    assert access.resolve(purpose) is not None
 
 
 def test_the_version_at_hand_was_tested():
-    assert symbolics.version() in symbolics.TESTED
-    assert symbolics.check_version() is None
+    assert access.version() in access.TESTED
+    assert access.check_version() is None
 
 
 def test_another_version_is_a_finding(monkeypatch):
     monkeypatch.setattr(torch, "__version__", "2.99.1+cpu")
-    finding = symbolics.check_version()
+    finding = access.check_version()
     assert finding is not None
     assert finding.rule == "torch-untested"
     assert "2.99.1" in finding.message
@@ -34,12 +34,12 @@ def test_another_version_is_a_finding(monkeypatch):
 
 
 def test_a_part_that_moved_is_an_error_that_names_it(monkeypatch):
-    table = {**symbolics.PRIVATE, "graph": ("torch._C", "Graphs.gone")}
-    monkeypatch.setattr(symbolics, "PRIVATE", table)
-    symbolics.resolve.cache_clear()
+    table = {**access.PRIVATE, "graph": ("torch._C", "Graphs.gone")}
+    monkeypatch.setattr(access, "PRIVATE", table)
+    access.resolve.cache_clear()
     with pytest.raises(ExportError) as error:
-        symbolics.new_graph()
-    symbolics.resolve.cache_clear()
+        graphs.new_graph()
+    access.resolve.cache_clear()
     assert "torch._C.Graphs.gone" in str(error.value)
     assert "2.13" in str(error.value)
 
@@ -48,10 +48,10 @@ def test_shapes_of_one_graph_do_not_leak_into_the_next():
     # PyTorch keeps them in a global table by name, and names repeat.
     found = []
     for sizes in ([2, 3], [None, 4], [7, 9]):
-        graph = symbolics.new_graph()
+        graph = graphs.new_graph()
         x = graph.addInput("x")
-        x.setType(symbolics.tensor_type(torch.float32, sizes))
-        g = symbolics.new_context(graph, 18)
+        x.setType(graphs.tensor_type(torch.float32, sizes))
+        g = graphs.new_context(graph, 18)
         found.append(g.op("MatMul", x, g.op("Transpose", x, perm_i=[1, 0])).type().sizes())
     assert found == [[2, 2], None, [7, 7]]
 

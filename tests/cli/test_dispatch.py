@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 
 import modelport
 from modelport.cli import console
+from modelport.progress import Stages
 from tests.support import Ran
 
 RunCli = Callable[..., Ran]
@@ -87,3 +90,22 @@ def test_progress_without_a_terminal_is_one_line_a_step(
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.splitlines() == ["capture: 1.2 s"]
+
+
+def test_failed_step_stops_the_spinner(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stderr", terminal)
+    before = threading.active_count()
+    stage = Stages(console.progress())
+    with pytest.raises(ValueError, match="broken"), stage("capture"):
+        _break(turning=threading.active_count() > before)
+    for thread in threading.enumerate()[before:]:
+        thread.join(timeout=5)
+    assert threading.active_count() == before
+    assert "✗" in terminal.getvalue()
+
+
+def _break(turning: bool) -> None:
+    assert turning
+    raise ValueError("broken")

@@ -1,6 +1,6 @@
 """Every entry of the corpus: modelport says the truth about it.
 
-The rows run in ``make test-all``; ``make corpus`` prints them as a table.
+``make test`` runs a sample, ``make test-all`` every row; ``make corpus`` prints them as a table.
 """
 
 from __future__ import annotations
@@ -40,7 +40,6 @@ def parameters(always: set[tuple[str, str]]) -> list[object]:
     ]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("name", "strategy"), parameters(sample()))
 def test_modelport_says_the_truth(name: str, strategy: str) -> None:
     entry = ENTRIES[name]

@@ -28,7 +28,20 @@ FUZZ = hypothesis.settings(
 )
 NAMES = st.sampled_from(["x", "y", "a", "w", "", "b c", "\n", "é\x1b", "a" * 300])
 OPS = st.sampled_from(
-    ["Add", "Relu", "Conv", "MatMul", "Reshape", "If", "Loop", "Constant", "LSTM", "Einsum", "", "No"]
+    [
+        "Add",
+        "Relu",
+        "Conv",
+        "MatMul",
+        "Reshape",
+        "If",
+        "Loop",
+        "Constant",
+        "LSTM",
+        "Einsum",
+        "",
+        "No",
+    ]
 )
 DIMS = st.lists(st.one_of(st.integers(-3, 5), st.just(2**62), st.text(max_size=2)), max_size=4)
 

@@ -191,6 +191,15 @@ def test_strings_come_from_the_example() -> None:
     assert drawn == {"red", "green"}
 
 
+@pytest.mark.parametrize("dtype", ["bool", "int64", "float32", "str"])
+@pytest.mark.parametrize("ruled", [False, True])
+def test_rank_0_is_an_array_too(dtype: str, ruled: bool) -> None:
+    rules = {"x": (0, 1) if dtype != "str" else lambda rng, shape: np.array("text")}
+    for case in take(one((), dtype), {}, values=rules if ruled else {}):
+        assert type(case.inputs["x"]) is np.ndarray
+        assert case.inputs["x"].shape == ()
+
+
 def test_bfloat16_is_drawn() -> None:
     (case,) = take(one((3,), "bfloat16"), {}, 1)
     assert case.inputs["x"].dtype.name == "bfloat16"

@@ -51,3 +51,13 @@ def test_psnr_follows_its_formula() -> None:
     # Bytes must not wrap around.
     assert metrics.psnr(actual, expected, 255.0) == metrics.psnr(expected, actual, 255.0)
     assert metrics.psnr(expected, expected, 255.0) == math.inf
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e155, 1e300])
+def test_no_square_overflows_or_vanishes(scale: float) -> None:
+    array = np.array([3.0, -4.0, 0.0, 12.0])
+    assert metrics.rms(array * scale) == pytest.approx(6.5 * scale, rel=1e-12)
+    assert metrics.cosine(array * scale, array[::-1] * scale) == pytest.approx(
+        float(array @ array[::-1]) / 169.0
+    )
+    assert metrics.psnr(array * scale, np.zeros(4), 6.5 * scale) == pytest.approx(0.0, abs=1e-9)

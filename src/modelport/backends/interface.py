@@ -152,16 +152,19 @@ class Backend(Protocol):
     def version(self) -> str:
         """The version of what runs the engines, for the manifest."""
 
-    def compile(self, folder: Path, graph: str, target: Target) -> Artifact:
+    def compile(
+        self, folder: Path, graph: str, target: Target, libraries: Sequence[str] = ()
+    ) -> Artifact:
         """Makes an engine from a graph.
 
         Args:
             folder: Where the graph lies, and where files are written.
             graph: Path of the ONNX file inside the folder.
             target: What to build for.
+            libraries: Libraries of operators that the graph uses, relative to the folder.
 
         Returns:
-            The files made.
+            The files made, and the libraries that the engine needs.
 
         Raises:
             BuildError: The backend refuses the graph.

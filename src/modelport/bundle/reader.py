@@ -19,6 +19,7 @@ from modelport.bundle.manifest import FILE_NAME, Manifest, is_inside, sha256
 from modelport.errors import BundleError, UsageError
 from modelport.proof import Case, ReferenceCase
 from modelport.target import Target
+from modelport.tensorfile import as_stored
 
 
 class Bundle:
@@ -89,11 +90,13 @@ class Bundle:
         return [self._read_case(path) for path in self.manifest.cases]
 
     def _read_case(self, path: str) -> ReferenceCase:
-        with np.load(self.folder / path, allow_pickle=False) as arrays:
-            inputs = {name[6:]: arrays[name] for name in arrays.files if name.startswith("input:")}
-            outputs = {
-                name[7:]: arrays[name] for name in arrays.files if name.startswith("output:")
-            }
+        signature = self.manifest.signature
+        dtypes = {f"input:{spec.name}": spec.dtype for spec in signature.inputs}
+        dtypes |= {f"output:{spec.name}": spec.dtype for spec in signature.outputs}
+        with np.load(self.folder / path, allow_pickle=False) as loaded:
+            arrays = {key: as_stored(loaded[key], dtypes.get(key, "")) for key in loaded.files}
+        inputs = {key[6:]: array for key, array in arrays.items() if key.startswith("input:")}
+        outputs = {key[7:]: array for key, array in arrays.items() if key.startswith("output:")}
         return ReferenceCase(Case(Path(path).stem, inputs, "kept in the bundle"), outputs)
 
 

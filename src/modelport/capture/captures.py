@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -10,25 +9,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from modelport.capture.custom_operators import add_bodies, declared_operators
 from modelport.capture.diagnosis import (
     Suspicion,
     draw_probes,
+    example_findings,
     find_suspicions,
+    fragile_probes,
     hygiene_findings,
     judge,
+    run_probes,
+    sizes_of,
 )
 from modelport.capture.dynamic import dynamic_dims
 from modelport.capture.inputs import bind_inputs, number_findings
 from modelport.capture.marks import note_marks
 from modelport.capture.names import name_dims
-from modelport.capture.original import Original, open_original
-from modelport.capture.reference import evaluating
+from modelport.capture.original import Original, open_module, open_original
+from modelport.capture.reference import agree, evaluating
+from modelport.capture.state import unchanged
 from modelport.capture.status import exporting
 from modelport.capture.strategies import STRATEGIES, Capture, Request
 from modelport.errors import ExportError, UsageError
 from modelport.findings import Finding, Severity
 from modelport.model import Model
-from modelport.proof import Case, CaseResult
+from modelport.proof import CaseResult, ReferenceCase
 from modelport.recipe import Recipe
 from modelport.signature import Signature
 from modelport.target import Target
@@ -56,21 +61,47 @@ class Captured:
     @property
     def foreign_operators(self) -> list[str]:
         """Operators outside of the standard's domains that have no body in the model."""
-        ir = self.model.ir
-        bodies = {(key[0], key[1]) for key in ir.functions}
+        bodies = {(key[0], key[1]) for key in self.model.ir.functions}
         return sorted(
-            {
-                f"{node.domain}::{node.op_type}"
-                for node in ir.graph.all_nodes()
-                if node.domain not in STANDARD_DOMAINS and (node.domain, node.op_type) not in bodies
-            }
+            f"{domain}::{name}"
+            for domain, name in self.model.operators() - bodies
+            if domain not in STANDARD_DOMAINS
         )
 
-    def probes(self, recipe: Recipe, seed: int = 0) -> list[Case]:
-        """Cases that are chosen to break the suspicions; none for an ONNX file."""
-        if not self.original.examples:
-            return []
-        return draw_probes(self.original, self.suspicions, recipe.values, seed)
+    def run_original(self, recipe: Recipe, seed: int = 0) -> tuple[list[ReferenceCase], list[str]]:
+        """Runs the original on its own cases, and on probes that are chosen to break suspicions.
+
+        What its outputs say on their own goes to the model's findings.
+
+        Args:
+            recipe: Says how values are drawn.
+            seed: Seed of the probes.
+
+        Returns:
+            The cases with their outputs, the given ones first, and the probes that it refuses; for
+            an ONNX file there are none.
+        """
+        original = self.original
+        if not original.given:
+            return [], []
+        traced = self.model.provenance["capture"]["strategy"] == "trace"
+        thorough = traced or any(not suspicion.is_specific for suspicion in self.suspicions)
+        probes = draw_probes(original, self.suspicions, recipe.values, seed, thorough=thorough)
+        references, refused = run_probes(original, probes)
+        if original.run_plainly is not None and not self._is_random:
+            told = references[0].outputs
+            plain = original.run_plainly()
+            if not agree(plain.outputs, told):
+                self.model.findings += original.random_findings()
+            if not self._is_random:
+                self.model.findings += example_findings(self.model.ir, plain, told)
+        return references, refused
+
+    def fragile(
+        self, references: Sequence[ReferenceCase], results: Sequence[CaseResult]
+    ) -> dict[str, str]:
+        """Failed probes that prove nothing, by name, with the reason; see `fragile_probes`."""
+        return fragile_probes(self.original, self.model.ir, self.suspicions, references, results)
 
     def settle(self, results: Sequence[CaseResult]) -> list[Finding]:
         """Turns suspicions into the model's findings.
@@ -81,24 +112,30 @@ class Captured:
         Returns:
             The errors among the findings.
         """
-        if any(finding.rule == "random-op" for finding in self.model.findings):
+        signature = self.original.signature
+        if not self._is_random and not all(result.ok for result in results):
+            self.model.findings += self.original.random_findings()
+        if self._is_random:
             # Two runs of the original differ as well.
             results = []
         self.model.findings = [
-            *judge(self.suspicions, results),
+            *judge(self.suspicions, results, signature),
             *self.model.findings,
-            *_never_moved(self.original.signature, results),
+            *_never_moved(signature, results),
         ]
         return [item for item in self.model.findings if item.severity is Severity.ERROR]
+
+    @property
+    def _is_random(self) -> bool:
+        return any(finding.rule == "random-op" for finding in self.model.findings)
 
 
 def _never_moved(signature: Signature, results: Sequence[CaseResult]) -> Iterator[Finding]:
     """A note for each dimension that is declared dynamic, but had one size in all cases."""
     sizes: dict[str, set[int]] = defaultdict(set)
-    for result, spec in itertools.product(results, signature.inputs):
-        for dim, size in zip(spec.shape or (), result.shapes.get(spec.name, ()), strict=False):
-            if isinstance(dim, str):
-                sizes[dim].add(size)
+    for result in results:
+        for dim, size in sizes_of(result, signature).items():
+            sizes[dim].add(size)
     for dim, tried in sizes.items():
         if len(tried) == 1:
             yield Finding(
@@ -136,13 +173,15 @@ def captures(recipe: Recipe, target: Target | None = None) -> Iterator[Captured]
         reason = "; ".join(reasons) or (
             "asked for" if len(strategies) == 1 else f"the first choice of {recipe.capture}"
         )
-        try:
-            captured = _capture(recipe, strategy, reason, target)
-        except ExportError as error:
-            errors.append(error)
-            reasons.append(error.what)
-            continue
-        yield captured
+        # The next strategy must not capture what these runs made the model remember.
+        with unchanged(recipe.model):
+            try:
+                captured = _capture(recipe, strategy, reason, target)
+            except ExportError as error:
+                errors.append(error)
+                reasons.append(error.what)
+                continue
+            yield captured
         reasons.append(f"what {strategy} gave computes something else")
     if len(errors) < len(strategies):
         return
@@ -189,8 +228,9 @@ def _strategies(recipe: Recipe) -> tuple[str, ...]:
 def _capture(recipe: Recipe, strategy: str, reason: str, target: Target | None) -> Captured:
     bound = bind_inputs(recipe.model, recipe.args, recipe.kwargs, recipe.input_names)
     dims = dynamic_dims(recipe, bound)
+    _require_other_names(bound.names, recipe.output_names or ())
     was_training = bool(getattr(recipe.model, "training", False))
-    with evaluating(recipe.model), exporting():
+    with evaluating(recipe.model), exporting(), declared_operators():
         captured, opset = _at_lowest_opset(
             recipe,
             lambda number: Request(
@@ -206,19 +246,27 @@ def _capture(recipe: Recipe, strategy: str, reason: str, target: Target | None) 
             strategy,
         )
     note_marks(captured.ir)
-    findings: list[Finding] = []
-    named = name_dims(captured.ir, dims, findings)
+    findings = add_bodies(captured.ir)
+    named = name_dims(captured.ir, dims, bound, findings)
     captured.ir.graph.name = recipe.title
     provenance = _provenance(recipe.title, strategy, reason, opset)
     provenance["rewrites"] = [record.to_json() for record in captured.rewrites]
     model = Model(captured.ir, named.ranges, findings, provenance)
-    original = open_original(recipe, model.signature)
+    original = open_module(recipe, model.signature, bound, dims)
     findings += captured.findings
     findings += number_findings(bound)
-    findings += original.export_only_findings()
-    findings += hygiene_findings(captured.ir, original.signature, recipe.model, was_training)
+    findings += hygiene_findings(captured.ir, original, recipe.model, was_training)
     suspicions = find_suspicions(captured, original.signature, named.symbols, bound.names)
     return Captured(model, original, suspicions)
+
+
+def _require_other_names(inputs: Sequence[str], outputs: Sequence[str]) -> None:
+    shared = [name for name in outputs if name in inputs]
+    if shared:
+        raise UsageError(
+            f"{', '.join(map(repr, shared))} is the name of an input and of an output",
+            fix="give the output another name",
+        )
 
 
 def _at_lowest_opset(
@@ -226,15 +274,20 @@ def _at_lowest_opset(
 ) -> tuple[Capture, int]:
     """Captures at the opset asked for, or at the lowest that maps all operators."""
     if recipe.opset is not None:
-        return STRATEGIES[strategy](request(recipe.opset)), recipe.opset
+        return _by_strategy(strategy, request(recipe.opset)), recipe.opset
     last = HIGHEST_OPSETS[strategy]
     for opset in range(LOWEST_OPSET, last + 1):
         try:
-            return STRATEGIES[strategy](request(opset)), opset
+            return _by_strategy(strategy, request(opset)), opset
         except ExportError as error:
             if opset == last or not _UNMAPPED.search(str(error.__cause__)):
                 raise
     raise AssertionError("unreachable: the last opset returns or raises")
+
+
+def _by_strategy(strategy: str, request: Request) -> Capture:
+    with unchanged(request.model):
+        return STRATEGIES[strategy](request)
 
 
 def _provenance(source: str, strategy: str, reason: str, opset: int) -> dict[str, Any]:

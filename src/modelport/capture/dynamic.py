@@ -20,7 +20,8 @@ def dynamic_dims(recipe: Recipe, bound: BoundInputs) -> DynamicDims:
     """The recipe's dynamic dimensions, in the one form that the rest of the road uses.
 
     Args:
-        recipe: Gives ``dynamic``, ``dynamic_axes`` or ``dynamic_shapes``.
+        recipe: Gives ``dynamic``, ``dynamic_axes`` or ``dynamic_shapes``. An exported program has
+            dynamic dimensions of its own, to which these give names and narrower ranges.
         bound: The example inputs.
 
     Returns:
@@ -34,6 +35,8 @@ def dynamic_dims(recipe: Recipe, bound: BoundInputs) -> DynamicDims:
         declared = _from_dynamic_shapes(recipe.dynamic_shapes, bound)
     else:
         declared = _from_axes(recipe.dynamic or recipe.dynamic_axes or {}, recipe, bound)
+    if hasattr(recipe.model, "range_constraints"):
+        declared = _of_program(recipe.model, declared, bound)
     _require_one_range_a_name(declared)
     return declared
 
@@ -104,12 +107,12 @@ def _as_dim(given: Any, default_name: str) -> Dim | None:
 
 
 def _from_dynamic_shapes(shapes: Any, bound: BoundInputs) -> DynamicDims:
-    by_argument = _by_argument(shapes, bound)
+    by_parameter = _by_parameter(shapes, bound)
     declared: DynamicDims = {}
-    for name, path in zip(bound.names, bound.paths, strict=True):
-        node: Any = by_argument
+    for name, (parameter, *steps) in bound.parameter_paths.items():
+        node: Any = by_parameter.get(parameter)
         try:
-            for step in path:
+            for step in steps:
                 node = None if node is None else node[step]
             if node is None:
                 continue
@@ -124,31 +127,74 @@ def _from_dynamic_shapes(shapes: Any, bound: BoundInputs) -> DynamicDims:
     return declared
 
 
-def _by_argument(shapes: Any, bound: BoundInputs) -> tuple[Any, Any]:
-    """``dynamic_shapes`` in the structure of ``(args, kwargs)``."""
+def _by_parameter(shapes: Any, bound: BoundInputs) -> Mapping[str, Any]:
+    """``dynamic_shapes`` by parameter; what ``*args`` gets is one sequence, as torch has it."""
+    parameters = list(bound.by_parameter(bound.args, bound.kwargs))
     if isinstance(shapes, Mapping):
-        unknown = [name for name in shapes if name not in (*bound.parameters, *bound.kwargs)]
+        known = parameters if bound.signature is None else list(bound.signature.parameters)
+        unknown = [name for name in shapes if name not in known]
         if unknown:
             raise UsageError(
                 f"dynamic_shapes are given for {', '.join(unknown)}, which is no argument",
-                fix=f"the arguments are: {', '.join(bound.parameters)}",
+                fix=f"the arguments are: {', '.join(known)}",
             )
-        names = bound.parameters[: len(bound.args)]
-        positional = tuple(shapes.get(name) for name in names)
-        return positional, {name: shapes.get(name) for name in bound.kwargs}
+        return shapes
     if isinstance(shapes, Sequence) and not isinstance(shapes, str):
-        if len(shapes) > len(bound.args) + len(bound.kwargs):
-            raise UsageError(
-                f"{len(shapes)} dynamic_shapes for {len(bound.args) + len(bound.kwargs)} arguments"
-            )
-        positional = tuple(shapes)[: len(bound.args)]
-        rest = tuple(shapes)[len(bound.args) :]
-        padded = positional + (None,) * (len(bound.args) - len(positional))
-        return padded, dict(zip(bound.kwargs, rest, strict=False))
+        if len(shapes) > len(parameters):
+            raise UsageError(f"{len(shapes)} dynamic_shapes for {len(parameters)} arguments")
+        return dict(zip(parameters, shapes, strict=False))
     raise UsageError(
         f"dynamic_shapes is a {type(shapes).__name__}",
         fix="give a tuple or a dict in the structure of the model's arguments",
     )
+
+
+def _of_program(program: Any, declared: DynamicDims, bound: BoundInputs) -> DynamicDims:
+    """The dimensions that an exported program has, under the declared names where there are any."""
+    names, ranges = programs.symbol_names(program), programs.symbol_ranges(program)
+    places = [
+        (name, axis, symbol)
+        for name, sizes in zip(bound.names, _sizes_of_program(program, bound), strict=True)
+        for axis, symbol in enumerate(sizes)
+        if symbol in ranges
+    ]
+    merged = {name: dict(axes) for name, axes in declared.items()}
+    own: dict[str, Dim] = {}
+    for name, axis, symbol in places:
+        low, high = ranges[symbol]
+        # torch says 0 where nobody asked for it.
+        own.setdefault(symbol, Dim(names.get(symbol, f"{name}_{axis}"), max(low, 1), high))
+    dims: dict[str, Dim] = {}
+    for name, axis, symbol in places:
+        if axis in merged.get(name, {}):
+            merged[name][axis] = intersection(merged[name][axis], own[symbol])
+            dims.setdefault(symbol, merged[name][axis])
+    for name, axis, symbol in places:
+        merged.setdefault(name, {}).setdefault(axis, dims.get(symbol, own[symbol]))
+    return merged
+
+
+def intersection(first: Dim, second: Dim) -> Dim:
+    """The sizes that two dimensions have in common, under the first one's name.
+
+    Raises:
+        UsageError: There are none.
+    """
+    bounds = [bound for bound in (first.max, second.max) if bound is not None]
+    return Dim(first.name, max(first.min, second.min), min(bounds, default=None))
+
+
+def _sizes_of_program(program: Any, bound: BoundInputs) -> list[tuple[int | str, ...]]:
+    """Sizes of the program's inputs, in the order of the example's tensors."""
+    pairs, _ = programs.flatten_with_paths((bound.args, dict(bound.kwargs)))
+    sizes = programs.input_sizes(program)
+    if len(sizes) != len(pairs):
+        raise UsageError(
+            f"the exported program takes {len(sizes)} inputs, and {len(pairs)} are given",
+            fix="give args and kwargs in the structure that it was exported with",
+        )
+    by_path = {path: size for (path, _), size in zip(pairs, sizes, strict=True)}
+    return [by_path[path] for path in bound.paths]
 
 
 def _require_one_range_a_name(declared: DynamicDims) -> None:
@@ -173,7 +219,7 @@ def torch_shapes(recipe: Recipe) -> Any:
 
 
 def to_torch_shapes(declared: DynamicDims, bound: BoundInputs) -> Any:
-    """What ``torch.onnx.export(dynamic_shapes=...)`` takes, for inputs given by position.
+    """What ``torch.onnx.export(dynamic_shapes=...)`` takes: a dict by parameter.
 
     ``Dim.DYNAMIC`` is used for all: unlike ``Dim`` and ``Dim.AUTO`` it makes torch refuse a model
     that fixes the dimension. Names and most ranges are applied afterwards, by modelport.
@@ -181,10 +227,7 @@ def to_torch_shapes(declared: DynamicDims, bound: BoundInputs) -> Any:
     pairs, structure = programs.flatten_with_paths((bound.args, dict(bound.kwargs)))
     name_of = dict(zip(bound.paths, bound.names, strict=True))
     leaves = [_torch_leaf(declared.get(name_of.get(path, ""), {})) for path, _ in pairs]
-    args, kwargs = programs.unflatten(leaves, structure)
-    if not bound.kwargs:
-        return args
-    return {**dict(zip(bound.parameters, args, strict=False)), **kwargs}
+    return bound.by_parameter(*programs.unflatten(leaves, structure))
 
 
 def _torch_leaf(axes: Mapping[int, Dim]) -> dict[int, Any] | None:

@@ -9,13 +9,14 @@ from typing import Any
 
 from modelport.backends import get_backend
 from modelport.backends.interface import Artifact
+from modelport.backends.onnxruntime.session import NO_KERNEL
 from modelport.capture.captures import Captured, captures
-from modelport.capture.original import Original
 from modelport.capture.programs import open_program
 from modelport.errors import BuildError, ExportError, UsageError
 from modelport.findings import Finding, Severity
 from modelport.model import Model
-from modelport.proof import Case, CaseResult, ReferenceCase, run_reference, verify_cases
+from modelport.ops.libraries import collect_libraries
+from modelport.proof import CaseResult, verify_cases
 from modelport.recipe import Recipe, load_recipe
 from modelport.target import Target
 
@@ -142,15 +143,22 @@ def _export_proven(recipe: Recipe, probes: bool, target: Target | None = None) -
 
 
 def _run_probes(recipe: Recipe, captured: Captured) -> list[CaseResult]:
-    references, refused = run_probes(captured.original, captured.probes(recipe))
+    references, refused = captured.run_original(recipe)
     target = Target("onnxruntime")
     with tempfile.TemporaryDirectory() as folder:
         path = captured.model.save(Path(folder) / "model.onnx")
-        engine = get_backend(target).load(
-            Path(folder), Artifact(path.name), target, captured.model.signature
-        )
-        captured.model.provenance["probes"] = {"run": len(references), "refused": len(refused)}
-        return list(verify_cases(references, engine.run_shared).cases)
+        # A few runs between others' work: threads that wait busily would take its cores.
+        libraries = collect_libraries(captured.model.operators(), Path(folder))
+        artifact = Artifact(path.name, options={"libraries": libraries, "spinning": False})
+        engine = get_backend(target).load(Path(folder), artifact, target, captured.model.signature)
+        results = verify_cases(references, engine.run_shared).cases
+    fragile = captured.fragile(references, results)
+    captured.model.provenance["probes"] = {
+        "run": len(references) - len(fragile),
+        "refused": len(refused),
+        "fragile": len(fragile),
+    }
+    return [result for result in results if result.case not in fragile]
 
 
 def _not_run(operators: Sequence[str], error: BuildError) -> Finding:
@@ -164,17 +172,12 @@ def _not_run(operators: Sequence[str], error: BuildError) -> Finding:
 
 
 def _invalid_graph(error: BuildError) -> Finding:
+    message = f"{error.what}: {error.why}"
+    if NO_KERNEL in message:
+        return Finding("no-kernel", Severity.ERROR, message, fix=error.fix or "")
     return Finding(
-        "invalid-graph",
-        Severity.ERROR,
-        f"{error.what}: {error.why}",
-        fix="capture by another strategy or opset",
+        "invalid-graph", Severity.ERROR, message, fix="capture by another strategy or opset"
     )
-
-
-def run_probes(original: Original, probes: Sequence[Case]) -> tuple[list[ReferenceCase], list[str]]:
-    """Runs the original on its given cases and on probes, some of which it may refuse."""
-    return run_reference(original.run, iter(probes), original.given, count=len(probes), least=0)
 
 
 def not_the_same(model: Model) -> ExportError:

@@ -29,14 +29,14 @@ class BoundInputs:
         kwargs: The example's inputs by keyword.
         names: Names of the tensors, in the order in which the exporters see them.
         paths: Where each tensor lies in ``(args, kwargs)``, as keys and indices.
-        parameters: Names of the model's parameters, in order.
+        signature: The signature of the model's forward; None where it has none.
     """
 
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
     names: tuple[str, ...]
     paths: tuple[tuple[Any, ...], ...]
-    parameters: tuple[str, ...] = ()
+    signature: inspect.Signature | None = None
 
     @property
     def tensors(self) -> dict[str, torch.Tensor]:
@@ -61,6 +61,19 @@ class BoundInputs:
         leaves = [_as_tensor(leaf) if _is_number(leaf) else leaf for _, leaf in pairs]
         args, kwargs = programs.unflatten(leaves, structure)
         return args, kwargs
+
+    def by_parameter(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Arguments in the structure of the example's, by the parameter of forward that gets them.
+
+        What ``*args`` gets is a tuple and what ``**kwargs`` gets a dict, as torch has it.
+        """
+        return _by_parameter(self.signature, args, kwargs)
+
+    @property
+    def parameter_paths(self) -> dict[str, tuple[Any, ...]]:
+        """Where each tensor lies in what `by_parameter` gives, in the order of the signature."""
+        places = _places(self.signature, self.args, self.kwargs, self.paths)
+        return {self.names[index]: place for index, place in places.items()}
 
     @property
     def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
@@ -116,8 +129,9 @@ def bind_inputs(
     paths = tuple(
         path for path, leaf in pairs if isinstance(leaf, torch.Tensor) or _is_number(leaf)
     )
-    parameters = _parameter_names(model, args, kwargs)
-    names = [_default_name(path, parameters) for path in paths]
+    signature = _signature(model, args, kwargs)
+    places = _places(signature, args, kwargs, paths)
+    names = [_default_name(places[index], signature) for index in range(len(paths))]
     for index, name in enumerate(input_names or ()):
         if index >= len(names):
             raise UsageError(
@@ -128,7 +142,7 @@ def bind_inputs(
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise UsageError(f"two inputs have the name {', '.join(map(repr, repeated))}")
-    return BoundInputs(args, kwargs, tuple(names), paths, tuple(parameters))
+    return BoundInputs(args, kwargs, tuple(names), paths, signature)
 
 
 def number_findings(bound: BoundInputs) -> list[Finding]:
@@ -181,8 +195,10 @@ def _like(leaf: Any, array: np.ndarray[Any, Any]) -> Any:
     return array.item() if _is_number(leaf) else from_numpy(array)
 
 
-def _parameter_names(model: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[str]:
-    """Names of the parameters that the positional arguments fill."""
+def _signature(
+    model: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> inspect.Signature | None:
+    """The signature of forward, which must take the arguments."""
     import torch
 
     # An exported program itself takes anything; its module has the original's parameters.
@@ -191,7 +207,7 @@ def _parameter_names(model: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
-        return []
+        return None
     try:
         signature.bind(*args, **kwargs)
     except TypeError as error:
@@ -200,17 +216,33 @@ def _parameter_names(model: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any
             why=str(error),
             fix="give args (a tuple) and kwargs as forward takes them",
         ) from error
-    names: list[str] = []
-    for parameter in signature.parameters.values():
-        if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
-            names += [f"{parameter.name}_{index}" for index in range(len(args) - len(names))]
-            break
-        names.append(parameter.name)
-    return names
+    return signature
 
 
-def _default_name(path: tuple[Any, ...], parameters: Sequence[str]) -> str:
-    where, first, *rest = path
-    if where == 0:
-        first = parameters[first] if first < len(parameters) else f"input_{first}"
-    return "_".join(str(step) for step in (first, *rest))
+def _by_parameter(
+    signature: inspect.Signature | None, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> dict[str, Any]:
+    if signature is None:
+        return {**{f"input_{index}": arg for index, arg in enumerate(args)}, **kwargs}
+    return dict(signature.bind(*args, **kwargs).arguments)
+
+
+def _places(
+    signature: inspect.Signature | None,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    paths: Sequence[tuple[Any, ...]],
+) -> dict[int, tuple[Any, ...]]:
+    """By the index of a path in ``(args, kwargs)``: the path by parameter, in their order."""
+    pairs, structure = programs.flatten_with_paths((args, dict(kwargs)))
+    index_of = {path: index for index, path in enumerate(paths)}
+    indices = programs.unflatten([index_of.get(path, -1) for path, _ in pairs], structure)
+    placed, _ = programs.flatten_with_paths(_by_parameter(signature, *indices))
+    return {index: place for place, index in placed if index >= 0}
+
+
+def _default_name(place: tuple[Any, ...], signature: inspect.Signature | None) -> str:
+    parameter = None if signature is None else signature.parameters[place[0]]
+    if parameter is not None and parameter.kind is inspect.Parameter.VAR_KEYWORD:
+        place = place[1:]
+    return "_".join(map(str, place))

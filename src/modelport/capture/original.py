@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,11 @@ import numpy as np
 
 from modelport.backends import get_backend
 from modelport.backends.interface import Artifact
-from modelport.capture.dynamic import dynamic_dims
-from modelport.capture.inputs import bind_inputs, to_numpy
-from modelport.capture.reference import torch_reference
+from modelport.capture.dynamic import DynamicDims, dynamic_dims
+from modelport.capture.inputs import BoundInputs, bind_inputs, to_numpy
+from modelport.capture.reference import PlainRun, draws_by_chance, run_plainly, torch_reference
 from modelport.findings import Finding, Severity
-from modelport.proof import Case, compare_outputs, tolerance_for
+from modelport.proof import Case
 from modelport.recipe import Recipe
 from modelport.signature import Signature, TensorSpec
 from modelport.target import Target
@@ -33,7 +34,7 @@ class Original:
         examples: The example's arrays by input name; empty for an ONNX file.
         given: The example and the recipe's further cases.
         runner: What runs it, for the report.
-        run_plainly: The same as `run`, not told that it is being exported.
+        run_plainly: Runs its example without telling it that it is being exported.
     """
 
     signature: Signature
@@ -41,27 +42,22 @@ class Original:
     examples: Arrays
     given: tuple[Case, ...]
     runner: str
-    run_plainly: Callable[[Mapping[str, np.ndarray[Any, Any]]], Arrays] | None = None
+    run_plainly: Callable[[], PlainRun] | None = None
 
-    def export_only_findings(self) -> list[Finding]:
-        """A note where the model gives another result because it is being exported."""
-        if self.run_plainly is None:
+    def random_findings(self) -> list[Finding]:
+        """A warning where the model differs from itself, by chance alone."""
+        if self.run_plainly is None or not draws_by_chance(self.run, self.given[0].inputs):
             return []
-        example = self.given[0].inputs
-        compared = compare_outputs(self.run_plainly(example), self.run(example), tolerance_for)
-        changed = [comparison for comparison in compared if not comparison.ok]
-        return (
-            [
-                Finding(
-                    "export-only-behaviour",
-                    Severity.NOTE,
-                    "the model computes something else while it is exported, and that is what "
-                    f"the graph is compared with: {changed[0]}",
-                )
-            ]
-            if changed
-            else []
-        )
+        return [
+            Finding(
+                "random-op",
+                Severity.WARNING,
+                "the model draws random numbers: it gives another result in every run, with which "
+                "no graph can be compared",
+                fix="make the random tensor an input of the model; dropout is off in evaluation "
+                "only as a module, or with functional.dropout(x, p, training=self.training)",
+            )
+        ]
 
 
 def open_original(recipe: Recipe, captured: Signature) -> Original:
@@ -78,7 +74,8 @@ def open_original(recipe: Recipe, captured: Signature) -> Original:
     """
     if isinstance(recipe.model, str | Path):
         return _open_onnx(Path(recipe.model), captured)
-    return _open_torch(recipe, captured)
+    bound = bind_inputs(recipe.model, recipe.args, recipe.kwargs, recipe.input_names)
+    return open_module(recipe, captured, bound, dynamic_dims(recipe, bound))
 
 
 def _open_onnx(path: Path, signature: Signature) -> Original:
@@ -88,11 +85,19 @@ def _open_onnx(path: Path, signature: Signature) -> Original:
     return Original(signature, engine.run, {}, (), "ONNX Runtime without graph optimizations")
 
 
-def _open_torch(recipe: Recipe, captured: Signature) -> Original:
+def open_module(
+    recipe: Recipe, captured: Signature, bound: BoundInputs, dims: DynamicDims
+) -> Original:
+    """Makes a module or an exported program runnable on arrays.
+
+    Args:
+        recipe: The recipe, as `open_program` leaves it.
+        captured: As for `open_original`.
+        bound: The recipe's example inputs.
+        dims: Its dynamic dimensions.
+    """
     import torch
 
-    bound = bind_inputs(recipe.model, recipe.args, recipe.kwargs, recipe.input_names)
-    dims = dynamic_dims(recipe, bound)
     examples = bound.arrays
     known = {spec.name: spec for spec in captured.inputs}
     inputs = []
@@ -117,5 +122,5 @@ def _open_torch(recipe: Recipe, captured: Signature) -> Original:
         examples,
         tuple(given),
         f"PyTorch {torch.__version__}, eager",
-        torch_reference(recipe.model, bound, names, at_export=False),
+        partial(run_plainly, recipe.model, bound, names),
     )

@@ -34,9 +34,13 @@ def open_program(recipe: Recipe) -> Recipe:
             ) from error
     if not isinstance(model, torch.export.ExportedProgram):
         return dataclasses.replace(recipe, model=model)
+    example_args, example_kwargs = model.example_inputs or ((), {})
     if recipe.args or recipe.kwargs:
-        return dataclasses.replace(recipe, model=model)
+        # The program's inputs are known by their order.
+        ordered = {name: recipe.kwargs[name] for name in example_kwargs if name in recipe.kwargs}
+        return dataclasses.replace(recipe, model=model, kwargs={**ordered, **recipe.kwargs})
     if model.example_inputs is None:
         raise UsageError("the exported program carries no example inputs", fix="give args")
-    args, kwargs = model.example_inputs
-    return dataclasses.replace(recipe, model=model, args=args, kwargs=kwargs, name=recipe.title)
+    return dataclasses.replace(
+        recipe, model=model, args=example_args, kwargs=example_kwargs, name=recipe.title
+    )

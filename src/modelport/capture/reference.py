@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,8 @@ import numpy as np
 from modelport.capture.inputs import BoundInputs, to_numpy
 from modelport.capture.status import exporting
 from modelport.capture.torch_private import programs
-from modelport.errors import RunError
+from modelport.errors import ExportError, RunError
+from modelport.proof import compare_outputs, tolerance_for
 
 if TYPE_CHECKING:
     import torch
@@ -20,39 +22,140 @@ Arrays = dict[str, np.ndarray[Any, Any]]
 
 
 def torch_reference(
-    model: Any, bound: BoundInputs, output_names: Sequence[str], *, at_export: bool = True
+    model: Any, bound: BoundInputs, output_names: Sequence[str]
 ) -> Callable[[Mapping[str, np.ndarray[Any, Any]]], Arrays]:
     """The model in PyTorch's eager mode, on arrays.
+
+    The model is told that it is being exported, by `modelport.is_exporting` and torch's own
+    functions.
 
     Args:
         model: The module (run in evaluation mode), or an exported program.
         bound: Example inputs; arrays replace their tensors by name.
         output_names: Names for the tensors that the model returns, in order.
-        at_export: Whether the model is told that it is being exported, by
-            `modelport.is_exporting` and torch's own functions.
 
     Returns:
         A function from arrays by input name to arrays by output name. It raises `RunError` where
-        the model itself refuses its inputs.
+        the model itself refuses its inputs, and `ExportError` where it returns another number of
+        tensors than there are names.
+    """
+
+    def reference(arrays: Mapping[str, np.ndarray[Any, Any]]) -> Arrays:
+        with _at_export():
+            return _as_arrays(_run(model, bound, arrays)[0], output_names, arrays)
+
+    return reference
+
+
+@dataclass(frozen=True)
+class PlainRun:
+    """What the model makes of its example when it is not told that it is being exported.
+
+    Attributes:
+        outputs: Arrays by output name.
+        aliases: For each output that shares its memory with an input, the input's name.
+        strides: Strides of each output that is not contiguous, and has memory of its own.
+    """
+
+    outputs: Arrays
+    aliases: Mapping[str, str]
+    strides: Mapping[str, tuple[int, ...]]
+
+
+def run_plainly(model: Any, bound: BoundInputs, output_names: Sequence[str]) -> PlainRun:
+    """Runs the model on its example, and looks at the memory of what it returns.
+
+    Args:
+        model: As for `torch_reference`.
+        bound: Example inputs.
+        output_names: Names for the tensors that the model returns, in order.
+
+    Raises:
+        RunError: The model refuses its example.
+    """
+    tensors, inputs = _run(model, bound, bound.arrays)
+    memory = {tensor.untyped_storage().data_ptr(): name for name, tensor in inputs.items()}
+    aliases, strides = {}, {}
+    outputs = _as_arrays(tensors, output_names, bound.arrays)
+    for name, tensor in zip(output_names, tensors, strict=True):
+        owner = memory.get(tensor.untyped_storage().data_ptr()) if tensor.numel() else None
+        if owner is not None:
+            aliases[name] = owner
+        elif not tensor.is_contiguous():
+            strides[name] = tuple(tensor.stride())
+    return PlainRun(outputs, aliases, strides)
+
+
+def _run(
+    model: Any, bound: BoundInputs, arrays: Mapping[str, np.ndarray[Any, Any]]
+) -> tuple[list[torch.Tensor], dict[str, torch.Tensor]]:
+    """The tensors that the model returns, and those that it was given."""
+    import torch
+
+    from modelport.ops.eager import use_references
+
+    function = model.module() if isinstance(model, torch.export.ExportedProgram) else model
+    given: dict[str, torch.Tensor] = {}
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        leaves = dict(programs.flatten_with_paths((args, kwargs))[0])
+        for name, path in zip(bound.names, bound.paths, strict=True):
+            if isinstance(leaves[path], torch.Tensor):
+                given[name] = leaves[path]
+        return function(*args, **kwargs)
+
+    try:
+        with evaluating(function), torch.no_grad(), use_references():
+            return flat_outputs(bound.call(call, arrays)), given
+    except Exception as error:  # the user's model may raise anything
+        raise RunError(
+            f"the PyTorch model fails on {_shapes(arrays)}", why=f"{type(error).__name__}: {error}"
+        ) from error
+
+
+def _as_arrays(
+    tensors: Sequence[torch.Tensor],
+    names: Sequence[str],
+    arrays: Mapping[str, np.ndarray[Any, Any]],
+) -> Arrays:
+    if len(tensors) != len(names):
+        raise ExportError(
+            f"the model returns {len(tensors)} tensors on {_shapes(arrays)}, and its graph has "
+            f"{len(names)} outputs",
+            why="a graph has a fixed number of outputs",
+            fix="return as many tensors whatever the inputs are: stack those of a list that grows",
+        )
+    return {name: to_numpy(tensor) for name, tensor in zip(names, tensors, strict=True)}
+
+
+def draws_by_chance(
+    reference: Callable[[Mapping[str, np.ndarray[Any, Any]]], Arrays],
+    arrays: Mapping[str, np.ndarray[Any, Any]],
+) -> bool:
+    """Whether a model's results on the same inputs depend on torch's random numbers alone.
+
+    Args:
+        reference: What `torch_reference` gives.
+        arrays: Its inputs.
     """
     import torch
 
-    scope = _at_export if at_export else nullcontext
-    function = model.module() if isinstance(model, torch.export.ExportedProgram) else model
+    results = []
+    for seed in (0, 1, 0):
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            results.append(reference(arrays))
+    first, other, again = results
+    return not agree(first, other) and agree(first, again)
 
-    def reference(arrays: Mapping[str, np.ndarray[Any, Any]]) -> Arrays:
-        try:
-            with evaluating(function), scope(), torch.no_grad():
-                result = bound.call(function, arrays)
-        except Exception as error:  # the user's model may raise anything
-            shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in arrays.items())
-            raise RunError(
-                f"the PyTorch model fails on {shapes}", why=f"{type(error).__name__}: {error}"
-            ) from error
-        tensors = flat_outputs(result)
-        return {name: to_numpy(tensor) for name, tensor in zip(output_names, tensors, strict=False)}
 
-    return reference
+def agree(one: Arrays, other: Arrays) -> bool:
+    """Whether outputs of two runs are the same within the tolerances of their dtypes."""
+    return all(comparison.ok for comparison in compare_outputs(one, other, tolerance_for))
+
+
+def _shapes(arrays: Mapping[str, np.ndarray[Any, Any]]) -> str:
+    return ", ".join(f"{name} {list(array.shape)}" for name, array in arrays.items())
 
 
 @contextmanager

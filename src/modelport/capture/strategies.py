@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelport import places
+from modelport.capture.custom_operators import has_kernel
 from modelport.capture.dynamic import DynamicDims, to_torch_shapes
 from modelport.capture.inputs import BoundInputs
-from modelport.capture.names import drop_invented_names
+from modelport.capture.names import drop_invented_names, separate_outputs
 from modelport.capture.rewriters import Active, Applied, rewriting
 from modelport.capture.rewriters.translations import shipped_translations
 from modelport.capture.symbolic import honour_symbolics
-from modelport.capture.torch_private import symbolics
+from modelport.capture.torch_private import graphs, programs, symbolics
 from modelport.errors import ExportError
 from modelport.findings import Finding, Severity
 from modelport.graph.places import keep_documented_places
@@ -62,11 +63,13 @@ class Heard:
         category: Name of the warning's class.
         message: Its text.
         place: ``file:line`` in the user's code.
+        is_users: The user's code itself is warned; else what it called.
     """
 
     category: str
     message: str
     place: str
+    is_users: bool
 
 
 @dataclass
@@ -78,6 +81,7 @@ class Capture:
         strategy: The strategy that made it.
         program: The exported program, where there is one.
         warnings: What Python and torch warned of meanwhile.
+        guard_places: Where torch.export made assumptions about sizes.
         findings: What the strategy noticed itself.
         rewrites: The rewrites that took part.
     """
@@ -86,6 +90,7 @@ class Capture:
     strategy: str
     program: torch.export.ExportedProgram | None = None
     warnings: list[Heard] = field(default_factory=list)
+    guard_places: Sequence[programs.GuardPlace] = ()
     findings: list[Finding] = field(default_factory=list)
     rewrites: Sequence[Applied] = ()
 
@@ -106,11 +111,15 @@ def capture_dynamo(request: Request) -> Capture:
         _listening() as heard,
         _translating_errors("dynamo"),
         _rewritten(request, "dynamo") as active,
-        honour_symbolics(active.model, args, kwargs, request.opset) as bridge,
+        honour_symbolics(
+            active.model, args, kwargs, request.opset, has_kernel=has_kernel
+        ) as bridge,
+        programs.watching_guards() as guard_places,
     ):
         program = torch.onnx.export(
             active.model,
-            args,
+            # Without keywords, torch takes a dict at the end for them: that is then an empty one.
+            (*args, {}) if not kwargs and args and isinstance(args[-1], dict) else args,
             kwargs=kwargs,
             dynamo=True,
             input_names=list(bound.names),
@@ -127,10 +136,17 @@ def capture_dynamo(request: Request) -> Capture:
         )
         assert program is not None
         findings = bridge.examine(program) + strict_fallback(program) + active.findings()
+    separate_outputs(program.model, request.output_names)
     if not request.export_params:
         _weights_to_inputs(program)
     return Capture(
-        program.model, "dynamo", program.exported_program, heard, findings, active.called
+        program.model,
+        "dynamo",
+        program.exported_program,
+        heard,
+        guard_places,
+        findings,
+        active.called,
     )
 
 
@@ -171,14 +187,14 @@ def capture_script(request: Request) -> Capture:
 
 
 def strict_fallback(program: Any) -> list[Finding]:
-    """A warning where torch fell back from non-strict to strict export."""
+    """A note where torch fell back from non-strict to strict export."""
     strategy = symbolics.capture_strategy(program)
     if "NonStrict" in strategy or "Strict" not in strategy:
         return []
     return [
         Finding(
             "strict-fallback",
-            Severity.WARNING,
+            Severity.NOTE,
             "torch.export failed on the model as it is and fell back to strict mode, which reads "
             "its source code",
             fix="see what `torch.export.export(model, args, strict=False)` refuses",
@@ -192,7 +208,6 @@ STRATEGIES = {"dynamo": capture_dynamo, "trace": capture_trace, "script": captur
 def _capture_torchscript(prepare: Callable[[Any], Any], request: Request, strategy: str) -> Capture:
     import onnx_ir
     import torch
-    from onnx_ir.passes.common import ShapeInferencePass
 
     bound = request.bound
     args, kwargs = bound.with_tensors()
@@ -205,7 +220,7 @@ def _capture_torchscript(prepare: Callable[[Any], Any], request: Request, strate
             _listening() as heard,
             _translating_errors(strategy),
             _rewritten(request, strategy) as active,
-            symbolics.verbose_in_silence(),
+            graphs.verbose_in_silence(),
         ):
             torch.onnx.export(
                 prepare(active.model),
@@ -213,7 +228,8 @@ def _capture_torchscript(prepare: Callable[[Any], Any], request: Request, strate
                 str(path),
                 kwargs=kwargs,
                 dynamo=False,
-                input_names=list(bound.names),
+                # It passes keywords in the order of the signature.
+                input_names=list(bound.parameter_paths),
                 output_names=None if request.output_names is None else list(request.output_names),
                 opset_version=request.opset,
                 dynamic_axes=axes,
@@ -224,12 +240,36 @@ def _capture_torchscript(prepare: Callable[[Any], Any], request: Request, strate
         # Large weights lie in files of the folder that is about to go.
         onnx_ir.external_data.load_to_model(graph)
     keep_documented_places(graph)
-    # Unlike dynamo's, the graph has no shapes inside.
-    ShapeInferencePass(check_type=False, strict_mode=False)(graph)
+    _infer_shapes(graph)
+    separate_outputs(graph, request.output_names)
     drop_invented_names(graph, request.dims)
     return Capture(
         graph, strategy, warnings=heard, findings=active.findings(), rewrites=active.called
     )
+
+
+def _infer_shapes(graph: onnx_ir.Model) -> None:
+    """Infers the shapes inside of a graph; unlike dynamo's, TorchScript's has none."""
+    from onnx_ir.passes.common import ShapeInferencePass
+
+    ShapeInferencePass(check_type=False, strict_mode=False)(graph)
+    for node in graph.graph.all_nodes():
+        # The pass takes a sequence of tensors for a tensor, which ONNX Runtime refuses.
+        sequences: list[Any] = list(node.outputs) if node.op_type in _GIVE_SEQUENCES else []
+        sequences += node.inputs[:1] if node.op_type in _TAKE_SEQUENCES else []
+        for value in sequences:
+            if value is not None and not value.is_graph_input() and not value.is_graph_output():
+                value.type = value.shape = None
+
+
+_GIVE_SEQUENCES = (
+    *("SplitToSequence", "SequenceConstruct", "SequenceEmpty"),
+    *("SequenceErase", "SequenceInsert", "SequenceMap"),
+)
+_TAKE_SEQUENCES = (
+    *("ConcatFromSequence", "SequenceAt", "SequenceLength"),
+    *("SequenceErase", "SequenceInsert"),
+)
 
 
 def _rewritten(request: Request, strategy: str) -> AbstractContextManager[Active]:
@@ -253,7 +293,8 @@ def _listening() -> Iterator[list[Heard]]:
             heard: list[Heard] = []
 
             def hear(message: Any, category: type[Warning], *_: Any) -> None:
-                heard.append(Heard(category.__name__, str(message), places.of_caller()))
+                place, is_users = places.of_caller(), places.is_callers_doing(_BETWEEN)
+                heard.append(Heard(category.__name__, str(message), place, is_users))
 
             # Not recorded by `warnings` itself: it knows the innermost frame, which may be ours.
             warnings.showwarning = hear  # type: ignore[assignment]
@@ -261,6 +302,17 @@ def _listening() -> Iterator[list[Heard]]:
     finally:
         for handler in handlers:
             handler.removeFilter(_is_error)
+
+
+_BETWEEN = (
+    "/torch/_tensor.py",
+    "/torch/overrides.py",
+    "/capture/rewriters/patching.py",
+    "/site-packages/numpy/",
+    "/warnings.py",
+    __file__,
+)
+"""What stands between the code that converts a tensor and the warning of it."""
 
 
 def _is_error(record: logging.LogRecord) -> bool:

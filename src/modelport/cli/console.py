@@ -45,6 +45,9 @@ class _Lines:
     def finish(self, step: str, seconds: float) -> None:
         print(f"{step}: {seconds:.1f} s", file=sys.stderr, flush=True)
 
+    def fail(self, step: str) -> None:
+        print(f"{step}: failed", file=sys.stderr, flush=True)
+
 
 class _Terminal:
     def __init__(self) -> None:
@@ -60,3 +63,7 @@ class _Terminal:
     def finish(self, step: str, seconds: float) -> None:
         self._status.stop()
         self._console.print(f"[green]✓[/green] {step} [dim]{seconds:.1f} s[/dim]")
+
+    def fail(self, step: str) -> None:
+        self._status.stop()
+        self._console.print(f"[red]✗[/red] {step}")

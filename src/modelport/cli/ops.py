@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from modelport.cli import ops_folders
 from modelport.errors import UsageError
 
 
@@ -17,7 +18,9 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         subparsers: Those of the ``modelport`` command. Each command sets ``run``, a function of
             the parsed arguments that returns the exit code.
     """
-    group = subparsers.add_parser("ops", help="look operators up: a model's, PyTorch's, ONNX's")
+    group = subparsers.add_parser(
+        "ops", help="write operators; look them up: a model's, PyTorch's, ONNX's"
+    )
     commands = group.add_subparsers(dest="ops_command", required=True, metavar="COMMAND")
     support = _command(
         commands, "support", _support, "the operators of a model and what each becomes in ONNX"
@@ -35,6 +38,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     find.add_argument(
         "--limit", type=int, default=20, help="rows a table shows (default: %(default)s)"
     )
+    ops_folders.add(commands)
 
 
 def _command(

@@ -121,7 +121,7 @@ def _draw_sizes(
     signature: Signature, base: dict[str, int], rng: np.random.Generator
 ) -> Iterator[dict[str, int]]:
     dims = {name: _dim(signature, name) for name in base}
-    budget = 4 * _elements(signature, base) + 1024
+    budget = 4 * count_elements(signature, base) + 1024
     if not base:
         yield from itertools.repeat({})
     yield {name: dim.min if dim.min > 0 else _clamp(1, dim) for name, dim in dims.items()}
@@ -159,7 +159,7 @@ def _within(
 ) -> dict[str, int]:
     """Halves dimensions, the largest first, until the case is small enough."""
     sizes = dict(sizes)
-    while _elements(signature, sizes) > budget:
+    while count_elements(signature, sizes) > budget:
         movable = [name for name in sizes if name != keep and sizes[name] > max(1, dims[name].min)]
         if not movable:
             break
@@ -176,7 +176,8 @@ def _shape(spec: TensorSpec, sizes: Mapping[str, int]) -> tuple[int, ...]:
     return tuple(dim if isinstance(dim, int) else sizes[dim] for dim in spec.shape)
 
 
-def _elements(signature: Signature, sizes: Mapping[str, int]) -> int:
+def count_elements(signature: Signature, sizes: Mapping[str, int]) -> int:
+    """Elements of all inputs together, at given sizes of the dynamic dimensions."""
     return sum(int(np.prod(_shape(spec, sizes))) for spec in signature.inputs)
 
 
@@ -196,8 +197,11 @@ def draw_values(
         examples: Example arrays by input name.
         rule: The recipe's rule for this input, which goes before `manner`.
         manner: ``resampled`` (the example's own values, none exactly twice), ``normal`` (of its
-            mean and deviation), ``negated``, ``small`` (a hundredth) or ``large`` (tenfold); for
-            integers ``stepped`` for values just beyond the example's, else its range.
+            mean and deviation), ``negated``, ``small`` (a hundredth), ``large`` (tenfold),
+            ``positive`` and ``negative`` (of one sign), ``huge`` (a positive thousandfold),
+            ``zeros`` and ``constant`` (one other value throughout). For integers ``stepped`` (just
+            beyond the example's range), ``zeros`` and ``constant`` (the example's largest), else
+            its range; for booleans ``zeros`` (false) and ``constant`` (true), else any.
         rng: The source of chance.
 
     Returns:
@@ -205,15 +209,32 @@ def draw_values(
     """
     shape = _shape(spec, sizes)
     if rule is not None:
-        return _by_rule(spec, shape, rule, rng)
+        drawn = _by_rule(spec, shape, rule, rng)
+    else:
+        drawn = _by_manner(spec, shape, examples, manner, rng)
+    # Of rank 0, NumPy makes scalars, which no engine takes.
+    return np.asarray(drawn)
+
+
+def _by_manner(
+    spec: TensorSpec,
+    shape: tuple[int, ...],
+    examples: Mapping[str, Array],
+    manner: str,
+    rng: np.random.Generator,
+) -> Any:
     dtype = _dtype(spec.dtype)
     example = examples.get(spec.name)
+    if manner == "zeros" and dtype.kind not in "UO":
+        return np.zeros(shape, dtype)
     if dtype.kind == "b":
-        return rng.random(shape) < 0.5
+        return rng.random(shape) < 0.5 if manner != "constant" else np.ones(shape, dtype)
     if dtype.kind in "iu":
         low, high = (0, 1) if example is None or not example.size else _range(example)
         if manner == "stepped":
             low, high = high + 1, high + 2
+        elif manner == "constant":
+            low = high
         return rng.integers(low, high, size=shape, endpoint=True).astype(dtype)
     if dtype.kind in "UO":
         pool = np.array(["", "text"]) if example is None else example.ravel()
@@ -238,13 +259,22 @@ def _draw_floats(
             # Exact ties are resolved differently by every runtime (top-k, sorting).
             spread = pool.std() or abs(pool.mean()) or 1.0
             drawn = rng.choice(pool, size=shape) + rng.normal(0.0, 0.01 * spread, shape)
-            drawn *= _FACTORS.get(manner, 1.0)
+            drawn = _in_manner(drawn, manner, float(spread))
     return np.asarray(drawn).astype(dtype)
+
+
+def _in_manner(drawn: Array, manner: str, spread: float) -> Array:
+    if manner == "constant":
+        return np.full_like(drawn, spread)
+    if manner in ("positive", "negative", "huge"):
+        factor = {"positive": 1.0, "negative": -1.0, "huge": 1000.0}[manner]
+        return np.asarray(factor * np.abs(drawn))
+    return drawn * _FACTORS.get(manner, 1.0)
 
 
 def _by_rule(
     spec: TensorSpec, shape: tuple[int, ...], rule: ValueRule, rng: np.random.Generator
-) -> Array:
+) -> Any:
     dtype = _dtype(spec.dtype)
     if callable(rule):
         drawn = np.asarray(rule(rng, shape))

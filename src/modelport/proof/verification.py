@@ -76,7 +76,8 @@ class Verification:
 
     Attributes:
         cases: The results.
-        refused: Drawn cases that the original model itself refused, with its reason.
+        refused: Drawn cases that the original model itself refused, or at which it is no measure,
+            with the reason.
     """
 
     cases: tuple[CaseResult, ...]
@@ -97,6 +98,15 @@ class Verification:
         """The comparison with the largest relative error."""
         outputs = [output for case in self.cases for output in case.outputs]
         return max(outputs, key=lambda output: output.max_rel, default=None)
+
+    def without(self, cases: Mapping[str, str]) -> Verification:
+        """The same but for some cases, which prove nothing.
+
+        Args:
+            cases: Why, by the case's name; goes to `refused`.
+        """
+        kept = tuple(case for case in self.cases if case.case not in cases)
+        return Verification(kept, (*self.refused, *cases.values()))
 
     def require(self, what: str, explanations: Sequence[str] = ()) -> None:
         """Raises `ProofError` where a case does not agree.

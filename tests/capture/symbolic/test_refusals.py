@@ -10,7 +10,7 @@ import torch
 from symbolic_classes import Broken, Dropping, MyAdd, OldReduceSum, Scribbling, TooFew
 
 from modelport.capture.symbolic import honour_symbolics, hook
-from modelport.capture.torch_private import symbolics as torch_private
+from modelport.capture.torch_private import functions
 from modelport.errors import ExportError
 
 X = torch.randn(2, 4)
@@ -59,11 +59,49 @@ class OnlyStrict(torch.nn.Module):
 
 
 def test_a_class_that_the_export_did_not_honour(export, monkeypatch):
-    monkeypatch.setattr(torch_private, "redirect_dynamo", lambda hook: lambda: None)
+    monkeypatch.setattr(functions, "redirect_dynamo", lambda hook: lambda: None)
     with pytest.raises(ExportError, match=r"MyAdd .* was not honoured") as error:
         export(OnlyStrict(), X)
     assert "fell back to TorchExportStrict" in str(error.value)
     assert "symbolic_classes.py:" in str(error.value)
+
+
+class Transformable(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Any) -> Any:
+        return x * 2
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        return grad * 2
+
+    @staticmethod
+    def symbolic(g: Any, x: Any) -> Any:
+        return g.op("my::Double", x)
+
+
+@pytest.mark.parametrize(
+    "transformed",
+    [
+        torch.func.vmap(lambda row: Transformable.apply(row) + 1),
+        torch.func.grad(lambda x: Transformable.apply(x).sum()),
+        # Elsewhere it is applied plainly, which must not hide it.
+        lambda x: torch.func.vmap(Transformable.apply)(Transformable.apply(x)),
+    ],
+    ids=["vmap", "grad", "both"],
+)
+def test_a_transformed_function_is_refused(export, transformed):
+    before = torch.autograd.function.custom_function_call
+    with pytest.raises(ExportError, match="Transformable cannot be honoured") as error:
+        export(transformed, X)
+    assert f"{__file__}:" in str(error.value)
+    assert torch.autograd.function.custom_function_call is before
 
 
 def test_a_model_without_symbolics_is_not_run(monkeypatch):
@@ -136,7 +174,7 @@ def test_bridges_nest():
 
 
 def test_another_patch_is_an_error():
-    torch_private.install_apply(lambda cls, *args: None)
+    functions.install_apply(lambda cls, *args: None)
     try:
         with (
             pytest.raises(ExportError, match="already patched"),
@@ -144,5 +182,5 @@ def test_another_patch_is_an_error():
         ):
             pass
     finally:
-        torch_private.remove_apply()
+        functions.remove_apply()
     assert is_unpatched()

@@ -49,21 +49,21 @@ def test_the_same_line_for_trace_and_script(script):
 
 
 def test_it_wins_over_later_functions_of_pytorch_and_is_undone():
-    from modelport.capture.torch_private import symbolics as torch_private
+    from modelport.capture.torch_private import symbolics
 
     name = "aten::sort"  # PyTorch has several, for several opsets.
-    later = [v for v in torch_private.registered_opsets(name) if v > 9]
+    later = [v for v in symbolics.registered_opsets(name) if v > 9]
     assert later
     outer = register_symbolic(name, asinh, opset=9)
     inner = register_symbolic(name, lambda g, x: x, opset=9)
-    assert torch_private.overriding_symbolics(20)[name] is not asinh
+    assert symbolics.overriding_symbolics(20)[name] is not asinh
     inner.remove()
     inner.remove()
-    assert torch_private.overriding_symbolics(20)[name] is asinh
-    assert torch_private.overriding_symbolics(later[0])[name] is asinh
+    assert symbolics.overriding_symbolics(20)[name] is asinh
+    assert symbolics.overriding_symbolics(later[0])[name] is asinh
     outer.remove()
-    assert name not in torch_private.overriding_symbolics(20)
-    assert [v for v in torch_private.registered_opsets(name) if v > 9] == later
+    assert name not in symbolics.overriding_symbolics(20)
+    assert [v for v in symbolics.registered_opsets(name) if v > 9] == later
 
 
 def test_not_before_its_opset(export):

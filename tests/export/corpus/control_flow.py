@@ -16,7 +16,7 @@ ROWS = {"x": {0: "n"}}
     lambda: (randn(3, 4),),
     lambda: [(randn(5, 4),), (randn(1, 4),)],
     dynamic=ROWS,
-    dynamo=Refused("captur", bare="fails"),
+    dynamo=Refused("capturing", bare="fails"),
     trace=Refused("loop-unrolled", "differs"),
     script=Right(),
     auto=Right(bare="fails"),
@@ -35,7 +35,7 @@ class LoopOverRows(nn.Module):
     lambda: (randn(3, 4),),
     lambda: [(randn(5, 4),), (randn(2, 4),)],
     dynamic=ROWS,
-    dynamo=Refused("captur", bare="fails"),
+    dynamo=Refused("capturing", bare="fails"),
     trace=Refused("loop-unrolled", "value-baked", "differs"),
 )
 class IterateRows(nn.Module):
@@ -59,7 +59,7 @@ class IterateStaticRows(nn.Module):
 @entry(
     lambda: (randn(2, 3), torch.tensor(3)),
     lambda: [(randn(2, 3), torch.tensor(0)), (randn(2, 3), torch.tensor(7))],
-    dynamo=Refused("captur", bare="fails"),
+    dynamo=Refused("capturing", bare="fails"),
     trace=Refused("input-vanished", "loop-unrolled"),
     script=Right(),
     auto=Right(bare="fails"),
@@ -76,7 +76,7 @@ class LoopByTensor(nn.Module):
 @entry(
     lambda: (rand(2, 3) * 9,),
     lambda: [(rand(2, 3) * 99,), (rand(2, 3) * 0.01,)],
-    dynamo=Refused("captur", bare="fails"),
+    dynamo=Refused("capturing", bare="fails"),
     trace=Refused("value-baked", "loop-unrolled"),
     script=Right(),
 )
@@ -91,7 +91,7 @@ class WhileLarge(nn.Module):
     lambda: (randn(2, 4),),
     lambda: [(randn(3, 4),), (randn(1, 4),)],
     dynamic=ROWS,
-    dynamo=Refused("captur", "branch-on-shape", "dynamic-dim-fixed", bare="fails"),
+    dynamo=Refused("capturing", "branch-on-shape", "dynamic-dim-fixed", bare="fails"),
     trace=Refused("branch-on-shape", "value-baked", "shape-baked"),
     auto=Right(bare="fails"),
 )
@@ -132,7 +132,7 @@ class BranchOutsideRange(nn.Module):
     lambda: (randn(4, 3),),
     lambda: [(randn(5, 3),), (randn(6, 3),)],
     dynamic=ROWS,
-    dynamo=Refused("branch-on-shape", "captur"),
+    dynamo=Refused("branch-on-shape", "capturing"),
     trace=Refused("branch-on-shape", "value-baked", "shape-baked"),
 )
 class BranchOnParity(nn.Module):
@@ -144,7 +144,7 @@ class BranchOnParity(nn.Module):
     lambda: (rand(1, 1, 8, 8),),
     lambda: [(rand(1, 1, 64, 64),), (rand(1, 1, 4, 4),)],
     dynamic={"x": {2: "h", 3: "w"}},
-    dynamo=Refused("branch-on-shape", "loop-unrolled", "captur"),
+    dynamo=Refused("branch-on-shape", "loop-unrolled", "capturing"),
     trace=Refused("branch-on-shape", "loop-unrolled", "value-baked", "shape-baked"),
 )
 class PoolWhileLarge(nn.Module):
@@ -160,7 +160,7 @@ class PoolWhileLarge(nn.Module):
     lambda: (randn(2, 5, 3),),
     lambda: [(randn(2, 8, 3),), (randn(2, 2, 3),)],
     dynamic={"x": {1: "t"}},
-    dynamo=Refused("captur", bare="fails"),
+    dynamo=Refused("capturing", bare="fails"),
     trace=Refused("loop-unrolled", "differs", "value-baked"),
 )
 class CellOverTime(nn.Module):
@@ -260,9 +260,10 @@ class LoopOverLayers(nn.Module):
 @entry(
     lambda: (randn(2, 6),),
     lambda: [(randn(2, 6, seed=1),), (torch.zeros(2, 6),)],
-    dynamo=Refused("captur", bare="fails"),
+    dynamo=Refused("capturing", bare="fails"),
     trace=Refused("value-baked"),
-    auto=Refused(bare="fails"),
+    auto=Right(bare="fails"),
+    script=Right(),
 )
 class EarlyReturn(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -59,7 +59,7 @@ class TwoNamesOneSize(nn.Module):
     lambda: (randn(2, 8),),
     lambda: [(randn(5, 8),)],
     dynamic={"x": {0: "n", 1: "d"}},
-    dynamo=Refused("captur", "dynamic-dim-fixed", bare="fails"),
+    dynamo=Refused("capturing", "dynamic-dim-fixed", bare="fails"),
     trace=Right(),
 )
 class FixedByWeight(nn.Module):
@@ -137,7 +137,7 @@ class EncoderDecoder(nn.Module):
 @entry(
     lambda: (randn(2, 4),),
     lambda: [(randn(5, 4),), (randn(1, 4),)],
-    dynamo=Refused("captur", "dynamic-dim-fixed", bare="fails"),
+    dynamo=Refused("capturing", "dynamic-dim-fixed", bare="fails"),
     trace=Flagged("batch-baked"),
     dynamic=BATCH,
     runnable=False,
@@ -223,7 +223,7 @@ class PairsOfRows(nn.Module):
     lambda: (randn(4, 6),),
     lambda: [(randn(2, 6),), (randn(8, 6),), (randn(5, 6),)],
     dynamic=BATCH,
-    dynamo=Refused("captur", bare="fails"),
+    dynamo=Refused("differs", bare="fails"),
     trace=Refused("branch-on-shape", "shape-baked", "loop-unrolled", "differs"),
     auto=Refused(bare="fails"),
 )

@@ -66,7 +66,7 @@ def images(n: int, h: int, w: int) -> tuple[torch.Tensor]:
     return (randn(n, 4, h, w),)
 
 
-UNMAPPED = Refused("captur", bare="fails")
+UNMAPPED = Refused("capturing", bare="fails")
 """The exporter has no mapping for an operator."""
 
 BAKES_THE_LENGTH = Refused("value-baked", "shape-baked", "batch-baked", "differs")
@@ -317,7 +317,7 @@ right(
     LENGTHS,
     TIME,
     build=lambda: Recurrent(nn.RNN),
-    dynamo=Refused("captur", bare="fails"),
+    dynamo=Refused("capturing", bare="fails"),
     auto=Right(bare="fails"),
 )
 
@@ -426,7 +426,7 @@ class FloorDivisionOfFloats(nn.Module):
     lambda: [(randn(5, 4),)],
     dynamic={"x": {0: "n"}},
     dynamo=Right(),
-    trace=Refused("captur", bare="fails"),
+    trace=Refused("capturing", bare="fails"),
     auto=Right(),
 )
 class Truncation(nn.Module):

@@ -235,7 +235,7 @@ class MeanByNumel(nn.Module):
     lambda: (randn(2, 4, 6),),
     lambda: [(randn(2, 4, 9),), (randn(2, 4, 1),)],
     dynamic={"x": {2: "width"}},
-    dynamo=Refused("captur", bare="fails"),
+    dynamo=Refused("capturing", bare="fails"),
     trace=Refused("value-baked", "shape-baked"),
     auto=Right(bare="fails"),
 )
@@ -250,8 +250,8 @@ class AttentionBySqrt(nn.Module):
     image,
     lambda: [image(12, 16), image(7, 9)],
     dynamic=IMAGE,
-    dynamo=Refused("captur", bare="fails"),
-    trace=Refused("captur", bare="fails"),
+    dynamo=Refused("capturing", bare="fails"),
+    trace=Refused("capturing", bare="fails"),
     auto=Refused(bare="fails"),
 )
 class PoolBySize(nn.Module):

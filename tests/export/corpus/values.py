@@ -27,7 +27,7 @@ class TimesFirstItem(nn.Module):
     lambda: (rand(1, 3, 4, 4), torch.tensor(3.0)),
     lambda: [(rand(1, 3, 4, 4), torch.tensor(2.0)), (rand(2, 3, 5, 4), torch.tensor(4.0))],
     dynamic={"x": {0: "n", 2: "h", 3: "w"}},
-    dynamo=Refused("captur", bare="fails"),
+    dynamo=Refused("capturing", bare="fails"),
     trace=Refused("input-vanished", "value-baked"),
     auto=Right(bare="fails"),
     script=Right(),
@@ -42,7 +42,7 @@ class InterpolateByItem(nn.Module):
 @entry(
     lambda: (rand(1, 3, 4, 4), torch.tensor([2.0, 3.0])),
     lambda: [(rand(1, 3, 4, 4), torch.tensor([3.0, 2.0]))],
-    dynamo=Refused("captur", bare="fails"),
+    dynamo=Refused("capturing", bare="fails"),
     trace=Refused("input-vanished", "value-baked"),
 )
 class InterpolateByList(nn.Module):
@@ -64,7 +64,7 @@ class TensorOfElements(nn.Module):
 @entry(
     lambda: (randn(4),),
     lambda: [(randn(4, seed=1),)],
-    dynamo=Refused("captur", bare="fails"),
+    dynamo=Refused("capturing", bare="fails"),
     trace=Refused("value-baked", "input-vanished"),
     auto=Refused(bare="fails"),
 )
@@ -102,7 +102,7 @@ class NumpyMean(nn.Module):
 @entry(
     lambda: (rand(2, 3),),
     lambda: [(rand(2, 3, seed=1),), (-rand(2, 3),)],
-    dynamo=Refused("captur", bare="fails"),
+    dynamo=Refused("capturing", bare="fails"),
     trace=Refused("value-baked"),
     script=Right(),
     auto=Right(bare="fails"),
@@ -117,7 +117,7 @@ class IfOnSum(nn.Module):
 @entry(
     lambda: (rand(2, 3),),
     lambda: [(rand(2, 3, seed=1),), (-rand(2, 3),), (randn(2, 3),)],
-    dynamo=Refused("captur", bare="fails"),
+    dynamo=Refused("capturing", bare="fails"),
     trace=Refused("value-baked"),
 )
 class IfAnyNegative(nn.Module):
@@ -130,7 +130,7 @@ class IfAnyNegative(nn.Module):
 @entry(
     lambda: (randn(2, 3), randn(2, 3, seed=1) + 9),
     lambda: [(randn(2, 3) + 20, randn(2, 3, seed=1))],
-    dynamo=Refused("captur", bare="fails"),
+    dynamo=Refused("capturing", bare="fails"),
     trace=Refused("value-baked", "input-vanished"),
     script=Right(),
 )
@@ -216,7 +216,7 @@ class TensorOfTensor(nn.Module):
 @entry(
     lambda: (randn(2, 4), torch.tensor(1)),
     lambda: [(randn(2, 4), torch.tensor(0)), (randn(2, 4), torch.tensor(2))],
-    dynamo=Refused("captur", bare="fails"),
+    dynamo=Refused("capturing", bare="fails"),
     trace=Refused("value-baked", "input-vanished"),
     auto=Refused(bare="fails"),
 )
@@ -234,7 +234,7 @@ class ListByInt(nn.Module):
 @entry(
     lambda: (randn(2, 4),),
     lambda: [(randn(2, 4, seed=1),)],
-    dynamo=Refused("captur", bare="fails"),
+    dynamo=Refused("capturing", bare="fails"),
     trace=Refused("value-baked"),
 )
 class RoundInPython(nn.Module):
@@ -295,7 +295,7 @@ class StatisticsOnTheSide(nn.Module):
 @entry(
     lambda: (integers(5, 6),),
     lambda: [(integers(5, 6, seed=1),), (torch.tensor([4, 4, 4, 4, 4, 0]),)],
-    dynamo=Refused("captur", bare="fails"),
+    dynamo=Refused("capturing", bare="fails"),
     trace=Refused("value-baked"),
 )
 class OneHotByMaximum(nn.Module):
@@ -308,7 +308,7 @@ class OneHotByMaximum(nn.Module):
 @entry(
     lambda: (randn(2, 3), torch.tensor(True)),
     lambda: [(randn(2, 3), torch.tensor(False))],
-    dynamo=Refused("captur", bare="fails"),
+    dynamo=Refused("capturing", bare="fails"),
     trace=Refused("value-baked", "input-vanished"),
     script=Right(),
 )
@@ -324,7 +324,7 @@ class FlagTensor(nn.Module):
 @entry(
     lambda: (rand(1, 1, 8, 8), torch.tensor([1, 2, 6, 7])),
     lambda: [(rand(1, 1, 8, 8), torch.tensor([0, 0, 5, 5])), (rand(1, 1, 8, 8), torch.arange(4))],
-    dynamo=Refused("captur", bare="fails"),
+    dynamo=Refused("capturing", bare="fails"),
     trace=Refused("value-baked", "input-vanished"),
 )
 class CropByBox(nn.Module):

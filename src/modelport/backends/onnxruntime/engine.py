@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modelport.backends.interface import Arrays, Artifact, Binding, Engine
-from modelport.backends.onnxruntime.session import one_line, open_session, runtime_errors
+from modelport.backends.onnxruntime.binding import bind_input, bind_output, run_bound
+from modelport.backends.onnxruntime.probe import version
+from modelport.backends.onnxruntime.session import absolute, one_line, open_session, runtime_errors
 from modelport.errors import BuildError, RunError
 from modelport.model import DIMS_KEY
 from modelport.signature import Signature, TensorSpec, dims_from_json
@@ -23,6 +26,7 @@ _DTYPES = {
     "float": "float32",
     "double": "float64",
     "float16": "float16",
+    "bfloat16": "bfloat16",
     "string": "str",
     "bool": "bool",
     **{name: name for name in ("int8", "int16", "int32", "int64")},
@@ -30,12 +34,40 @@ _DTYPES = {
 }
 
 
+_BFLOAT16_SINCE = (1, 20)
+"""The release from which a binding takes ONNX's element types."""
+
+
 def load(
     folder: Path, artifact: Artifact, target: Target, signature: Signature | None = None
 ) -> OnnxRuntimeEngine:
     """Opens a graph; see `modelport.backends.Backend.load`."""
-    session = open_session(folder / artifact.graph, target, artifact.options)
-    return OnnxRuntimeEngine(session, target, signature or read_signature(session))
+    options = absolute(artifact.options, folder)
+    session = open_session(folder / artifact.graph, target, options)
+    signature = signature or read_signature(session)
+    if _has_bfloat16(signature):
+        _require_bfloat16()
+    return OnnxRuntimeEngine(session, target, signature)
+
+
+def _has_bfloat16(signature: Signature) -> bool:
+    return any(spec.dtype == "bfloat16" for spec in (*signature.inputs, *signature.outputs))
+
+
+def _require_bfloat16() -> None:
+    if tuple(map(int, version().split(".")[:2])) < _BFLOAT16_SINCE:
+        raise BuildError(
+            f"the model takes or gives bfloat16, which ONNX Runtime {version()} cannot be handed",
+            fix="pip install 'onnxruntime>=1.20'",
+        )
+    try:
+        # NumPy knows the dtype from here on.
+        importlib.import_module("ml_dtypes")
+    except ImportError as error:
+        raise BuildError(
+            "the model takes or gives bfloat16, which NumPy itself does not have",
+            fix="pip install ml_dtypes",
+        ) from error
 
 
 def read_signature(session: onnxruntime.InferenceSession) -> Signature:
@@ -81,6 +113,7 @@ class OnnxRuntimeEngine(Engine):
     ) -> None:
         super().__init__(signature, target)
         self._session = session
+        self._bound = _has_bfloat16(signature)
         self._errors = runtime_errors()
 
     def run(
@@ -90,6 +123,8 @@ class OnnxRuntimeEngine(Engine):
         self._guard(inputs)
         names = self._output_names if outputs is None else self._requested(outputs)
         try:
+            if self._bound:
+                return dict(zip(names, run_bound(self._session, inputs, names), strict=True))
             return dict(zip(names, self._session.run(names, inputs), strict=True))
         except self._errors as error:
             raise _run_error(error, inputs) from error
@@ -117,9 +152,9 @@ class OnnxRuntimeBinding(Binding):
         self._errors = runtime_errors()
         self._io = session.io_binding()
         for name, array in inputs.items():
-            self._io.bind_cpu_input(name, array)
+            bind_input(self._io, name, array)
         for name, array in outputs.items():
-            self._io.bind_output(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
+            bind_output(self._io, name, array)
         self._run = session.run_with_iobinding
 
     def run(self) -> Arrays:

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
-OPTIONS = ("graph_optimization", "threads")
+OPTIONS = ("graph_optimization", "libraries", "threads", "spinning")
+NO_KERNEL = "NOT_IMPLEMENTED"
+"""ONNX Runtime's word for a valid graph that it has no kernel for."""
+
 GRAPH_OPTIMIZATIONS = ("none", "basic", "extended", "all")
 
 
@@ -27,8 +30,10 @@ def open_session(
     Args:
         model: An ONNX file, or its bytes.
         target: What to run on.
-        options: ``graph_optimization`` (one of `GRAPH_OPTIMIZATIONS`) and ``threads`` (within an
-            operator; 0 for one a core).
+        options: ``graph_optimization`` (one of `GRAPH_OPTIMIZATIONS`), ``threads`` (within an
+            operator; 0 for one a core), ``spinning`` (whether threads wait busily for the next
+            operator, which is faster in a session that has the cores to itself) and ``libraries``
+            (files of custom operators).
 
     Returns:
         The session. It logs nothing but errors, which are raised as well.
@@ -47,25 +52,51 @@ def open_session(
     session_options = onnxruntime.SessionOptions()
     session_options.log_severity_level = 4
     session_options.intra_op_num_threads = options.get("threads", 0)
+    if not options.get("spinning", True):
+        session_options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session_options.graph_optimization_level = {
         "none": levels.ORT_DISABLE_ALL,
         "basic": levels.ORT_ENABLE_BASIC,
         "extended": levels.ORT_ENABLE_EXTENDED,
         "all": levels.ORT_ENABLE_ALL,
     }[level]
+    for library in options.get("libraries", ()):
+        _register(session_options, library)
     providers = _providers(target, onnxruntime.get_available_providers())
     try:
         session = onnxruntime.InferenceSession(model, session_options, providers=providers)
     except runtime_errors() as error:
         place = str(model) if isinstance(model, Path) else "the model"
+        why = one_line(error)
         raise BuildError(
             f"ONNX Runtime {onnxruntime.__version__} cannot load {place}",
-            why=one_line(error),
-            fix="`modelport check` says what is wrong with a graph",
+            why=why,
+            fix="it has no kernel for this operator with these dtypes: compute in float32 between "
+            "casts, or deploy for another target"
+            if NO_KERNEL in why
+            else "`modelport check` says what is wrong with a graph",
         ) from error
     # Otherwise a provider that fails is replaced by another one, with no more than a print.
     session.disable_fallback()
     return session
+
+
+def absolute(options: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Options whose ``libraries`` are no longer relative to a folder."""
+    libraries = [folder / name for name in options.get("libraries", ())]
+    return {**options, "libraries": libraries} if libraries else dict(options)
+
+
+def _register(session_options: onnxruntime.SessionOptions, library: Path) -> None:
+    try:
+        session_options.register_custom_ops_library(str(library))
+    except runtime_errors() as error:
+        raise BuildError(
+            f"ONNX Runtime does not take the library of operators {library.name}",
+            where=str(library),
+            why=one_line(error),
+            fix="build it on this machine: modelport ops build",
+        ) from error
 
 
 def _require_known(options: Mapping[str, Any], level: Any) -> None:

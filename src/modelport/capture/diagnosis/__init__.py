@@ -5,9 +5,22 @@ that are chosen to break each of them run the original and the graph side by sid
 a probe confirms becomes an error, one that none can confirm a note.
 """
 
+from modelport.capture.diagnosis.example import example_findings
+from modelport.capture.diagnosis.fragile import fragile_probes
 from modelport.capture.diagnosis.hygiene import hygiene_findings
-from modelport.capture.diagnosis.judging import judge
-from modelport.capture.diagnosis.probes import draw_probes
+from modelport.capture.diagnosis.judging import judge, sizes_of
+from modelport.capture.diagnosis.probes import Probe, draw_probes, run_probes
 from modelport.capture.diagnosis.suspicion import Suspicion, find_suspicions
 
-__all__ = ["Suspicion", "draw_probes", "find_suspicions", "hygiene_findings", "judge"]
+__all__ = [
+    "Probe",
+    "Suspicion",
+    "draw_probes",
+    "example_findings",
+    "find_suspicions",
+    "fragile_probes",
+    "hygiene_findings",
+    "judge",
+    "run_probes",
+    "sizes_of",
+]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from modelport.capture.diagnosis.constants import integers_of
 from modelport.findings import Finding, Severity
 from modelport.graph.places import source_place
 
 if TYPE_CHECKING:
     import onnx_ir
 
-    from modelport.signature import Signature
+    from modelport.capture.original import Original
 
 _RANDOM = {
     "Bernoulli",
@@ -25,13 +26,13 @@ _MODE_DEPENDENT = ("dropout", "batchnorm", "instancenorm", "rrelu", "stochasticd
 
 
 def hygiene_findings(
-    ir: onnx_ir.Model, signature: Signature, model: Any, was_training: bool
+    ir: onnx_ir.Model, original: Original, model: Any, was_training: bool
 ) -> list[Finding]:
     """Looks a captured graph and its model over.
 
     Args:
         ir: The graph.
-        signature: The original's inputs with declared dimensions.
+        original: The original's inputs with declared dimensions, and its example.
         model: The original model.
         was_training: Whether it came in training mode.
 
@@ -39,12 +40,13 @@ def hygiene_findings(
         The findings, in the order of the graph.
     """
     findings = list(_training_mode(model)) if was_training else []
+    batches = _example_batches(original)
     for node in ir.graph.all_nodes():
         findings += _random(node)
         findings += _resize_by_size(node)
         findings += _shape_chain(node)
         findings += _computed_target(node)
-        findings += _baked_batch(node, signature)
+        findings += _baked_batch(node, batches)
     return list({(item.rule, item.where): item for item in findings}.values())
 
 
@@ -115,7 +117,7 @@ def _shape_chain(node: onnx_ir.Node) -> Iterator[Finding]:
 
 def _sizes_read(reader: onnx_ir.Node, sizes: list[Any]) -> list[Any]:
     """Which of the sizes that Shape gives its reader goes on with."""
-    arguments = [None if value is None else _constants(value) for value in reader.inputs[1:]]
+    arguments = [integers_of(value) for value in reader.inputs[1:]]
     if reader.op_type == "Gather" and arguments[0] is not None:
         return [sizes[index] for index in arguments[0]]
     if reader.op_type == "Slice" and arguments[0] is not None and arguments[1] is not None:
@@ -129,7 +131,7 @@ def _computed_target(node: onnx_ir.Node) -> Iterator[Finding]:
     if node.op_type != "Reshape" or node.domain or len(node.inputs) < 2:
         return
     value, target = node.inputs[0], node.inputs[1]
-    if value is None or target is None or _constants(target) is not None:
+    if value is None or target is None or integers_of(target) is not None:
         return
     sizes = _elements(target)
     if sizes is None or sizes.count(None) != 1:
@@ -157,48 +159,46 @@ def _elements(target: onnx_ir.Value) -> list[int | None] | None:
     for part in producer.inputs:
         if part is None:
             return None
-        known = _constants(part)
+        known = integers_of(part)
         if known is None and (part.shape is None or list(part.shape) != [1]):
             return None
         elements += [None] if known is None else known
     return elements
 
 
-def _baked_batch(node: onnx_ir.Node, signature: Signature) -> Iterator[Finding]:
-    """A Reshape whose constant target begins with the batch of the example."""
+def _example_batches(original: Original) -> dict[int | str, int]:
+    """The example's size of every input's first axis, by its declared name or by itself."""
+    return {
+        spec.shape[0]: original.examples[spec.name].shape[0]
+        for spec in original.signature.inputs
+        if spec.shape and spec.name in original.examples
+    }
+
+
+def _baked_batch(node: onnx_ir.Node, batches: Mapping[int | str, int]) -> Iterator[Finding]:
+    """A Reshape or Expand whose constant target begins with the batch of the example."""
     if node.op_type not in ("Reshape", "Expand") or node.domain or len(node.inputs) < 2:
         return
     value, target = node.inputs[0], node.inputs[1]
     if value is None or target is None or value.shape is None or not len(value.shape):
         return
-    sizes = _constants(target)
-    batch = value.shape[0]
-    leading = [spec.shape[0] for spec in signature.inputs if spec.shape]
-    if (
-        node.op_type == "Reshape"
-        and sizes
-        and len(sizes) > 1
-        and isinstance(batch, int)
-        and sizes[0] == batch
-        and batch in leading
-        and -1 in sizes[1:]
-    ):
+    sizes = integers_of(target)
+    if not sizes or len(sizes) < 2:
+        return
+    dim = value.shape[0]
+    batch = batches.get(dim if isinstance(dim, int) else str(dim.value))
+    if node.op_type == "Expand":
+        # From 1 to a number that the example's batch happens to be, though it is declared dynamic.
+        dynamic = [size for name, size in batches.items() if isinstance(name, str)]
+        baked = dim == 1 and sizes[0] > 1 and sizes[0] in dynamic
+    else:
+        baked = sizes[0] == batch and (-1 in sizes[1:] or not isinstance(dim, int))
+    if baked:
         yield Finding(
             "batch-baked",
             Severity.NOTE,
-            f"Reshape to {sizes} fixes the batch at {batch} and leaves another axis open",
+            f"{node.op_type} to {sizes} has the example's batch, {sizes[0]}, as a constant",
             where=source_place(node),
-            fix="put -1 on the batch axis and int() around the others: "
-            "x.view(-1, int(x.numel() // x.size(0)))",
+            fix="take the batch from an input (x.size(0)), or put -1 on its axis and int() around "
+            "the others: x.view(-1, int(x.numel() // x.size(0)))",
         )
-
-
-def _constants(value: onnx_ir.Value) -> list[int] | None:
-    tensor = value.const_value
-    producer = value.producer()
-    if tensor is None and producer is not None and producer.op_type == "Constant":
-        attribute = producer.attributes.get("value")
-        tensor = None if attribute is None else attribute.as_tensor()
-        if tensor is None and (ints := producer.attributes.get("value_ints")) is not None:
-            return [int(size) for size in ints.as_ints()]
-    return None if tensor is None else [int(size) for size in tensor.numpy().ravel()]

@@ -7,48 +7,74 @@ from collections.abc import Sequence
 from modelport.capture.diagnosis.suspicion import Suspicion
 from modelport.findings import Finding, Severity
 from modelport.proof import CaseResult
+from modelport.signature import Signature
 
 
-def judge(suspicions: Sequence[Suspicion], results: Sequence[CaseResult]) -> list[Finding]:
+def judge(
+    suspicions: Sequence[Suspicion], results: Sequence[CaseResult], signature: Signature
+) -> list[Finding]:
     """Turns suspicions into findings.
 
     Args:
-        suspicions: What is suspected, the specific ones first.
+        suspicions: What is suspected.
         results: What probes and cases gave.
+        signature: The original's inputs with declared dimensions.
 
     Returns:
         An error for every suspicion that a failed case proves, and one (``differs``) for a failed
-        case that none explains; notes for the rest.
+        case that none explains; notes for the rest, but for assumptions about sizes that a case
+        broke without harm.
     """
     failed = [result for result in results if not result.ok]
-    explained: set[str] = set()
     proven: dict[int, CaseResult] = {}
+    explained: set[str] = set()
+    # What names no input or dimension explains only what is left unexplained.
     for specific in (True, False):
+        left = [result for result in failed if specific or result.case not in explained]
         for index, suspicion in enumerate(suspicions):
-            if bool(suspicion.names) is not specific:
+            if suspicion.is_specific is not specific:
                 continue
-            # What names no input or dimension explains only what is left unexplained.
-            witnesses = [
-                result
-                for result in failed
-                if (suspicion.names & result.moved if specific else result.case not in explained)
-            ]
+            witnesses = [result for result in left if _proves(result, suspicion, signature)]
             if witnesses:
                 proven[index] = min(witnesses, key=lambda result: len(result.moved))
-                if specific:
-                    explained |= {result.case for result in witnesses}
-    if any(not suspicions[index].names for index in proven):
-        explained |= {result.case for result in failed}
+                explained |= {result.case for result in witnesses}
     findings = []
     for index, suspicion in enumerate(suspicions):
         if index in proven:
             findings.append(suspicion.proven(str(proven[index])))
-        elif suspicion.harmless is not None:
-            findings.append(suspicion.harmless)
+        elif suspicion.harmless is not None and not _is_disproven(suspicion, results, signature):
+            # After a failure nobody can say that this one had no part in it.
+            open_still = failed and not suspicion.is_specific
+            findings.append(suspicion.finding if open_still else suspicion.harmless)
     unexplained = [result for result in failed if result.case not in explained]
     if unexplained:
         findings.append(_differs(unexplained))
     return findings
+
+
+def _proves(result: CaseResult, suspicion: Suspicion, signature: Signature) -> bool:
+    """Whether a failed case is what the suspicion says would fail."""
+    if suspicion.is_broken_by is not None:
+        return suspicion.is_broken_by(sizes_of(result, signature))
+    return not suspicion.names or bool(suspicion.names & result.moved)
+
+
+def _is_disproven(
+    suspicion: Suspicion, results: Sequence[CaseResult], signature: Signature
+) -> bool:
+    return suspicion.is_broken_by is not None and any(
+        result.ok and suspicion.is_broken_by(sizes_of(result, signature)) for result in results
+    )
+
+
+def sizes_of(result: CaseResult, signature: Signature) -> dict[str, int]:
+    """The sizes of the dynamic dimensions in a case."""
+    return {
+        dim: size
+        for spec in signature.inputs
+        for dim, size in zip(spec.shape or (), result.shapes.get(spec.name, ()), strict=False)
+        if isinstance(dim, str)
+    }
 
 
 def _differs(results: Sequence[CaseResult]) -> Finding:

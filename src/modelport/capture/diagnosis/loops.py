@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from modelport.capture.diagnosis.constants import integers_of
 from modelport.findings import Finding, Severity
 from modelport.graph.places import source_place
 
@@ -59,15 +60,8 @@ def _element_taken(node: onnx_ir.Node) -> tuple[str, int, int] | None:
 
 
 def _constant(value: onnx_ir.Value | None) -> int | None:
-    if value is None:
-        return None
-    tensor = value.const_value
-    if tensor is None and (producer := value.producer()) is not None:
-        attribute = producer.attributes.get("value") if producer.op_type == "Constant" else None
-        tensor = attribute.as_tensor() if attribute is not None else None
-    if tensor is None or tensor.size != 1:
-        return None
-    return int(tensor.numpy().item())
+    numbers = integers_of(value)
+    return numbers[0] if numbers is not None and len(numbers) == 1 else None
 
 
 def _finding(name: str, dim: str, nodes: dict[int, onnx_ir.Node]) -> Finding:

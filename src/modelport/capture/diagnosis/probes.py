@@ -3,18 +3,52 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
+from modelport.capture.diagnosis.sizes import informative_sizes
 from modelport.capture.diagnosis.suspicion import Suspicion
 from modelport.capture.original import Original
-from modelport.proof import Case
-from modelport.proof.cases import ValueRule, draw_values, example_sizes
-from modelport.signature import Dim
+from modelport.errors import RunError
+from modelport.proof import Case, ReferenceCase
+from modelport.proof.cases import ValueRule, count_elements, draw_values, example_sizes
+from modelport.signature import Dim, Signature, TensorSpec
 
-_STEPS = (1, 3, -1)
-_LARGEST_GROWTH = 8
+_DEAR_FLOATS = ("negated", "large", "zeros")
+_FLOATS = ("resampled", *_DEAR_FLOATS, "small")
+_MORE_FLOATS = ("positive", "negative", "constant", "huge")
+_INTEGERS = ("resampled", "stepped")
+_MORE_INTEGERS = ("zeros", "constant")
+_BOOLEANS = ("resampled", "zeros", "constant")
+_TOGETHER = ("zeros", "negative")
+_DEAR_SIZES_WANTED, _SIZES_WANTED, _MORE_SIZES_WANTED = 2, 3, 6
+_ELEMENTS_FREE = 1 << 16
+"""Elements of all inputs beyond which a run is dear."""
+_MOST_GROWTH_SUSPECTED, _MOST_GROWTH = 8, 2
+"""How much larger than the example's the inputs may become, where they are dear."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """How to draw a case, and what it is one of.
+
+    Attributes:
+        draw: Draws the inputs.
+        origin: How they are drawn, for people.
+        moved: Names of the inputs or dimensions that they move.
+        group: Name of the set of probes of which some suffice; empty where this one is wanted.
+        wanted: How many of the group the original must take.
+    """
+
+    draw: Callable[[], dict[str, np.ndarray]]
+    origin: str
+    moved: frozenset[str]
+    group: str = ""
+    wanted: int = 0
 
 
 def draw_probes(
@@ -22,35 +56,90 @@ def draw_probes(
     suspicions: Sequence[Suspicion],
     values: Mapping[str, ValueRule],
     seed: int = 0,
-) -> list[Case]:
+    *,
+    thorough: bool = False,
+) -> list[Probe]:
     """Draws the probes for a model.
 
-    Values: every input alone drawn anew, negated, a hundredth, tenfold (those with a rule of the
-    recipe's: drawn by it twice). Sizes: every dimension alone one and three up and one down, all
-    of them together, and the sizes that would break an assumption.
+    Values: every input alone drawn anew, negated, a hundredth, tenfold and all zeros (those with a
+    rule of the recipe's: drawn by it twice). Sizes: those that would break an assumption, and of
+    every dimension alone, and of all together, sizes of every kind (`informative_sizes`). Large
+    inputs, pictures say, get fewer of each.
 
     Args:
         original: The original model.
         suspicions: What is suspected.
         values: The recipe's rules for values.
         seed: Seed of the random generator.
+        thorough: Values may have been baked in without a trace: each input is drawn all positive,
+            all negative, constant and a thousandfold as well, and more sizes are tried.
 
     Returns:
-        Cases, each with the names of the inputs or dimensions that it moves.
+        The probes, in the order in which they are to be tried.
     """
     rng = np.random.default_rng(seed)
     base = example_sizes(original.signature, original.examples)
-    probes = [
-        *_value_probes(original, base, values, rng),
-        *_size_probes(original, base, suspicions, values, rng),
-    ]
+    dear = count_elements(original.signature, base) > _ELEMENTS_FREE
+    budget = _Budget(thorough, dear and not thorough)
     return [
-        Case(f"probe-{index}", inputs, origin, frozenset(moved))
-        for index, (inputs, origin, moved) in enumerate(probes)
+        *_value_probes(original, base, values, rng, budget),
+        *_size_probes(original, base, suspicions, values, rng, budget),
     ]
 
 
-Probe = tuple[dict[str, np.ndarray], str, set[str]]
+@dataclass(frozen=True)
+class _Budget:
+    """How much to try: thoroughly, or frugally where a run is dear."""
+
+    thorough: bool
+    frugal: bool
+
+    @property
+    def sizes(self) -> int:
+        """Sizes wanted of a group."""
+        if self.frugal:
+            return _DEAR_SIZES_WANTED
+        return _MORE_SIZES_WANTED if self.thorough else _SIZES_WANTED
+
+    def manners(self, kind: str, has_sizes: bool) -> tuple[str, ...]:
+        """Manners to draw values of a kind of dtype in."""
+        if kind == "b":
+            return _BOOLEANS
+        if self.frugal and kind in "fc":
+            # Other sizes come with values drawn anew.
+            return _DEAR_FLOATS if has_sizes else ("resampled", *_DEAR_FLOATS)
+        few, more = (_FLOATS, _MORE_FLOATS) if kind in "fc" else (_INTEGERS, _MORE_INTEGERS)
+        return (*few, *more) if self.thorough else few
+
+
+def run_probes(
+    original: Original, probes: Sequence[Probe]
+) -> tuple[list[ReferenceCase], list[str]]:
+    """Runs the original on its given cases and on probes, some of which it may refuse.
+
+    Args:
+        original: The original model.
+        probes: What `draw_probes` drew.
+
+    Returns:
+        The cases with their outputs, the given ones first, and the refusals.
+
+    Raises:
+        RunError: The original refuses a case that it was given with.
+    """
+    references = [ReferenceCase(case, original.run(case.inputs)) for case in original.given]
+    refused: list[str] = []
+    taken: Counter[str] = Counter()
+    for index, probe in enumerate(probes):
+        if probe.group and taken[probe.group] >= probe.wanted:
+            continue
+        case = Case(f"probe-{index}", probe.draw(), probe.origin, probe.moved)
+        try:
+            references.append(ReferenceCase(case, original.run(case.inputs)))
+            taken[probe.group] += 1
+        except RunError as error:
+            refused.append(f"{case.name}: {error.what}: {error.why}")
+    return references, refused
 
 
 def _value_probes(
@@ -58,17 +147,34 @@ def _value_probes(
     base: Mapping[str, int],
     values: Mapping[str, ValueRule],
     rng: np.random.Generator,
+    budget: _Budget,
 ) -> Iterator[Probe]:
-    for spec in original.signature.inputs:
+    def draw(manner: str, *specs: TensorSpec) -> dict[str, np.ndarray]:
+        return original.examples | {
+            spec.name: draw_values(
+                spec, base, original.examples, values.get(spec.name), manner, rng
+            )
+            for spec in specs
+        }
+
+    inputs = original.signature.inputs
+    for spec in inputs:
         by_rule = spec.name in values
-        manners = ("resampled", "again") if by_rule else ("resampled", "negated", "small", "large")
-        if np.dtype(original.examples[spec.name].dtype).kind not in "fc" and not by_rule:
-            manners = ("resampled", "stepped")
-        for manner in manners:
-            drawn = draw_values(spec, base, original.examples, values.get(spec.name), manner, rng)
-            inputs = original.examples | {spec.name: drawn}
+        manners = budget.manners(_kind(original, spec), bool(base))
+        for manner in ("resampled", "again") if by_rule else manners:
             how = "drawn by the recipe's rule" if by_rule else f"{manner} values"
-            yield inputs, f"{how} of {spec.name!r}", {spec.name}
+            origin = f"{how} of {spec.name!r}"
+            yield Probe(partial(draw, manner, spec), origin, frozenset({spec.name}))
+    floats = [spec for spec in inputs if _kind(original, spec) in "fc" and spec.name not in values]
+    if budget.thorough and len(floats) > 1:
+        for manner in _TOGETHER:
+            moved = frozenset(spec.name for spec in floats)
+            yield Probe(partial(draw, manner, *floats), f"{manner} values together", moved)
+
+
+def _kind(original: Original, spec: TensorSpec) -> str:
+    dtype = original.examples[spec.name].dtype
+    return "f" if dtype.name == "bfloat16" else dtype.kind
 
 
 def _size_probes(
@@ -77,37 +183,56 @@ def _size_probes(
     suspicions: Sequence[Suspicion],
     values: Mapping[str, ValueRule],
     rng: np.random.Generator,
+    budget: _Budget,
 ) -> Iterator[Probe]:
-    dims = {name: original.signature.dims.get(name, Dim(name)) for name in base}
-    plans = [dict(sizes) for suspicion in suspicions for sizes in suspicion.sizes]
-    for name, step in itertools.product(dims, _STEPS):
-        plans.append({name: base[name] + step})
-    if len(dims) > 1:
-        plans += [{name: size + step for name, size in base.items()} for step in (1, 2)]
-    seen: set[tuple[tuple[str, int], ...]] = set()
-    for plan in plans:
-        sizes = {**base, **plan}
-        key = tuple(sizes.items())
-        if key in seen or not _is_allowed(plan, dims, base):
-            continue
-        seen.add(key)
+    def draw(sizes: Mapping[str, int]) -> dict[str, np.ndarray]:
         # One manner throughout, so that a difference is the sizes' doing.
-        inputs = {
+        return {
             spec.name: draw_values(
                 spec, sizes, original.examples, values.get(spec.name), "resampled", rng
             )
             for spec in original.signature.inputs
         }
+
+    dims = {name: original.signature.dims.get(name, Dim(name)) for name in base}
+    seen: set[tuple[tuple[str, int], ...]] = set()
+    for plan, group in _plans(original.signature, base, dims, suspicions):
+        sizes = {**base, **plan}
+        moved = frozenset(name for name in plan if plan[name] != base[name])
+        key = tuple(sizes.items())
+        if key in seen or not moved or any(sizes[name] not in dims[name] for name in moved):
+            continue
+        seen.add(key)
         place = ", ".join(f"{name}={size}" for name, size in plan.items())
-        yield inputs, f"sizes {place}", {name for name in plan if plan[name] != base[name]}
+        yield Probe(partial(draw, sizes), f"sizes {place}", moved, group, budget.sizes)
 
 
-def _is_allowed(plan: Mapping[str, int], dims: Mapping[str, Dim], base: Mapping[str, int]) -> bool:
-    """Whether sizes lie inside the ranges, move something, and stay affordable."""
-    if any(size not in dims[name] for name, size in plan.items()):
-        return False
-    growth = float(np.prod([size / max(base[name], 1) for name, size in plan.items()]))
-    small = all(size <= 64 for size in plan.values())
-    return dict(plan) != {name: base[name] for name in plan} and (
-        growth <= _LARGEST_GROWTH or small
-    )
+def _plans(
+    signature: Signature,
+    base: Mapping[str, int],
+    dims: Mapping[str, Dim],
+    suspicions: Sequence[Suspicion],
+) -> Iterator[tuple[dict[str, int], str]]:
+    """Sizes to try, each with the group that it belongs to."""
+    for sizes in itertools.chain.from_iterable(suspicion.sizes for suspicion in suspicions):
+        if _is_affordable(signature, base, sizes, _MOST_GROWTH_SUSPECTED):
+            yield dict(sizes), ""
+    kinds = {name: informative_sizes(size, dims[name]) for name, size in base.items()}
+    plans = [({name: size}, f"sizes of {name}") for name in kinds for size in kinds[name]]
+    if len(kinds) > 1:
+        # Side by side in the same order: sizes that were equal stay so, as a model may want.
+        for shift in range(max(map(len, kinds.values()), default=0)):
+            chosen = {
+                name: sizes[shift % len(sizes)] for name, sizes in kinds.items() if len(sizes)
+            }
+            plans.append((chosen, "sizes together"))
+    for plan, group in plans:
+        if _is_affordable(signature, base, plan, _MOST_GROWTH):
+            yield plan, group
+
+
+def _is_affordable(
+    signature: Signature, base: Mapping[str, int], plan: Mapping[str, int], growth: int
+) -> bool:
+    elements = count_elements(signature, {**base, **plan})
+    return elements <= max(growth * count_elements(signature, base), _ELEMENTS_FREE)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from modelport.capture.diagnosis.guards import broken_guards
+from modelport.capture.diagnosis.guards import BrokenGuard, broken_guards
 from modelport.capture.diagnosis.loops import unrolled_loops
 from modelport.capture.diagnosis.warned import findings_of_warnings
 from modelport.findings import Finding, Severity
@@ -25,13 +25,21 @@ class Suspicion:
         finding: What is suspected.
         names: Inputs or dimensions that a proof must move; empty where any may prove it.
         sizes: Sizes of dimensions that would break what was assumed.
+        is_broken_by: Whether sizes of the dimensions break what was assumed: of the cases, only
+            these prove it or speak for it. None where sizes do not say.
         harmless: The finding if no probe proves it; None drops it.
     """
 
     finding: Finding
     names: frozenset[str] = frozenset()
     sizes: tuple[Mapping[str, int], ...] = ()
+    is_broken_by: Callable[[Mapping[str, int]], bool] | None = None
     harmless: Finding | None = None
+
+    @property
+    def is_specific(self) -> bool:
+        """Whether only some cases can prove it."""
+        return bool(self.names) or self.is_broken_by is not None
 
     def proven(self, evidence: str) -> Finding:
         """The finding as an error, with the case that proves it."""
@@ -59,27 +67,32 @@ def find_suspicions(
     suspicions = [_vanished(name) for name in names if not _is_used(captured, name)]
     suspicions += _fixed_dims(captured, signature)
     if captured.program is not None:
-        suspicions += [
-            _as_note(finding, names=frozenset(sizes[0]), sizes=tuple(sizes))
-            for finding, sizes in broken_guards(captured.program, signature, symbols)
-        ]
+        guards = broken_guards(captured.program, signature, symbols, captured.guard_places)
+        suspicions += [_of_guard(guard) for guard in guards]
     suspicions += [
-        _as_note(finding, names=frozenset({dim}))
+        Suspicion(finding, frozenset({dim}), harmless=_as_note(finding))
         for finding, dim in unrolled_loops(captured.ir, signature)
     ]
-    suspicions += [_as_note(finding) for finding in findings_of_warnings(captured.warnings)]
+    suspicions += [
+        Suspicion(finding, harmless=_as_note(finding) if is_users else None)
+        for finding, is_users in findings_of_warnings(captured.warnings)
+    ]
     return suspicions
 
 
-def _as_note(
-    finding: Finding,
-    names: frozenset[str] = frozenset(),
-    sizes: tuple[Mapping[str, int], ...] = (),
-) -> Suspicion:
-    note = dataclasses.replace(
-        finding, severity=Severity.NOTE, message=f"{finding.message}; no probe shows a difference"
+def _of_guard(guard: BrokenGuard) -> Suspicion:
+    # What torch's own functions assume is worth a word only where it shows.
+    untried = _as_note(guard.finding, "the original took no size that breaks it")
+    return Suspicion(
+        guard.finding,
+        sizes=guard.sizes,
+        is_broken_by=guard.is_broken_by,
+        harmless=untried if guard.is_users else None,
     )
-    return Suspicion(finding, names, sizes, note)
+
+
+def _as_note(finding: Finding, why: str = "no probe shows a difference") -> Finding:
+    return dataclasses.replace(finding, severity=Severity.NOTE, message=f"{finding.message}; {why}")
 
 
 def _is_used(captured: Capture, name: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from modelport.findings import Finding, Severity
 if TYPE_CHECKING:
     from modelport.capture.strategies import Heard
 
+_ITERATING = "Iterating over a tensor"
 _ADVICE = {
     "boolean": "the branch taken for the example is taken for ever: use torch.where or torch.cond",
     "index": "use tensor indexing, or torch.while_loop for a loop",
@@ -20,31 +22,35 @@ _ADVICE = {
 }
 
 
-def findings_of_warnings(heard: Sequence[Heard]) -> list[Finding]:
+def findings_of_warnings(heard: Sequence[Heard]) -> list[tuple[Finding, bool]]:
     """The warnings that say that a tensor's value left the graph.
 
     Args:
         heard: Everything warned of while capturing.
 
     Returns:
-        A finding a place, except inside of a Function's ``forward`` whose ``symbolic`` is what
+        A finding a place, and whether the user's own code did it (torch's modules convert sizes
+        where that is right), except inside of a Function's ``forward`` whose ``symbolic`` is what
         is exported.
     """
     replaced = list(_symbolic_forwards())
-    findings = []
+    places: dict[tuple[str, str], list[Heard]] = defaultdict(list)
     for warning in heard:
         if warning.category != "TracerWarning":
             continue
         file, _, line = warning.place.rpartition(":")
         if any(file == other and first <= int(line) <= last for other, first, last in replaced):
             continue
-        findings.append(_finding(warning.message, warning.place))
-    return list(dict.fromkeys(findings))
+        loop = "loop" if warning.message.startswith(_ITERATING) else ""
+        places[warning.place, loop].append(warning)
+    return [
+        (_finding([item.message for item in warnings], place), any(w.is_users for w in warnings))
+        for (place, _), warnings in places.items()
+    ]
 
 
-def _finding(message: str, place: str) -> Finding:
-    first = re.split(r"\. |, but", message)[0].strip()
-    if first.startswith("Iterating over a tensor"):
+def _finding(messages: Sequence[str], place: str) -> Finding:
+    if messages[0].startswith(_ITERATING):
         return Finding(
             "loop-unrolled",
             Severity.WARNING,
@@ -52,13 +58,16 @@ def _finding(message: str, place: str) -> Finding:
             where=place,
             fix="write it as tensor operations, with torch.while_loop or scan, or by script",
         )
-    advice = next((text for key, text in _ADVICE.items() if key.lower() in first.lower()), "")
+    said = list(dict.fromkeys(re.split(r"\. |, but", text)[0].strip() for text in messages))
+    advice = [
+        text for key, text in _ADVICE.items() if any(key.lower() in item.lower() for item in said)
+    ]
     return Finding(
         "value-baked",
         Severity.WARNING,
-        f"a value left the graph while tracing ({first})",
+        f"a value left the graph while tracing ({'; '.join(said)})",
         where=place,
-        fix=advice or "compute with tensors here, or capture by dynamo or script",
+        fix="; ".join(advice) or "compute with tensors here, or capture by dynamo or script",
     )
 
 

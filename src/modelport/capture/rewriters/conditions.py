@@ -50,10 +50,10 @@ class Conditions:
     @classmethod
     def parse(
         cls,
-        target: str | Target | Iterable[str | Target] | None,
-        opset: int | tuple[int, int] | range | None,
-        library: str | Iterable[str] | None,
-        capture: str | Iterable[str] | None,
+        target: str | Target | Iterable[str | Target] | None = None,
+        opset: int | tuple[int, int] | range | None = None,
+        library: str | Iterable[str] | None = None,
+        capture: str | Iterable[str] | None = None,
     ) -> Conditions:
         """Reads conditions as a user writes them.
 

@@ -7,7 +7,8 @@ import itertools
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack
 
 from modelport.capture.rewriters.conditions import Conditions
 from modelport.errors import UsageError
@@ -66,14 +67,24 @@ class Registration:
         return f"{self.name} ({self.conditions}) at {self.where}"
 
 
-def rewrite(
-    name: str,
-    *,
-    target: TargetLike = None,
-    opset: OpsetLike = None,
-    library: NamesLike = None,
-    capture: NamesLike = None,
-) -> Callable[[F], F]:
+class When(TypedDict, total=False):
+    """When a rewrite applies; what is left out holds for all.
+
+    Attributes:
+        target: ``BACKEND[:TOKEN]...`` or several of them.
+        opset: The first opset, or ``(first, last)``, or a range.
+        library: Requirements, e.g. ``torch>=2.10,<3``; one that is not installed does not hold.
+        capture: ``dynamo``, ``trace``, ``script`` or several. ``torch.jit.script`` compiles source
+            code, so that under it modules can be replaced, and functions cannot.
+    """
+
+    target: TargetLike
+    opset: OpsetLike
+    library: NamesLike
+    capture: NamesLike
+
+
+def rewrite(name: str, **when: Unpack[When]) -> Callable[[F], F]:
     """Replaces a function or a method while a model is exported, and only then.
 
     The decorated function is called as ``fn(ctx, *args, **kwargs)`` with the arguments of the
@@ -83,11 +94,7 @@ def rewrite(
     Args:
         name: Dotted path: ``torch.nn.functional.interpolate``, ``torch.Tensor.repeat``,
             ``package.module.Class.forward``.
-        target: ``BACKEND[:TOKEN]...`` or several of them; None for every target.
-        opset: The first opset, or ``(first, last)``, or a range; None for every one.
-        library: Requirements, e.g. ``torch>=2.10,<3``; one that is not installed does not hold.
-        capture: ``dynamo``, ``trace`` or both; None for both. ``torch.jit.script`` compiles
-            source code, so that functions cannot be rewritten under it (modules can).
+        **when: ``target``, ``opset``, ``library`` and ``capture``, as `When` says.
 
     Returns:
         A decorator that registers the function and returns it as it is.
@@ -95,24 +102,10 @@ def rewrite(
     Raises:
         UsageError: A condition cannot be read.
     """
-
-    def decorate(function: F) -> F:
-        register_rewrite(
-            name, function, target=target, opset=opset, library=library, capture=capture
-        )
-        return function
-
-    return decorate
+    return _decorator(partial(register_rewrite, name, **when))
 
 
-def rewrite_module(
-    cls: str | type[nn.Module],
-    *,
-    target: TargetLike = None,
-    opset: OpsetLike = None,
-    library: NamesLike = None,
-    capture: NamesLike = None,
-) -> Callable[[F], F]:
+def rewrite_module(cls: str | type[nn.Module], **when: Unpack[When]) -> Callable[[F], F]:
     """Replaces modules of a class, and of classes derived from it, in one export.
 
     The decorated function is called as ``fn(module, ctx)`` and returns the module to use instead.
@@ -120,10 +113,7 @@ def rewrite_module(
 
     Args:
         cls: The class, or its dotted path.
-        target: As for `rewrite`.
-        opset: As for `rewrite`.
-        library: As for `rewrite`.
-        capture: As for `rewrite`; module replacement works under ``script``, too.
+        **when: As for `rewrite`.
 
     Returns:
         A decorator that registers the function and returns it as it is.
@@ -131,45 +121,32 @@ def rewrite_module(
     Raises:
         UsageError: A condition cannot be read.
     """
+    return _decorator(partial(register_module_rewrite, cls, **when))
 
+
+def _decorator(register: Callable[[Callable[..., Any]], Registration]) -> Callable[[F], F]:
     def decorate(function: F) -> F:
-        register_module_rewrite(
-            cls, function, target=target, opset=opset, library=library, capture=capture
-        )
+        register(function)
         return function
 
     return decorate
 
 
-def register_rewrite(
-    name: str,
-    function: Callable[..., Any],
-    *,
-    target: TargetLike = None,
-    opset: OpsetLike = None,
-    library: NamesLike = None,
-    capture: NamesLike = None,
-) -> Registration:
+def register_rewrite(name: str, function: Callable[..., Any], **when: Unpack[When]) -> Registration:
     """Does what `rewrite` does, and returns the handle that removes it."""
     if name.count(".") < 1:
         raise UsageError(
             f"cannot rewrite {name!r}: it is not a dotted path",
             fix="name the module as well, e.g. 'torch.nn.functional.interpolate'",
         )
-    return add("function", name, function, Conditions.parse(target, opset, library, capture))
+    return add("function", name, function, Conditions.parse(**when))
 
 
 def register_module_rewrite(
-    cls: str | type[nn.Module],
-    function: Callable[..., Any],
-    *,
-    target: TargetLike = None,
-    opset: OpsetLike = None,
-    library: NamesLike = None,
-    capture: NamesLike = None,
+    cls: str | type[nn.Module], function: Callable[..., Any], **when: Unpack[When]
 ) -> Registration:
     """Does what `rewrite_module` does, and returns the handle that removes it."""
-    conditions = Conditions.parse(target, opset, library, capture)
+    conditions = Conditions.parse(**when)
     if isinstance(cls, str):
         return add("module", cls, function, conditions)
     registration = add("module", f"{cls.__module__}.{cls.__qualname__}", function, conditions)

@@ -25,7 +25,7 @@ from modelport.capture.symbolic.calls import (
 from modelport.capture.symbolic.judge import HasKernel, Judge, has_standard_kernel
 from modelport.capture.symbolic.operators import RegisteredOperators
 from modelport.capture.symbolic.replay import Replay
-from modelport.capture.torch_private import symbolics as private
+from modelport.capture.torch_private import access, fakes, functions, symbolics
 from modelport.errors import ExportError, ModelportError
 from modelport.findings import Finding
 
@@ -60,7 +60,7 @@ class SymbolicBridge:
             call_operator(): translate,
             **self._operators.table,
         }
-        self._untested = private.check_version()
+        self._untested = access.check_version()
 
     @property
     def findings(self) -> list[Finding]:
@@ -77,7 +77,7 @@ class SymbolicBridge:
         """Runs the model once in eager mode, to see which symbolic functions it meets.
 
         It does so only where a class with `symbolic`, or an operator that cannot be traced,
-        exists at all. The model's buffers and the random state are as before afterwards.
+        exists at all. The model's state and that of chance are as before afterwards.
 
         Args:
             model: The model; anything but a plain nn.Module is left alone.
@@ -93,9 +93,7 @@ class SymbolicBridge:
                 record.run_unchanged(model, args, kwargs)
         except ModelportError:
             raise
-        except Exception as error:  # noqa: BLE001
-            # A model that only runs while exporting may fail in any way; then nothing is
-            # known about it in advance.
+        except Exception as error:  # noqa: BLE001 - a model that only exports may fail anyhow
             self._judge.note_failed_run(error)
 
     @contextmanager
@@ -107,7 +105,7 @@ class SymbolicBridge:
             stack.enter_context(self._operators.fakes())
             try:
                 yield self
-            except Exception as error:
+            except Exception as error:  # torch wraps what the user's code and modelport raise
                 self._raise_own(error)
                 raise
             finally:
@@ -127,7 +125,7 @@ class SymbolicBridge:
         Raises:
             ExportError: The forward of a class with `symbolic` was exported in its place.
         """
-        strategy = private.capture_strategy(program)
+        strategy = symbolics.capture_strategy(program)
         # Where PyTorch fell back to dynamo, only what dynamo saw counts, not the first attempt.
         seen = set(self.traced) if "NonStrict" in strategy else self._seen_by_dynamo
         missing = set(self.recorded) - seen
@@ -163,26 +161,26 @@ class SymbolicBridge:
                 raise own from own.__cause__
 
     def _record_call(self, cls: type, args: tuple[Any, ...]) -> Any:
-        if any(map(private.is_fake, args)):
-            return private.original_apply(cls)(*args)  # Dynamo, looking ahead.
+        if any(map(fakes.is_fake, args)):
+            return functions.original_apply(cls)(*args)  # Dynamo, looking ahead.
         self.recorded[cls] += 1
         self._samples.setdefault(cls, []).append(record.keep(args))
         tensors = take_apart(args).tensors
-        counts = [private.change_count(tensor) for tensor in tensors]
-        result = private.original_apply(cls)(*args)
+        counts = [fakes.change_count(tensor) for tensor in tensors]
+        result = functions.original_apply(cls)(*args)
         # Only here are all writes seen: without data, those without mark_dirty leave no trace.
         find_writes(cls, tensors, counts, take_apart((result,)).tensors)
         return result
 
     def _trace_call(self, cls: type, args: tuple[Any, ...]) -> Any:
         if not torch.compiler.is_exporting():
-            return private.original_apply(cls)(*args)
+            return functions.original_apply(cls)(*args)
         taken = take_apart(args)
         call = new_call(cls, taken.template, self._find_samples(cls, taken.template))
         self._calls.append(call)
         try:
             results = apply_opaque(call, taken.tensors, taken.sizes)
-        except Exception as error:
+        except Exception as error:  # the user's forward may raise anything
             # PyTorch goes on to its next strategy, and would drop the reason.
             self._failures.append(error)
             raise
@@ -203,7 +201,7 @@ class SymbolicBridge:
 
     def _translate(self, key: str, tensors: list[ir.Value], sizes: list[Any]) -> list[ir.Value]:
         call = find_call(key)
-        replay = Replay(private.recorder().opset.version)
+        replay = Replay(symbolics.recorder().opset.version)
         operands = [replay.tensor(value) for value in tensors]
 
         def size(index: int) -> Any:
@@ -216,7 +214,7 @@ class SymbolicBridge:
         results = replay.call(symbolic, args, call.describe())
         outputs, emitted = replay.emit(_match_outputs(call, results), call.key)
         names = _parameter_names(call, tensors)
-        opset = private.recorder().opset.version
+        opset = symbolics.recorder().opset.version
         self._judge.examine(emitted, names, call.cls.__qualname__, place_of(symbolic), opset)
         return outputs
 
@@ -269,7 +267,7 @@ def _find_own(error: BaseException | None) -> ExportError | None:
 
 def _with_defaults(cls: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
     """Adds defaults of forward that the caller left out, as far as `symbolic` demands them."""
-    context = 0 if private.has_setup_context(cls) else 1
+    context = 0 if functions.has_setup_context(cls) else 1
     known = list(inspect.signature(cls.forward).parameters.values())[context:]
     wanted = list(inspect.signature(cls.symbolic).parameters.values())[1:]
     empty = inspect.Parameter.empty
@@ -306,7 +304,7 @@ def _match_outputs(call: FunctionCall, results: list[Any]) -> list[Any]:
 def _parameter_names(call: FunctionCall, tensors: list[ir.Value]) -> dict[ir.Value, str]:
     """Names of forward's parameters, by the tensor that is passed for each."""
     parameters = list(inspect.signature(call.cls.forward).parameters)  # type: ignore[attr-defined]
-    if not private.has_setup_context(call.cls):
+    if not functions.has_setup_context(call.cls):
         parameters = parameters[1:]  # The context.
     return {
         tensors[item.index]: name

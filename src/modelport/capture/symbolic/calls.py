@@ -16,13 +16,13 @@ from modelport.capture.symbolic import hook
 from modelport.capture.symbolic.arguments import put_together, take_apart
 from modelport.capture.symbolic.probe import ShapeRule
 from modelport.capture.symbolic.shapes import OutputShapes
-from modelport.capture.torch_private import symbolics as private
+from modelport.capture.torch_private import dispatch, fakes, functions
 from modelport.errors import ExportError
 
 _NAMESPACE = "modelport_symbolic"
 # One operator serves every Function: what to run is looked up by the key. The list of outputs
 # is as long as the Function's forward says.
-_LIBRARY: Any = private.new_library(_NAMESPACE)
+_LIBRARY: Any = dispatch.new_library(_NAMESPACE)
 _LIBRARY.define(
     "call(str key, Tensor[] tensors, SymInt[] sizes) -> Tensor[]",
     tags=(torch.Tag.pt2_compliant_tag,),
@@ -67,12 +67,12 @@ class FunctionCall:
             The tensors that forward returns, and its input tensors as they are after it.
         """
         inputs = [tensor.detach().clone() for tensor in tensors]
-        counts = [private.change_count(tensor) for tensor in inputs]
+        counts = [fakes.change_count(tensor) for tensor in inputs]
         args = put_together(
             self.template, inputs.__getitem__, sizes.__getitem__, lambda i: inputs[i].item()
         )
         with torch.no_grad(), hook.aside():
-            result = private.original_apply(self.cls)(*args)
+            result = functions.original_apply(self.cls)(*args)
         self.single = not isinstance(result, tuple)
         taken = take_apart((result,) if self.single else result)
         self.outputs, self.output_sizes = taken.template, taken.sizes
@@ -106,7 +106,7 @@ def find_writes(
     """
     found = {}
     for index, (tensor, count) in enumerate(zip(inputs, counts, strict=True)):
-        if private.change_count(tensor) == count:
+        if fakes.change_count(tensor) == count:
             continue
         same = [i for i, output in enumerate(outputs) if output is tensor]
         if not same:

@@ -10,7 +10,9 @@ from typing import Any
 
 import torch
 
-from modelport.capture.torch_private import symbolics as private
+from modelport import places
+from modelport.capture.torch_private import access, functions
+from modelport.errors import ExportError
 
 Handler = Callable[[type, tuple[Any, ...]], Any]
 """Takes a class with `symbolic` and the arguments of its `apply`, and returns its results."""
@@ -28,7 +30,7 @@ _STATE = _State()
 _DYNAMO_FUNCTIONS: list[Any] = []
 _LOCK = threading.Lock()
 _installed = 0
-_undo_redirect: Callable[[], None] | None = None
+_undo: list[Callable[[], None]] = []
 
 
 @contextmanager
@@ -64,30 +66,30 @@ def aside() -> Iterator[None]:
 
 
 def _install() -> None:
-    global _installed, _undo_redirect
+    global _installed
     with _LOCK:
         if not _installed:
-            private.install_apply(_apply)
-            _undo_redirect = private.redirect_dynamo(_for_dynamo)
+            functions.install_apply(_apply)
+            _undo.append(functions.remove_apply)
+            _undo.append(functions.watch_transforms(_refuse_transformed))
+            _undo.append(functions.redirect_dynamo(_for_dynamo))
         _installed += 1
 
 
 def _uninstall() -> None:
-    global _installed, _undo_redirect
+    global _installed
     with _LOCK:
         _installed -= 1
         if not _installed:
-            private.remove_apply()
-            if _undo_redirect is not None:
-                _undo_redirect()
-            _undo_redirect = None
+            while _undo:
+                _undo.pop()()
             _DYNAMO_FUNCTIONS.clear()
 
 
 def _apply(cls: type, *args: Any, **kwargs: Any) -> Any:
     handler = _STATE.handler
     if handler is None or _STATE.inside or not has_symbolic(cls):
-        return private.original_apply(cls)(*args, **kwargs)
+        return functions.original_apply(cls)(*args, **kwargs)
     if kwargs:
         args = _positional(cls, args, kwargs)
     with aside():
@@ -97,9 +99,22 @@ def _apply(cls: type, *args: Any, **kwargs: Any) -> Any:
 def _positional(cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
     """All arguments by position, as `symbolic` gets them."""
     signature = inspect.signature(cls.forward)
-    context = () if private.has_setup_context(cls) else (None,)
+    context = () if functions.has_setup_context(cls) else (None,)
     bound = signature.bind(*context, *args, **kwargs)
     return bound.args[len(context) :]
+
+
+def _refuse_transformed(cls: type) -> None:
+    """torch makes other Functions out of one that is transformed, and `symbolic` is lost."""
+    if _STATE.handler is None or _STATE.inside or not has_symbolic(cls):
+        return
+    raise ExportError(
+        f"the symbolic function of {cls.__qualname__} cannot be honoured under torch.func",
+        where=places.of_caller() or None,
+        why="vmap, grad and the like replace the Function by its batched or differentiated forward",
+        fix="apply it to the whole batch, outside of vmap or grad; or declare the operation with "
+        "torch.library (with register_vmap) and register_symbolic",
+    )
 
 
 def _for_dynamo(cls: type) -> Callable[..., Any] | None:
@@ -125,7 +140,7 @@ def has_symbolic(cls: type) -> bool:
 def function_classes() -> list[type]:
     """Every living Function class with `symbolic`."""
     found: list[type] = []
-    waiting: list[type] = [private.resolve("function base")]
+    waiting: list[type] = [access.resolve("function base")]
     while waiting:
         cls = waiting.pop()
         waiting.extend(type.__subclasses__(cls))

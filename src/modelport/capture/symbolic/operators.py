@@ -17,7 +17,7 @@ from modelport.capture.symbolic.calls import place_of
 from modelport.capture.symbolic.judge import Judge
 from modelport.capture.symbolic.probe import Prober
 from modelport.capture.symbolic.replay import Replay
-from modelport.capture.torch_private import symbolics as private
+from modelport.capture.torch_private import dispatch, fakes, graphs, symbolics
 from modelport.errors import ExportError
 
 
@@ -37,10 +37,10 @@ class RegisteredOperators:
         self._judge = judge
         self._numbers = itertools.count()
         self._samples: dict[Any, list[tuple[Any, ...]]] = {}
-        for name, symbolic in private.overriding_symbolics(opset).items():
+        for name, symbolic in symbolics.overriding_symbolics(opset).items():
             for operator in _overloads(name):
                 self.table[operator] = self._translation(operator, name, symbolic)
-                if not private.has_fake_kernel(operator):
+                if not fakes.has_fake_kernel(operator):
                     self.opaque.append(operator)
 
     def watch(self) -> AbstractContextManager[Any]:
@@ -53,14 +53,14 @@ class RegisteredOperators:
                 bound = _bind(operator, args, kwargs)
                 self._samples.setdefault(operator, []).append(record.keep(bound))
 
-        return private.watch_operators(seen)
+        return dispatch.watch_operators(seen)
 
     @contextmanager
     def fakes(self) -> Iterator[None]:
         """Gives the operators without fake kernels one that probes them, for its block."""
         with ExitStack() as stack:
             for operator in self.opaque:
-                stack.enter_context(private.fake_kernel(operator, self._fake(operator)))
+                stack.enter_context(fakes.fake_kernel(operator, self._fake(operator)))
             yield
 
     def _fake(self, operator: Any) -> Callable[..., Any]:
@@ -77,7 +77,7 @@ class RegisteredOperators:
             run = _runner(operator, taken.template)
             rule = Prober(run, *samples).find(taken.tensors, taken.sizes)
             made = rule.make(taken.tensors, taken.sizes)
-            return made[0] if private.returns_one_tensor(operator) else tuple(made)
+            return made[0] if dispatch.returns_one_tensor(operator) else tuple(made)
 
         return fake
 
@@ -86,7 +86,7 @@ class RegisteredOperators:
     ) -> Callable[..., Any]:
         # Without annotations, because the exporter reads them as an operator's signature.
         def translate(*args, **kwargs):  # type: ignore[no-untyped-def]
-            opset = private.recorder().opset.version
+            opset = symbolics.recorder().opset.version
             replay = Replay(opset)
             bound = _bind(operator, args, kwargs)
             values = [replay.constant(_plain(value)) for value in bound]
@@ -94,7 +94,7 @@ class RegisteredOperators:
             results = _match_returns(operator, name, symbolic, results)
             prefix = f"{name.replace('::', '_')}_{next(self._numbers)}"
             outputs, emitted = replay.emit(results, prefix)
-            parameters = private.parameter_names(operator)
+            parameters = dispatch.parameter_names(operator)
             names = {
                 value: parameter
                 for value, parameter in zip(bound, parameters, strict=True)
@@ -102,7 +102,7 @@ class RegisteredOperators:
             }
             self._judge.examine(emitted, names, name, place_of(symbolic), opset)
             self.translated.add(name)
-            return outputs[0] if private.returns_one_tensor(operator) else outputs
+            return outputs[0] if dispatch.returns_one_tensor(operator) else outputs
 
         return translate
 
@@ -117,21 +117,21 @@ def _overloads(name: str) -> list[Any]:
     return [
         overload
         for overload in overloads
-        if private.in_dispatcher(overload) and not private.mutates(overload)
+        if dispatch.in_dispatcher(overload) and not dispatch.mutates(overload)
     ]
 
 
 def _bind(operator: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[Any, ...]:
     """All arguments of an operator in the order of its schema, defaults filled in."""
     bound = list(args)
-    for name, default in private.parameters(operator)[len(args) :]:
+    for name, default in dispatch.parameters(operator)[len(args) :]:
         bound.append(kwargs.get(name, default))
     return tuple(bound)
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, ir.DataType):
-        return private.scalar_type_code(tensor_adapters.to_torch_dtype(value))
+        return graphs.scalar_type_code(tensor_adapters.to_torch_dtype(value))
     return value
 
 
@@ -140,8 +140,8 @@ def _runner(operator: Any, template: Any) -> Callable[..., tuple[list[torch.Tens
         args = put_together(
             template, tensors.__getitem__, sizes.__getitem__, lambda i: tensors[i].item()
         )
-        positional = private.positional_count(operator)
-        names = private.parameter_names(operator)
+        positional = dispatch.positional_count(operator)
+        names = dispatch.parameter_names(operator)
         keywords = dict(zip(names[positional:], args[positional:], strict=True))
         with torch.no_grad():
             result = operator(*args[:positional], **keywords)
@@ -153,11 +153,11 @@ def _runner(operator: Any, template: Any) -> Callable[..., tuple[list[torch.Tens
 def _match_returns(
     operator: Any, name: str, symbolic: Callable[..., Any], results: list[Any]
 ) -> list[Any]:
-    wanted = private.return_count(operator)
+    wanted = dispatch.return_count(operator)
     if wanted is not None and len(results) == 1 and wanted != 1:
-        results = private.unpacked(results[0])
+        results = graphs.unpacked(results[0])
     elif wanted is None:
-        results = [item for result in results for item in private.unpacked(result)]
+        results = [item for result in results for item in graphs.unpacked(result)]
     if (wanted is not None and len(results) != wanted) or any(item is None for item in results):
         raise ExportError(
             f"the symbolic function of {name} returned {len(results)} outputs, "

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from modelport.capture.torch_private import symbolics as private
+from modelport.capture.torch_private import fakes
 
 Tensors = Sequence[torch.Tensor]
 
@@ -89,7 +89,7 @@ class Prober:
             The rule. A size that follows no affine rule, or that the values change, is dynamic.
         """
         places = self._places(tensors, sizes)
-        with private.without_modes():
+        with fakes.without_modes():
             return self._find(places)
 
     def _find(self, places: dict[Any, list[Source]]) -> ShapeRule:
@@ -112,10 +112,10 @@ class Prober:
         for index, tensor in enumerate(tensors):
             for axis, size in enumerate(tensor.shape):
                 if isinstance(size, torch.SymInt):
-                    expression = private.size_expression(size)
+                    expression = fakes.size_expression(size)
                     places.setdefault(expression, []).append(Source(index, axis))
         for index, size in enumerate(sizes):
-            places.setdefault(private.size_expression(size), []).append(Source(index))
+            places.setdefault(fakes.size_expression(size), []).append(Source(index))
         return places
 
     def _shapes_with(
@@ -141,9 +141,8 @@ class Prober:
     def _shapes(self, tensors: Tensors, sizes: Sequence[int]) -> list[list[int]] | None:
         try:
             outputs, _ = self._run(tensors, sizes)
-        except Exception:  # noqa: BLE001
-            # The user's operator may refuse a size in any way; then this probe says nothing.
-            return None
+        except Exception:  # noqa: BLE001 - the user's operator may refuse a size in any way
+            return None  # This probe says nothing; `find` goes by the others.
         return [list(output.shape) for output in outputs]
 
     def _all_slopes(

@@ -7,30 +7,24 @@ from typing import Any
 
 import torch
 
-from modelport.capture.torch_private import symbolics as private
+from modelport.capture.state import unchanged
+from modelport.capture.torch_private import dispatch
 
 _SMALL = 1 << 16
 """Elements up to which a recorded tensor is copied, so that later writes do not change it."""
 
 
 def run_unchanged(model: torch.nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-    """Runs a model on copies of its inputs, and puts buffers and random state back.
+    """Runs a model on copies of its inputs, and puts its state and that of chance back.
 
     Args:
         model: The model.
         args: Its inputs.
         kwargs: Its keyword inputs.
     """
-    copied_args, copied_kwargs = private.tree_map(_copy, (args, dict(kwargs)))
-    buffers = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
-    try:
-        with torch.random.fork_rng(), torch.no_grad():
-            model(*copied_args, **copied_kwargs)
-    finally:
-        with torch.no_grad():
-            # All of them: batch normalisation changes its statistics without a trace.
-            for buffer, before in buffers:
-                buffer.copy_(before)
+    copied_args, copied_kwargs = dispatch.tree_map(_copy, (args, dict(kwargs)))
+    with unchanged(model), torch.random.fork_rng(), torch.no_grad():
+        model(*copied_args, **copied_kwargs)
 
 
 def keep(args: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -42,7 +36,7 @@ def keep(args: tuple[Any, ...]) -> tuple[Any, ...]:
         held = value.detach()
         return held.clone() if held.numel() <= _SMALL else held
 
-    kept: tuple[Any, ...] = private.tree_map(hold, args)
+    kept: tuple[Any, ...] = dispatch.tree_map(hold, args)
     return kept
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-from modelport.capture.torch_private import symbolics as private
+from modelport.capture.torch_private import symbolics
 from modelport.errors import UsageError
 
 _NEWEST_OPSET = 30
@@ -24,13 +24,13 @@ class SymbolicRegistration:
         self.name = name
         self.opset = opset
         # PyTorch has functions of its own for later opsets, which would win there.
-        later = [v for v in private.registered_opsets(name) if v > opset]
+        later = [v for v in symbolics.registered_opsets(name) if v > opset]
         self._before = {
-            version: private.overriding_symbolic_at(name, version) for version in [opset, *later]
+            version: symbolics.overriding_symbolic_at(name, version) for version in [opset, *later]
         }
         self._open = True
         for version in self._before:
-            private.register(name, function, version)
+            symbolics.register(name, function, version)
 
     def remove(self) -> None:
         """Takes the function back: what held before holds again. A second call does nothing."""
@@ -38,9 +38,9 @@ class SymbolicRegistration:
             return
         self._open = False
         for version, before in self._before.items():
-            private.unregister(self.name, version)
+            symbolics.unregister(self.name, version)
             if before is not None:
-                private.register(self.name, before, version)
+                symbolics.register(self.name, before, version)
 
     def __enter__(self) -> SymbolicRegistration:
         return self

@@ -17,10 +17,10 @@ import onnx_ir as ir
 import torch
 from onnx_ir import tensor_adapters
 
-from modelport.capture.torch_private import symbolics as private
+from modelport.capture.torch_private import graphs, symbolics
 from modelport.errors import ExportError, ModelportError
 
-_LIBRARIES = (str(Path(torch.__file__).parent), str(Path(__file__).parent), private.__file__)
+_LIBRARIES = tuple(str(Path(file).parent) for file in (torch.__file__, __file__, graphs.__file__))
 
 
 class Replay:
@@ -34,27 +34,27 @@ class Replay:
         # The nodes are those of the opset that was asked for; above what PyTorch's serializer
         # knows, no symbolic function or helper differs.
         self._target = opset
-        self._opset = min(opset, private.MAX_REPLAY_OPSET)
-        self._graph = private.new_graph()
-        self._context = private.new_context(self._graph, self._opset)
+        self._opset = min(opset, graphs.MAX_REPLAY_OPSET)
+        self._graph = graphs.new_graph()
+        self._context = graphs.new_context(self._graph, self._opset)
         self._operands: dict[int, tuple[ir.Value, Any]] = {}
 
     def tensor(self, value: ir.Value) -> Any:
         """The graph's value for a tensor of the exported program."""
         if id(value) not in self._operands:
             stand_in = self._graph.addInput(f"operand_{len(self._operands)}")
-            stand_in.setType(private.tensor_type(_dtype_of(value), _sizes_of(value)))
+            stand_in.setType(graphs.tensor_type(_dtype_of(value), _sizes_of(value)))
             self._operands[id(value)] = (value, stand_in)
         return self._operands[id(value)][1]
 
     def constant(self, value: Any) -> Any:
         """A constant as the old exporter passes it to a registered symbolic function."""
         if value is None:
-            return private.none_value(self._graph)
+            return graphs.none_value(self._graph)
         if isinstance(value, ir.Value):
             return self.tensor(value)
         if isinstance(value, list | tuple):
-            return private.list_value(self._graph, [self.constant(item) for item in value])
+            return graphs.list_value(self._graph, [self.constant(item) for item in value])
         if isinstance(value, str):
             return self._context.op("Constant", value_s=value)
         # As PyTorch holds Python numbers: float64 and int64; its pass casts them where needed.
@@ -76,11 +76,11 @@ class Replay:
             ExportError: It raised an error, or returned something else.
         """
         try:
-            with private.export_opset(self._opset):
+            with graphs.export_opset(self._opset):
                 result = symbolic(self._context, *args)
         except ModelportError:
             raise
-        except Exception as error:
+        except Exception as error:  # the user's symbolic function may raise anything
             raise ExportError(
                 f"the symbolic function of {name} failed: {error}",
                 where=_place_in_user_code(error),
@@ -89,7 +89,7 @@ class Replay:
             ) from error
         results = list(result) if isinstance(result, tuple | list) else [result]
         for item in results:
-            if item is not None and not private.is_value(item):
+            if item is not None and not graphs.is_value(item):
                 raise ExportError(
                     f"the symbolic function of {name} returned a {type(item).__name__}",
                     why="it must return what g.op(...) gives, or a tuple of that",
@@ -109,9 +109,9 @@ class Replay:
         """
         for result in results:
             self._graph.registerOutput(result)
-        serialized = private.serialize(self._graph, self._opset)
+        serialized = graphs.serialize(self._graph, self._opset)
         graph = ir.from_proto(onnx.load_from_string(serialized)).graph
-        recorder = private.recorder()
+        recorder = symbolics.recorder()
         unused = self._connect(graph)
         outputs, identities = _separate_outputs(graph)
         nodes = list(graph)

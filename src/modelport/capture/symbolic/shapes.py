@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import torch
 
 from modelport.capture.symbolic.probe import Prober, ShapeRule, Tensors
-from modelport.capture.torch_private import symbolics as private
+from modelport.capture.torch_private import fakes
 from modelport.errors import ExportError, ModelportError
 
 
@@ -60,21 +60,21 @@ class OutputShapes:
                 return self._trace(tensors, sizes)
             except ModelportError:
                 raise
-            except Exception as error:  # noqa: BLE001
-                # The user's code, run without data, may fail in any way; then it is probed.
+            except Exception as error:  # noqa: BLE001 - user code, run without data
+                # Then it is probed, and where it cannot be, this error is the cause.
                 self.operator.rule = self._probe(tensors, sizes, error)
         return self.operator.rule.make(tensors, sizes)
 
     def _trace(self, tensors: Tensors, sizes: Sequence[Any]) -> list[torch.Tensor]:
-        shape_env = private.fake_shape_env()
-        known = private.unbacked_symbols([*tensors, *sizes])
-        guard = private.ignore_fresh_symbols(shape_env) if shape_env else nullcontext()
+        shape_env = fakes.fake_shape_env()
+        known = fakes.unbacked_symbols([*tensors, *sizes])
+        guard = fakes.ignore_fresh_symbols(shape_env) if shape_env else nullcontext()
         with guard:
             outputs, _ = self.operator.run(tensors, sizes)
         context: Any = torch.library.get_ctx()
         made = []
         for output in outputs:
-            fresh = [bool(private.unbacked_symbols([dim]) - known) for dim in output.shape]
+            fresh = [bool(fakes.unbacked_symbols([dim]) - known) for dim in output.shape]
             if not any(fresh):
                 made.append(output.clone())
                 continue

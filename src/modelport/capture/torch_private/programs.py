@@ -6,11 +6,16 @@ found and mended here.
 
 from __future__ import annotations
 
+import importlib
+import itertools
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
-from modelport.places import innermost
+from modelport.capture.torch_private.access import resolve
+from modelport.places import innermost, is_users
 
 
 def flatten_with_paths(tree: Any) -> tuple[list[tuple[tuple[Any, ...], Any]], Any]:
@@ -57,35 +62,134 @@ def read_dim(dim: Any) -> tuple[str, str, int, int | None] | None:
         kind = "static" if "STATIC" in str(dim) else "dynamic"
         return kind, "", dim.min or 1, dim.max
     if isinstance(dim, Dim):
-        largest = getattr(dim, "max", None)
-        # torch writes "no bound" as its largest integer.
-        bound = int(largest) if isinstance(largest, int) and largest < 2**31 else None
+        bound = _finite(getattr(dim, "max", None))
         return "dynamic", dim.__name__, int(getattr(dim, "min", 1)), bound
     return None
 
 
-def shape_guards(program: Any) -> list[tuple[Any, str]]:
+def input_sizes(program: Any) -> list[tuple[int | str, ...]]:
+    """Sizes of an exported program's inputs, in the order of its flat arguments.
+
+    Returns:
+        A tuple an argument, empty for one that is no tensor; a dynamic size is a symbol, or an
+        expression of symbols.
+    """
+    from torch.export.graph_signature import InputKind
+
+    values = {node.name: node.meta.get("val") for node in program.graph.nodes}
+    specs = program.graph_signature.input_specs
+    names = [getattr(spec.arg, "name", "") for spec in specs if spec.kind is InputKind.USER_INPUT]
+    shapes = [getattr(values.get(name), "shape", ()) for name in names]
+    return [
+        tuple(size if isinstance(size, int) else str(size) for size in shape) for shape in shapes
+    ]
+
+
+def symbol_ranges(program: Any) -> dict[str, tuple[int, int | None]]:
+    """Ranges of an exported program's dynamic sizes, by symbol; None is no bound."""
+    return {
+        str(symbol): (_finite(bounds.lower) or 0, _finite(bounds.upper))
+        for symbol, bounds in program.range_constraints.items()
+    }
+
+
+def symbol_names(program: Any) -> dict[str, str]:
+    """Names of the ``torch.export.Dim`` that dynamic sizes were declared with, by symbol.
+
+    torch does not write them into a file: a program that was loaded has none.
+    """
+    environment = _shape_environment(program)
+    if environment is None:
+        return {}
+    names = environment.source_name_to_debug_name
+    return {
+        str(symbol): names[source.name]
+        for symbol, sources in environment.var_to_sources.items()
+        for source in sources
+        if source.name in names
+    }
+
+
+def _finite(bound: Any) -> int | None:
+    # torch writes "no bound" as an infinity of its own, or as its largest integer.
+    try:
+        number = int(bound)
+    except (OverflowError, TypeError, ValueError, AttributeError):
+        return None
+    return number if abs(number) < 2**31 else None
+
+
+@dataclass(frozen=True)
+class GuardPlace:
+    """Where torch.export made an assumption about sizes.
+
+    Attributes:
+        expression: The assumption, a boolean sympy expression over the symbols of sizes.
+        place: ``file:line`` of the innermost of the user's code.
+        is_users: The user's code itself compared sizes; else a function of torch did.
+        is_conversion: A size was made a Python number; else sizes were compared.
+    """
+
+    expression: Any
+    place: str
+    is_users: bool
+    is_conversion: bool
+
+
+_CONVERSIONS = {"guard_int", "guard_float"}
+
+
+@contextmanager
+def watching_guards() -> Iterator[list[GuardPlace]]:
+    """Records where assumptions are made; an exported program no longer knows."""
+    environment = importlib.import_module("torch.fx.experimental.symbolic_shapes").ShapeEnv
+    log = resolve("guard log")
+    symbolic_files = resolve("symbolic files")()
+    watched: list[GuardPlace] = []
+
+    def record(self: Any, prefix: str, guard: Any, *args: Any, **kwargs: Any) -> None:
+        walked = itertools.islice(traceback.walk_stack(None), 1, None)
+        frames = [(frame.f_code, line) for frame, line in walked]
+        machinery = itertools.takewhile(lambda item: item[0].co_filename in symbolic_files, frames)
+        names = {code.co_name for code, _ in machinery}
+        maker = next((c.co_filename for c, _ in frames if c.co_filename not in symbolic_files), "")
+        place = innermost((code.co_filename, line) for code, line in reversed(frames))
+        watched.append(
+            GuardPlace(guard, place, is_users(maker), not names.isdisjoint(_CONVERSIONS))
+        )
+        log(self, prefix, guard, *args, **kwargs)
+
+    environment._log_guard = record
+    try:
+        yield watched
+    finally:
+        environment._log_guard = log
+
+
+def shape_guards(program: Any) -> list[Any]:
     """What torch.export assumed about sizes and then dropped.
 
     Args:
         program: An exported program.
 
     Returns:
-        Boolean sympy expressions over the symbols of dynamic sizes, each with ``file:line`` of
-        the user's code where it is known.
+        Boolean sympy expressions over the symbols of dynamic sizes.
     """
-    environment = None
+    environment = _shape_environment(program)
+    if environment is None:
+        return []
+    guards = [guard.expr for guard in environment.guards]
+    for deferred in environment.deferred_runtime_asserts.values():
+        guards += [item.expr for item in deferred]
+    return guards
+
+
+def _shape_environment(program: Any) -> Any:
     for node in program.graph.nodes:
         value: Any = node.meta.get("val") if node.op == "placeholder" else None
         if value is not None and hasattr(value, "fake_mode"):
-            environment = value.fake_mode.shape_env
-            break
-    if environment is None:
-        return []
-    guards = [(guard.expr, guard.sloc.maybe_user_loc or "") for guard in environment.guards]
-    for deferred in environment.deferred_runtime_asserts.values():
-        guards += [(item.expr, _stack_place(item.stack)) for item in deferred]
-    return guards
+            return value.fake_mode.shape_env
+    return None
 
 
 def size_hint(size: Any) -> int:
@@ -107,9 +211,3 @@ def seeming_to_export() -> Iterator[None]:
         yield
     finally:
         torch.compiler._is_exporting_flag, flags._is_onnx_exporting = before
-
-
-def _stack_place(stack: Any) -> str:
-    """``file:line`` of the user's code in a stack of whatever form."""
-    summary = stack.summary() if hasattr(stack, "summary") else stack
-    return innermost((frame.filename, frame.lineno) for frame in summary or ())

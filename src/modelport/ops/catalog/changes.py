@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from modelport.ops.catalog.operators import Attribute, OperatorVersion, Parameter
@@ -37,21 +37,41 @@ def _difference(old: OperatorVersion, new: OperatorVersion) -> Iterator[str]:
     yield from found or ["wording of the specification, or meaning; the signature is the same"]
 
 
-def _parameters(role: str, old: Sequence[Parameter], new: Sequence[Parameter]) -> Iterator[str]:
-    before = {parameter.name: parameter for parameter in old}
-    after = {parameter.name: parameter for parameter in new}
-    for name in before.keys() - after.keys():
+N = TypeVar("N", "Parameter", "Attribute")
+
+
+def _named(
+    role: str,
+    old: Sequence[N],
+    new: Sequence[N],
+    describe: Callable[[N], str],
+    compare: Callable[[N, N], Iterator[str]],
+) -> Iterator[str]:
+    """What was removed, added, and changed among things with names."""
+    before = {item.name: item for item in old}
+    after = {item.name: item for item in new}
+    for name in sorted(before.keys() - after.keys()):
         yield f"{role} {name} removed"
-    for name, parameter in after.items():
-        if name not in before:
-            yield f"{role} {name} added{', optional' if parameter.optional else ''}"
-            continue
-        was = before[name]
-        if parameter.optional != was.optional:
-            yield f"{role} {name} is {'now optional' if parameter.optional else 'now required'}"
-        if parameter.variadic != was.variadic:
-            yield f"{role} {name} is {'now variadic' if parameter.variadic else 'now single'}"
-        yield from _types(role, was, parameter)
+    for name, item in after.items():
+        if name in before:
+            yield from compare(before[name], item)
+        else:
+            yield f"{role} {describe(item)}"
+
+
+def _parameters(role: str, old: Sequence[Parameter], new: Sequence[Parameter]) -> Iterator[str]:
+    def describe(added: Parameter) -> str:
+        return f"{added.name} added{', optional' if added.optional else ''}"
+
+    def compare(was: Parameter, now: Parameter) -> Iterator[str]:
+        if now.optional != was.optional:
+            yield f"{role} {now.name} is {'now optional' if now.optional else 'now required'}"
+        if now.variadic != was.variadic:
+            yield f"{role} {now.name} is {'now variadic' if now.variadic else 'now single'}"
+        yield from _types(role, was, now)
+
+    yield from _named(role, old, new, describe, compare)
+    before, after = [item.name for item in old], [item.name for item in new]
     if [name for name in before if name in after] != [name for name in after if name in before]:
         yield f"{role}s reordered: {', '.join(after)}"
 
@@ -68,27 +88,23 @@ def _types(role: str, old: Parameter, new: Parameter) -> Iterator[str]:
 
 
 def _attributes(old: Sequence[Attribute], new: Sequence[Attribute]) -> Iterator[str]:
-    before = {attribute.name: attribute for attribute in old}
-    after = {attribute.name: attribute for attribute in new}
-    for name in sorted(before.keys() - after.keys()):
-        yield f"attribute {name} removed"
-    for name, attribute in after.items():
-        if name not in before:
-            yield f"attribute {attribute} added"
-            continue
-        was = before[name]
-        if attribute.kind != was.kind:
-            yield f"attribute {name} is now {attribute.kind}, was {was.kind}"
-        if attribute.required != was.required:
-            yield f"attribute {name} is now {'required' if attribute.required else 'optional'}"
-        if attribute.default != was.default:
-            yield f"attribute {name} defaults to {attribute.default!r}, was {was.default!r}"
-        gained = [value for value in values(attribute) if value not in values(was)]
-        lost = [value for value in values(was) if value not in values(attribute)]
-        if gained or lost:
-            parts = [f"adds {', '.join(gained)}"] if gained else []
-            parts += [f"drops {', '.join(lost)}"] if lost else []
-            yield f"attribute {name} {' and '.join(parts)}"
+    yield from _named("attribute", old, new, lambda added: f"{added} added", _attribute)
+
+
+def _attribute(was: Attribute, now: Attribute) -> Iterator[str]:
+    name = now.name
+    if now.kind != was.kind:
+        yield f"attribute {name} is now {now.kind}, was {was.kind}"
+    if now.required != was.required:
+        yield f"attribute {name} is now {'required' if now.required else 'optional'}"
+    if now.default != was.default:
+        yield f"attribute {name} defaults to {now.default!r}, was {was.default!r}"
+    gained = [value for value in values(now) if value not in values(was)]
+    lost = [value for value in values(was) if value not in values(now)]
+    if gained or lost:
+        parts = [f"adds {', '.join(gained)}"] if gained else []
+        parts += [f"drops {', '.join(lost)}"] if lost else []
+        yield f"attribute {name} {' and '.join(parts)}"
 
 
 _LISTED = re.compile(r"\b(?:modes|values)\b(?: are)?:(.*?)(?:\.\s|\.?$)", re.DOTALL)

@@ -6,7 +6,7 @@ invalid graph for `all` of numbers. The new exporter's `any` of nothing (no boxe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -17,33 +17,31 @@ from modelport.capture.rewriters.report import Context
 
 
 @rewrites("torch.any", "torch.Tensor.any")
-def any_(
-    ctx: Context,
-    input: Tensor,
-    dim: int | Sequence[int] | None = None,
-    keepdim: bool = False,
-    **options: Any,
-) -> Tensor:
+def any_(ctx: Context, input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     """Counts the elements that are not zero."""
-    if options:
-        return ctx.keep(input, dim, keepdim, **options)  # type: ignore[no-any-return]
-    counted = input if input.dtype == torch.bool else input != 0
-    return _like_input(_count(counted, dim, keepdim) > 0, input)
+    truth = input if input.dtype == torch.bool else input != 0
+    return _decided(ctx, input, truth, lambda count: count > 0, *args, **kwargs)
 
 
 @rewrites("torch.all", "torch.Tensor.all")
-def all_(
+def all_(ctx: Context, input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    """Counts the elements that are zero."""
+    truth = ~input if input.dtype == torch.bool else input == 0
+    return _decided(ctx, input, truth, lambda count: count == 0, *args, **kwargs)
+
+
+def _decided(
     ctx: Context,
     input: Tensor,
+    counted: Tensor,
+    decide: Callable[[Tensor], Tensor],
     dim: int | Sequence[int] | None = None,
     keepdim: bool = False,
     **options: Any,
 ) -> Tensor:
-    """Counts the elements that are zero."""
     if options:
         return ctx.keep(input, dim, keepdim, **options)  # type: ignore[no-any-return]
-    counted = ~input if input.dtype == torch.bool else input == 0
-    return _like_input(_count(counted, dim, keepdim) == 0, input)
+    return _like_input(decide(_count(counted, dim, keepdim)), input)
 
 
 def _count(truth: Tensor, dim: int | Sequence[int] | None, keepdim: bool) -> Tensor:

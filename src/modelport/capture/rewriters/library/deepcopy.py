@@ -9,7 +9,7 @@ from torch import Tensor
 
 from modelport.capture.rewriters.library._common import is_tracing, rewrites
 from modelport.capture.rewriters.report import Context
-from modelport.capture.torch_private.symbolics import is_fake
+from modelport.capture.torch_private.fakes import is_fake
 
 
 @rewrites("torch.Tensor.__deepcopy__")

@@ -1,7 +1,8 @@
 """`squeeze`.
 
 The new exporter removes a dynamic dimension that is not 1 in the example, where torch leaves it;
-the tracer refuses several dimensions.
+the tracer refuses several dimensions. `squeeze()` without dimensions is right as it is: its rank
+follows the sizes, in the graph as in torch.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from modelport.capture.rewriters.report import Context
 def squeeze(ctx: Context, input: Tensor, dim: int | Sequence[int] | None = None) -> Tensor:
     """Removes one dimension after the other, and only those that are 1 in the example."""
     dynamic = any(isinstance(size, torch.SymInt) for size in input.shape)
-    if not dynamic and (dim is None or isinstance(dim, int)):
-        return ctx.keep(input, *([] if dim is None else [dim]))  # type: ignore[no-any-return]
     if dim is None:
-        dim = range(input.ndim)
+        return ctx.keep(input)  # type: ignore[no-any-return]
+    if not dynamic and isinstance(dim, int):
+        return ctx.keep(input, dim)  # type: ignore[no-any-return]
     dims = [dim] if isinstance(dim, int) else list(dim)
     removed = [axis for axis in dims if _is_removed(input.shape[axis])]
     if isinstance(dim, int) and removed:

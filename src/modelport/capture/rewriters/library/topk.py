@@ -20,19 +20,12 @@ TENSORRT_LIMIT = 3840
 
 
 @rewrites("torch.topk", "torch.Tensor.topk", capture="trace")
-def topk(
-    ctx: Context,
-    input: Tensor,
-    k: Any,
-    dim: int = -1,
-    largest: bool = True,
-    sorted: bool = True,
-) -> Any:
+def topk(ctx: Context, input: Tensor, k: Any, dim: int = -1, *args: Any, **kwargs: Any) -> Any:
     """Takes no more than there are."""
     if not isinstance(k, Tensor):
         size: Any = input.shape[dim]
         k = torch.minimum(torch.as_tensor(size), torch.tensor(k))
-    return ctx.original(input, k, dim, largest, sorted)
+    return ctx.original(input, k, dim, *args, **kwargs)
 
 
 @rewrites("torch.topk", "torch.Tensor.topk", target="tensorrt")

@@ -1,0 +1,251 @@
+"""Declared operators on their way into the graph: their nodes, and the bodies of these."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from modelport.capture.symbolic import has_standard_kernel, register_symbolic
+from modelport.errors import ExportError
+from modelport.findings import Finding, Severity
+from modelport.ops import registry
+from modelport.ops.schema import Attribute
+
+if TYPE_CHECKING:
+    import onnx_ir
+
+    from modelport.ops.declaration import Operator
+
+_SUFFIXES = {
+    "int": "i",
+    "bool": "i",
+    "float": "f",
+    "str": "s",
+    "list[int]": "i",
+    "list[float]": "f",
+    "list[str]": "s",
+}
+_PARSERS: dict[str, Any] = {
+    "int": "i",
+    "bool": "b",
+    "float": "f",
+    "str": "s",
+    "list[int]": "is",
+    "list[float]": "fs",
+    "list[str]": "v",
+}
+LIST_END = "\x1f"
+"""What ends every text of an attribute that is a list of texts: kernels get them as one."""
+
+
+def has_kernel(domain: str, name: str) -> bool:
+    """Whether something computes an operator: ONNX itself, or a declaration."""
+    operator = registry.find(f"{domain}::{name}")
+    return has_standard_kernel(domain, name) or (operator is not None and operator.is_runnable)
+
+
+@contextmanager
+def declared_operators() -> Iterator[None]:
+    """While a model is captured, declared operators become nodes of their domain."""
+    with ExitStack() as stack:
+        for operator in registry.declared():
+            if operator.torch_name is not None:
+                symbolic = symbolic_of(operator)
+                stack.enter_context(register_symbolic(operator.torch_name, symbolic, opset=9))
+        yield
+
+
+def symbolic_of(operator: Operator) -> Callable[..., Any]:
+    """The symbolic function that makes the node of a declared operator."""
+    from torch.onnx import symbolic_helper
+
+    schema = operator.schema
+    names = operator.argument_names
+
+    def symbolic(g: Any, *arguments: Any) -> Any:
+        given = dict(zip(names, arguments, strict=True))
+        values: list[Any] = []
+        for name in operator.node_inputs:
+            values += _node_values(g, operator, name, given[name])
+        kinds = {item.name: item.kind for item in schema.attributes}
+        attributes = {
+            f"{name}_{_SUFFIXES[kinds[name]]}": value
+            for name, value in attribute_values(operator, given).items()
+            if name not in operator.node_inputs
+        }
+        while values and _is_absent(values[-1]):
+            values.pop()
+        return g.op(operator.qualified_name, *values, outputs=len(schema.outputs), **attributes)
+
+    # The parser pairs its letters with the names of parameters.
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    parameters = [inspect.Parameter(name, kind) for name in ["g", *names]]
+    symbolic.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    parsers = {item.name: _PARSERS[item.kind] for item in schema.attributes}
+    letters = [parsers.get(name, "v") for name in names]
+    parsed: Callable[..., Any] = symbolic_helper.parse_args(*letters)(symbolic)
+    return parsed
+
+
+def _node_values(g: Any, operator: Operator, name: str, value: Any) -> list[Any]:
+    import torch
+    from torch.onnx import symbolic_helper
+
+    kinds = {item.name: item.kind for item in operator.schema.inputs}
+    if name in kinds:
+        return list(symbolic_helper._unpack_list(value)) if kinds[name] == "List" else [value]
+    return [g.op("Constant", value_t=torch.tensor(value))]
+
+
+def _is_absent(value: Any) -> bool:
+    return value is None or (hasattr(value, "node") and bool(value.node().mustBeNone()))
+
+
+def attribute_values(operator: Operator, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes of an operator as its node holds them."""
+    values = {**operator.schema.defaults, **given}
+    return {item.name: _onnx_value(item, values[item.name]) for item in operator.schema.attributes}
+
+
+def _onnx_value(attribute: Attribute, value: Any) -> Any:
+    if attribute.kind == "list[str]":
+        return "".join(f"{item}{LIST_END}" for item in value)
+    if attribute.kind in ("float", "list[float]"):
+        return float(value) if attribute.kind == "float" else [float(item) for item in value]
+    return int(value) if attribute.kind == "bool" else value
+
+
+def add_bodies(model: onnx_ir.Model) -> list[Finding]:
+    """Gives every node of a declared operator with a decomposition that as its function body.
+
+    A runtime that has the operator's kernel takes the kernel, any other one the body. Nodes that
+    differ in attributes, or in which inputs they have, get bodies of their own: overloads.
+
+    Args:
+        model: The graph; changed in place.
+
+    Returns:
+        A note for each operator whose decomposition needs a later opset.
+
+    Raises:
+        ExportError: A decomposition fails.
+    """
+    findings: dict[str, Finding] = {}
+    overloads: dict[str, dict[Any, str]] = {}
+    for node in model.graph.all_nodes():
+        operator = registry.find(f"{node.domain}::{node.op_type}")
+        if operator is None or operator.decomposition is None:
+            continue
+        opset = model.opset_imports.get("", 0)
+        if opset < operator.decomposition_since:
+            findings[operator.qualified_name] = _too_old(operator, opset)
+            continue
+        attributes = attributes_of(operator, node)
+        known = overloads.setdefault(operator.qualified_name, {})
+        key = (repr(attributes), tuple(value is None for value in node.inputs))
+        if key not in known:
+            known[key] = str(len(known)) if known else ""
+            body = _body(operator, node, attributes, opset, known[key])
+            model.functions[body.identifier()] = body
+        node.overload = known[key]
+    if any(len(known) > 1 for known in overloads.values()):
+        # The first version of the format that has overloads.
+        model.ir_version = max(model.ir_version or 0, 10)
+    return list(findings.values())
+
+
+def attributes_of(operator: Operator, node: onnx_ir.Node) -> dict[str, Any]:
+    """The values of an operator's attributes at a node, defaults filled in."""
+    values: dict[str, Any] = {}
+    for item in operator.schema.attributes:
+        if item.name in operator.node_inputs:
+            place = operator.node_inputs.index(item.name)
+            value = node.inputs[place] if place < len(node.inputs) else None
+            if value is not None and value.const_value is not None:
+                values[item.name] = value.const_value.numpy().item()
+                continue
+        elif item.name in node.attributes:
+            values[item.name] = _python_value(item, node.attributes[item.name].value)
+            continue
+        if not item.required:
+            values[item.name] = item.default
+    return values
+
+
+def _python_value(attribute: Attribute, value: Any) -> Any:
+    if attribute.kind == "list[str]":
+        return str(value).split(LIST_END)[:-1]
+    return bool(value) if attribute.kind == "bool" else value
+
+
+def _body(
+    operator: Operator, node: onnx_ir.Node, attributes: dict[str, Any], opset: int, overload: str
+) -> onnx_ir.Function:
+    import onnx_ir
+    import onnxscript
+
+    names = _formal_names(operator, len(node.inputs))
+    formal: list[Any] = [
+        onnx_ir.Value(name=name, type=value.type, shape=_rank_only(value)) if value else None
+        for name, value in zip(names, node.inputs, strict=True)
+    ]
+    tensors = dict(zip(names, formal, strict=True))
+    given: list[Any] = [tensors.get(item.name) for item in operator.schema.inputs]
+    if operator.schema.inputs[-1].kind == "List":
+        given[-1:] = [formal[len(operator.schema.inputs) - 1 :]]
+    decomposition = operator.decomposition
+    assert decomposition is not None
+    try:
+        built = onnxscript.build_function(
+            lambda op, *_: decomposition(op, *given, **attributes),
+            formal,
+            domain=node.domain,
+            name=node.op_type,
+            opset_imports={"": opset},
+        )
+    except Exception as error:  # the author's code, and onnxscript's, raise anything
+        raise ExportError(
+            f"the decomposition of {operator.qualified_name} fails: "
+            f"{type(error).__name__}: {error}",
+            where=str(operator.folder),
+            fix="mend the function under @" + operator.schema.name + ".onnx",
+        ) from error
+    declared = {
+        item.name: onnx_ir.Attr(item.name, onnx_ir.AttributeType.UNDEFINED, None)
+        for item in operator.schema.attributes
+        if item.name not in operator.node_inputs
+    }
+    return onnx_ir.Function(
+        node.domain,
+        node.op_type,
+        overload,
+        graph=built.graph,
+        attributes={
+            name: attribute for name, attribute in declared.items() if name in node.attributes
+        },
+    )
+
+
+def _formal_names(operator: Operator, count: int) -> list[str]:
+    names: Sequence[str] = operator.node_inputs
+    return [*names, *(f"{names[-1]}_{index}" for index in range(1, count))][:count]
+
+
+def _rank_only(value: onnx_ir.Value) -> onnx_ir.Shape | None:
+    import onnx_ir
+
+    # A body is for nodes of many shapes; their rank is that of the first.
+    return None if value.shape is None else onnx_ir.Shape([None] * len(value.shape))
+
+
+def _too_old(operator: Operator, opset: int) -> Finding:
+    return Finding(
+        "no-body",
+        Severity.NOTE,
+        f"the nodes of {operator.qualified_name} have no function body: its decomposition needs "
+        f"opset {operator.decomposition_since}, the graph has {opset}",
+        fix=f"export with opset {operator.decomposition_since}, if a runtime without the kernel "
+        "is to run it",
+    )

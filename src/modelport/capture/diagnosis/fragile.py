@@ -1,0 +1,141 @@
+"""Probes that prove nothing, because the original itself jumps right beside them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from modelport.capture.diagnosis.suspicion import Suspicion
+from modelport.capture.original import Original
+from modelport.errors import RunError
+from modelport.proof import CaseResult, ReferenceCase, compare_outputs, tolerance_for
+from modelport.proof.metrics import rms
+
+if TYPE_CHECKING:
+    import onnx_ir
+
+Array = np.ndarray[Any, Any]
+Arrays = dict[str, Array]
+
+_TIES = {"TopK", "ArgMax", "ArgMin", "NonMaxSuppression", "Unique"}
+_NEARBY, _STEADY = 1e-6, 1e-2
+
+
+def fragile_probes(
+    original: Original,
+    ir: onnx_ir.Model,
+    suspicions: Sequence[Suspicion],
+    references: Sequence[ReferenceCase],
+    results: Sequence[CaseResult],
+) -> dict[str, str]:
+    """Failed probes whose inputs are level, where the original is at a tie or divides roundings.
+
+    Where all values of an input are the same, equal scores are ordered and differences of equals
+    are divided, and every runtime may do so otherwise. A millionth beside it, the original then
+    gives another result. A decision that was baked in can look the same: zeros still prove what a
+    warning suspects, if nothing in the graph orders values and the original is steady on small
+    values that are all the same, as roundings are not.
+
+    Args:
+        original: The original model.
+        ir: The graph.
+        suspicions: What is suspected.
+        references: The cases with the original's outputs.
+        results: What the graph made of them, in the same order.
+
+    Returns:
+        Why a probe proves nothing, by its name.
+    """
+    orders = any(node.op_type in _TIES for node in ir.graph.all_nodes())
+    warned = any(not suspicion.is_specific for suspicion in suspicions)
+    fragile = {}
+    for reference, result in zip(references, results, strict=True):
+        level = [] if result.ok else _level_inputs(reference)
+        if not level:
+            continue
+        exact = not any(reference.case.inputs[name].any() for name in level)
+        decided = exact and warned and not orders and _is_steady(original, reference, result, level)
+        if not decided and _jumps(original, reference, level, orders):
+            fragile[result.case] = (
+                f"{result.case} ({result.origin}): the original gives another result where "
+                f"{', '.join(map(repr, level))} is a millionth off"
+            )
+    return fragile
+
+
+def _level_inputs(reference: ReferenceCase) -> list[str]:
+    """Inputs that the case moved, all of whose values are the same."""
+    return [
+        name
+        for name, array in reference.case.inputs.items()
+        if name in reference.case.moved and array.size > 1 and (array == array.flat[0]).all()
+    ]
+
+
+def _is_steady(
+    original: Original, reference: ReferenceCase, result: CaseResult, level: Sequence[str]
+) -> bool:
+    """Whether small values that are all the same give results that lie close together.
+
+    Close is what lies within a hundredth of the difference that the case shows.
+    """
+    near = [
+        _outputs_beside(original, reference, level, partial(np.full, fill_value=by))
+        for by in (1.0, 1.7, 2.3, 3.1)
+    ]
+    spread = 0.0
+    for name in reference.outputs:
+        results = [outputs[name] for outputs in near if outputs is not None]
+        if len(results) < len(near):
+            return False
+        spread = max(spread, *(_distance(results[0], item) for item in results[1:]))
+    errors = [math.inf if item.reason else item.max_abs for item in result.outputs if not item.ok]
+    return math.isfinite(spread) and spread <= _STEADY * max(errors, default=math.inf)
+
+
+def _distance(one: Array, other: Array) -> float:
+    """Root mean square of the difference; infinite for other shapes, or NaN in other places."""
+    if one.shape != other.shape or (np.isfinite(one) != np.isfinite(other)).any():
+        return math.inf
+    return rms(one.astype(np.float64) - other.astype(np.float64))
+
+
+def _jumps(
+    original: Original, reference: ReferenceCase, level: Sequence[str], orders: bool
+) -> bool:
+    """Whether the original gives another result right beside the case."""
+    if any(reference.case.inputs[name].dtype.kind not in "fc" for name in level):
+        return orders  # There is nothing beside a whole number.
+    rng = np.random.default_rng(0)
+    return not all(
+        _agree(reference.outputs, _outputs_beside(original, reference, level, rng.standard_normal))
+        for _ in range(2)
+    )
+
+
+def _outputs_beside(
+    original: Original,
+    reference: ReferenceCase,
+    level: Sequence[str],
+    draw: Callable[[tuple[int, ...]], Any],
+) -> Arrays | None:
+    """What the original gives where inputs are off by millionths; None where it refuses them."""
+    nearby = dict(reference.case.inputs)
+    for name in level:
+        scale = float(np.std(original.examples[name].astype(np.float64))) or 1.0
+        array = nearby[name]
+        nearby[name] = (array + _NEARBY * scale * draw(array.shape)).astype(array.dtype)
+    try:
+        return original.run(nearby)
+    except RunError:
+        return None
+
+
+def _agree(expected: Arrays, actual: Arrays | None) -> bool:
+    return actual is not None and all(
+        item.ok for item in compare_outputs(expected, actual, tolerance_for)
+    )

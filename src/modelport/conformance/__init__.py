@@ -1,0 +1,7 @@
+"""Operators proven: every runtime computes what the reference computes."""
+
+from modelport.conformance.prover import prove_operator
+from modelport.conformance.results import Check, Conformance
+from modelport.conformance.sanitizers import prove_kernels_sanitized
+
+__all__ = ["Check", "Conformance", "prove_kernels_sanitized", "prove_operator"]

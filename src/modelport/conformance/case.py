@@ -1,0 +1,189 @@
+"""One drawn case of an operator, and the ways that it goes."""
+
+from __future__ import annotations
+
+import functools
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from modelport.backends.interface import Engine
+from modelport.capture.custom_operators import add_bodies
+from modelport.capture.exporter import export
+from modelport.conformance.graphs import (
+    OPSET,
+    NotPossibleError,
+    OperatorModule,
+    node_inputs,
+    node_model,
+    open_engine,
+)
+from modelport.conformance.results import Check
+from modelport.conformance.tensors import (
+    as_tuple,
+    described,
+    differences,
+    fits,
+    flat,
+    strided,
+    wide,
+    with_leaves,
+)
+from modelport.errors import ModelportError
+from modelport.ops.calls import tensor_infos
+from modelport.ops.declaration import Operator
+
+
+class OperatorCase:
+    """One drawn case, and the ways it goes."""
+
+    def __init__(
+        self, operator: Operator, inputs: list[Any], attributes: dict[str, Any], number: int
+    ) -> None:
+        self.operator = operator
+        self.number = number
+        self.inputs = [*inputs, *[None] * (len(operator.schema.inputs) - len(inputs))]
+        self.attributes = attributes
+        shapes = ", ".join(map(described, self.inputs))
+        given = ", ".join(f"{name}={value}" for name, value in attributes.items())
+        self.name = f"#{number}: ({shapes}) {given}".rstrip()
+        self._node_inputs = node_inputs(operator, self.inputs, attributes)
+        with torch.no_grad():
+            self.expected = as_tuple(operator.reference(*self.inputs, **attributes))
+
+    def in_pytorch(self) -> Iterator[Check]:
+        """The PyTorch operator, the shape rule and the gradient."""
+        yield self._compared("kernel", lambda: self._call(self.inputs))
+        yield self._compared("kernel, strided", lambda: self._call(strided(self.inputs)))
+        if self.operator.shape_rule is not None:
+            yield self._shape_rule()
+        if self.operator.gradient is not None:
+            yield from self._gradient()
+
+    def in_onnxruntime(self) -> Iterator[Check]:
+        """A graph of one node, with the library of kernels and, by its body, without."""
+        if self.operator.kernels:
+            yield self._compared("onnxruntime", lambda: self._run_node(with_body=False))
+        if self.operator.decomposition is not None:
+            yield self._compared("body", lambda: self._run_node(with_body=True))
+
+    def exported(self) -> Iterator[Check]:
+        """``opcheck``, and both exporters."""
+        if self.operator.eager is not None:
+            yield self._opcheck()
+        if any(tensor.dtype is torch.bfloat16 for tensor in flat(self.inputs)):
+            return
+        for capture in ("dynamo", "trace"):
+            yield self._compared(capture, functools.partial(self._run_export, capture))
+
+    def _call(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
+        with torch.no_grad():
+            return as_tuple(self.operator(*inputs, **self.attributes))
+
+    def _compared(self, way: str, run: Callable[[], Sequence[Any]]) -> Check:
+        try:
+            actual = run()
+        except NotPossibleError as reason:
+            return Check(way, self.name, None, str(reason))
+        except (ModelportError, RuntimeError) as error:
+            return Check(way, self.name, False, f"{type(error).__name__}: {error}")
+        wrong = differences(self.expected, actual)
+        return Check(way, self.name, not wrong, "; ".join(wrong))
+
+    def _shape_rule(self) -> Check:
+        values = {**self.operator.schema.defaults, **self.attributes}
+        given = self.operator.infer(tensor_infos(self.inputs), values)
+        wrong = [
+            f"output {place}: the rule says {info}, the reference gives {found}"
+            for place, (info, found) in enumerate(
+                zip(given, tensor_infos(self.expected), strict=True)
+            )
+            if not fits(info, found)
+        ]
+        return Check("shape rule", self.name, not wrong, "; ".join(wrong))
+
+    def _gradient(self) -> Iterator[Check]:
+        if not all(tensor.is_floating_point() for tensor in self.expected):
+            return
+        exact = [wide(item) for item in self.inputs]
+        wanted = [item for item in flat(exact) if item.is_floating_point()]
+        if not wanted or not all(tensor.dtype is torch.float64 for tensor in wanted):
+            return
+        weights = [torch.rand(item.shape, dtype=torch.float64) for item in self.expected]
+
+        def gradients(function: Callable[..., Any]) -> list[Any]:
+            leaves = [tensor.detach().requires_grad_() for tensor in wanted]
+            inputs = with_leaves(exact, leaves)
+            outputs = as_tuple(function(*inputs, **self.attributes))
+            total = sum(
+                (output.double() * weight).sum()
+                for output, weight in zip(outputs, weights, strict=True)
+            )
+            found = torch.autograd.grad(total, leaves, allow_unused=True)
+            return [
+                torch.zeros_like(leaf) if item is None else item
+                for leaf, item in zip(leaves, found, strict=True)
+            ]
+
+        try:
+            wrong = differences(gradients(self.operator.reference), gradients(self.operator))
+        except (ModelportError, RuntimeError) as error:
+            if "no cpu kernel" in str(error):
+                yield Check("gradient", self.name, None, "no kernel for float64")
+                return
+            wrong = [f"{type(error).__name__}: {error}"]
+        yield Check("gradient", self.name, not wrong, "; ".join(wrong))
+
+    def _opcheck(self) -> Check:
+        eager = self.operator.eager
+        assert eager is not None
+        try:
+            torch.library.opcheck(eager.overload, tuple(self.inputs), self.attributes)
+        except (torch.testing._comparison.ErrorMeta, RuntimeError, AssertionError) as error:
+            return Check("opcheck", self.name, False, " ".join(str(error).split())[:500])
+        return Check("opcheck", self.name, True)
+
+    def _run_node(self, *, with_body: bool) -> list[Any]:
+        model = node_model(self.operator, self._node_inputs, self.attributes, self.expected)
+        if with_body:
+            add_bodies(model.ir)
+            if not model.ir.functions:
+                raise NotPossibleError(f"the body needs a later opset than {OPSET}")
+        with tempfile.TemporaryDirectory() as folder:
+            engine = open_engine(model, Path(folder), with_kernels=not with_body)
+            return self._run_engine(engine)
+
+    def _run_engine(self, engine: Engine) -> list[Any]:
+        tensors = [tensor for tensor in flat(self._node_inputs) if tensor is not None]
+        specs = engine.signature.inputs
+        arrays = {
+            spec.name: tensor.contiguous().numpy()
+            for spec, tensor in zip(specs, tensors, strict=True)
+        }
+        outputs = engine.run(arrays)
+        return [torch.from_numpy(np.array(array)) for array in outputs.values()]
+
+    def _run_export(self, capture: str) -> list[Any]:
+        tensors = list(flat(self.inputs))
+        names = [f"input_{place}" for place in range(len(tensors))]
+        model = export(
+            OperatorModule(self.operator, self.inputs, self.attributes),
+            tuple(tensors),
+            input_names=names,
+            capture=capture,
+            opset=OPSET,
+            probes=False,
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            engine = open_engine(model, Path(folder), with_kernels=True)
+            known = {spec.name for spec in engine.signature.inputs}
+            arrays = {
+                name: tensor.contiguous().numpy()
+                for name, tensor in zip(names, tensors, strict=True)
+                if name in known
+            }
+            return [torch.from_numpy(np.array(item)) for item in engine.run(arrays).values()]

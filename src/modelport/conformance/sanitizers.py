@@ -1,0 +1,85 @@
+"""Kernels under AddressSanitizer and UBSan: in a process of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from modelport.conformance.prover import prove_kernels
+from modelport.conformance.results import Check, Conformance
+from modelport.errors import OperatorError
+from modelport.ops.build import toolchain
+from modelport.ops.folders import load_folder
+from modelport.ops.libraries import SANITIZE
+
+_LIBRARIES = ("libasan.so", "libubsan.so")
+
+
+def prove_kernels_sanitized(
+    folder: str | os.PathLike[str], *, cases: int = 20, seed: int = 0
+) -> list[Conformance]:
+    """Runs the CPU kernels of a folder's operators on drawn cases, checked for wrong memory use.
+
+    Args:
+        folder: The folder, as `load_folder` takes it.
+        cases: How many cases to draw for each operator.
+        seed: Of the draws.
+
+    Returns:
+        What was found; a crash is a failed check with the sanitizer's report.
+
+    Raises:
+        OperatorError: The compiler has no sanitizers.
+    """
+    environment = {
+        **os.environ,
+        SANITIZE: "1",
+        "LD_PRELOAD": ":".join(map(_runtime, _LIBRARIES)),
+        # Python and PyTorch keep what they allocate until the process ends.
+        "ASAN_OPTIONS": "detect_leaks=0",
+    }
+    command = [sys.executable, "-m", __name__, os.fspath(folder), str(cases), str(seed)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return [
+            Conformance(item["operator"], tuple(Check(**check) for check in item["checks"]))
+            for item in json.loads(done.stdout.splitlines()[-1])
+        ]
+    report = _report(done.stderr)
+    return [Conformance(str(folder), (Check("sanitizer", "", False, report),))]
+
+
+def _runtime(library: str) -> str:
+    command = [toolchain.cxx(), f"-print-file-name={library}"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    if not Path(found).is_absolute():
+        raise OperatorError(
+            f"{toolchain.cxx()} has no {library}",
+            fix="install g++ with its sanitizers (Debian and Ubuntu: libasan and libubsan)",
+        )
+    return found
+
+
+def _report(text: str) -> str:
+    """From where a sanitizer, or Python, begins to complain."""
+    lines = text.splitlines()
+    for place, line in enumerate(lines):
+        if "runtime error:" in line or "AddressSanitizer" in line:
+            return "\n".join(lines[place : place + 25])
+    return "\n".join(lines[-15:])
+
+
+def _main(folder: str, cases: str, seed: str) -> None:
+    found = [
+        prove_kernels(operator, cases=int(cases), seed=int(seed)).to_json()
+        for operator in load_folder(folder)
+        if "cpu" in operator.kernels
+    ]
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])

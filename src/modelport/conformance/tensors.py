@@ -1,0 +1,105 @@
+"""The tensors of a case: taken apart, changed, compared and described."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from modelport.ops.shapes import DATA_DEPENDENT, TensorInfo
+from modelport.proof import compare_outputs, tolerance_for
+
+
+def differences(expected: Sequence[Any], actual: Sequence[Any]) -> list[str]:
+    """What is different between outputs and what they should be; empty where nothing is."""
+    if len(expected) != len(actual):
+        return [f"{len(actual)} outputs instead of {len(expected)}"]
+    wrong = []
+    for place, (wanted, found) in enumerate(zip(expected, actual, strict=True)):
+        if found.dtype != wanted.dtype:
+            wrong.append(f"output {place}: {found.dtype} instead of {wanted.dtype}")
+            continue
+        dtype = str(wanted.dtype).removeprefix("torch.")
+        compared = compare_outputs(
+            {f"{place}": _numpy(wanted)},
+            {f"{place}": _numpy(found)},
+            lambda _, dtype=dtype: tolerance_for(dtype),  # type: ignore[misc]
+        )
+        wrong += [str(item) for item in compared if not item.ok]
+    return wrong
+
+
+def _numpy(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
+    tensor = tensor.detach()
+    # NumPy has no bfloat16, and comparing in float16 would overflow.
+    if tensor.dtype in (torch.bfloat16, torch.float16):
+        tensor = tensor.float()
+    return np.asarray(tensor.numpy())
+
+
+def strided(inputs: Sequence[Any]) -> list[Any]:
+    """The same tensors, none of them contiguous."""
+
+    def spread(tensor: torch.Tensor) -> torch.Tensor:
+        wide = torch.zeros([2 * size for size in tensor.shape], dtype=tensor.dtype)
+        view = wide[tuple(slice(None, None, 2) for _ in tensor.shape)]
+        return view.copy_(tensor)
+
+    return [map_item(item, spread) for item in inputs]
+
+
+def map_item(item: Any, function: Callable[[Any], Any]) -> Any:
+    """A function of a tensor, of every tensor of a list, or of none."""
+    if item is None:
+        return None
+    if isinstance(item, list | tuple):
+        return [function(tensor) for tensor in item]
+    return function(item)
+
+
+def flat(items: Sequence[Any]) -> Iterator[torch.Tensor]:
+    """All tensors of the inputs, those of lists one after the other."""
+    for item in items:
+        if isinstance(item, list | tuple):
+            yield from item
+        elif item is not None:
+            yield item
+
+
+def wide(item: Any) -> Any:
+    """The same in float64, integers as they are."""
+    return map_item(item, lambda tensor: tensor.double() if tensor.is_floating_point() else tensor)
+
+
+def with_leaves(inputs: Sequence[Any], leaves: Sequence[torch.Tensor]) -> list[Any]:
+    """Inputs whose floating-point tensors are replaced, in order."""
+    remaining = iter(leaves)
+    return [
+        map_item(item, lambda tensor: next(remaining) if tensor.is_floating_point() else tensor)
+        for item in inputs
+    ]
+
+
+def as_tuple(outputs: Any) -> tuple[Any, ...]:
+    """Outputs as a tuple, one of them too."""
+    return tuple(outputs) if isinstance(outputs, list | tuple) else (outputs,)
+
+
+def fits(info: TensorInfo, found: TensorInfo) -> bool:
+    """Whether a tensor is what the shape rule says."""
+    return (
+        info.dtype == found.dtype
+        and len(info.shape) == len(found.shape)
+        and all(a is DATA_DEPENDENT or a == b for a, b in zip(info.shape, found.shape, strict=True))
+    )
+
+
+def described(item: Any) -> str:
+    """Dtype and shape, for people."""
+    if item is None:
+        return "none"
+    if isinstance(item, list | tuple):
+        return f"[{', '.join(map(described, item))}]"
+    return f"{str(item.dtype).removeprefix('torch.')}{list(item.shape)}"

@@ -1,0 +1,60 @@
+"""Where built files are kept: by the content of all that they are made of."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+
+def cache_folder() -> Path:
+    """``$MODELPORT_CACHE``, else the user's cache folder."""
+    given = os.environ.get("MODELPORT_CACHE")
+    if given:
+        return Path(given)
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "modelport"
+
+
+def key_of(parts: Iterable[str | bytes | Path]) -> str:
+    """A key for texts, and for the content of files.
+
+    Args:
+        parts: Texts, bytes, and paths of files.
+    """
+    digest = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, Path):
+            data = part.read_bytes()
+        else:
+            data = part.encode() if isinstance(part, str) else part
+        digest.update(f"{len(data)}:".encode() + data)
+    return digest.hexdigest()[:32]
+
+
+def kept(name: str, make: Callable[[Path], None]) -> Path:
+    """A file of the cache, made where it is not there yet.
+
+    Args:
+        name: Its name in the cache, which contains its key.
+        make: Writes the file at a path; where it fails, nothing stays in the cache.
+
+    Returns:
+        The file.
+    """
+    path = cache_folder() / name
+    if path.is_file():
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=".building-", dir=path.parent))
+    try:
+        made = folder / path.name
+        make(made)
+        # Two processes may have made it at once; the last one wins, and both are the same.
+        made.replace(path)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return path

@@ -1,0 +1,79 @@
+"""The libraries of declared operators: which a graph needs, and where they are."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+from modelport.ops import registry
+from modelport.ops.build import BuildOptions, build_library
+from modelport.ops.native_library import NativeLibrary
+
+FOLDER = "operators"
+"""Where a folder with a graph keeps its libraries."""
+
+SANITIZE = "MODELPORT_SANITIZE"
+"""Environment variable: libraries are built to check their own use of memory, for tests."""
+
+_opened: dict[Path, NativeLibrary] = {}
+_lock = threading.Lock()
+
+
+def library_path(domain: str, *, cuda: bool = False) -> Path:
+    """The library of a domain's operators as declared so far, built where it is not yet.
+
+    Args:
+        domain: The domain.
+        cuda: Whether the CUDA kernels must be in it.
+
+    Returns:
+        A file that ONNX Runtime takes as a library of custom operators, in the cache.
+
+    Raises:
+        OperatorError: It cannot be built.
+    """
+    operators = [item for item in registry.declared(domain) if item.kernels]
+    sanitize = os.environ.get(SANITIZE) == "1"
+    return build_library(operators, BuildOptions(cuda=cuda, sanitize=sanitize))
+
+
+def open_library(domain: str, *, cuda: bool = False) -> NativeLibrary:
+    """The same, opened in this process."""
+    path = library_path(domain, cuda=cuda)
+    with _lock:
+        if path not in _opened:
+            _opened[path] = NativeLibrary(path)
+        return _opened[path]
+
+
+def collect_libraries(
+    nodes: Iterable[tuple[str, str]], folder: Path, *, cuda: bool = False
+) -> list[str]:
+    """Puts the libraries that a graph needs beside it.
+
+    Args:
+        nodes: The domain and the operator of the graph's nodes.
+        folder: Where the graph lies.
+        cuda: Whether the CUDA kernels must be in them.
+
+    Returns:
+        The libraries, relative to the folder, one for each domain.
+
+    Raises:
+        OperatorError: One cannot be built.
+    """
+    domains = set()
+    for domain, name in nodes:
+        operator = registry.find(f"{domain}::{name}")
+        if operator is not None and operator.kernels:
+            domains.add(domain)
+    collected = []
+    for domain in sorted(domains):
+        path = library_path(domain, cuda=cuda)
+        (folder / FOLDER).mkdir(exist_ok=True)
+        shutil.copyfile(path, folder / FOLDER / path.name)
+        collected.append(f"{FOLDER}/{path.name}")
+    return collected

@@ -1,0 +1,1 @@
+"""The sum of two tensors, each with a factor."""
