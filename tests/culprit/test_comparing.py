@@ -152,7 +152,7 @@ def test_cases_of_a_script(write: Write, tmp_path: Path) -> None:
     assert [case.case.inputs["x"].shape for case in result.cases] == [(1, 3), (4, 3)]
     assert "seed 3" in result.cases[0].case.origin
     assert compare(write(DOUBLE), write(SUM), cases=f"{script}:other").ok
-    with pytest.raises(UsageError, match="has no function nothing"):
+    with pytest.raises(UsageError, match="names no function: it has no nothing"):
         compare(write(SUM), cases=f"{script}:nothing")
 
 

@@ -153,7 +153,7 @@ def test_a_loop_goes_along_whole_and_its_body_is_cut_at_its_state(read: Any) -> 
     np.testing.assert_allclose(
         run(step, {"state": state, "h": h, "x": x})["next"], state * h + x, rtol=1e-6
     )
-    with pytest.raises(UsageError, match="(?s)'state' is missing.*changes at every turn"):
+    with pytest.raises(UsageError, match=r"(?s)'state' is missing.*changes at every turn"):
         extract(read(LOOP), ["x"], ["next"])
 
 

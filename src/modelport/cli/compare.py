@@ -88,10 +88,7 @@ def _metrics(sources: list[str]) -> dict[str, Metric]:
     for source in sources:
         if ":" not in source:
             raise UsageError(f"cannot read the metric {source!r}", fix="write FILE.py:FUNCTION")
-    return {
-        source.rpartition(":")[2]: load_function(source, "", "def metric(expected, actual): ...")
-        for source in sources
-    }
+    return {source.rpartition(":")[2]: load_function(source) for source in sources}
 
 
 def _print(result: Comparison) -> None:

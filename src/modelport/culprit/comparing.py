@@ -199,7 +199,7 @@ def given_cases(cases: Cases, seed: int) -> list[tuple[Case, dict[str, Any]]]:
         return read_cases(Path(text))
     if text.endswith(".npz"):
         return [read_case(Path(text))]
-    function = load_function(text, "cases", "def cases(rng): yield {input_name: array}")
+    function = load_function(text, "cases")
     return [(case, {}) for case in generated_cases(function, text, seed)]
 
 

@@ -34,7 +34,7 @@ def changed(model: AnyModel, change: Callable[[onnx_ir.Model], None]) -> AnyMode
     change(ir)
     if not isinstance(model, Model):
         return ir
-    copy = dataclasses.replace(
+    copy: Model = dataclasses.replace(
         model, ir=ir, findings=list(model.findings), provenance=dict(model.provenance)
     )
     used = {
@@ -43,4 +43,4 @@ def changed(model: AnyModel, change: Callable[[onnx_ir.Model], None]) -> AnyMode
         for dim in spec.shape or ()
     }
     copy.dims = {name: dim for name, dim in model.dims.items() if name in used}
-    return copy
+    return copy  # type: ignore[return-value]  # mypy checks it for both kinds

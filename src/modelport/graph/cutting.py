@@ -160,8 +160,9 @@ class _Cut:
         )
         # Before version 4 of the format, initializers had to be inputs as well.
         self._ir.ir_version = max(self._ir.ir_version, 4)
-        for clean in (NameFixPass(), RemoveUnusedNodesPass(), RemoveUnusedFunctionsPass()):
-            clean(self._ir)
+        NameFixPass()(self._ir)
+        RemoveUnusedNodesPass()(self._ir)
+        RemoveUnusedFunctionsPass()(self._ir)  # type: ignore[no-untyped-call]
 
     def _collect(self) -> None:
         """Walks from the outputs back to the inputs.
@@ -244,11 +245,14 @@ class _Cut:
             graph.outputs.clear()
         for node in list(self._ir.graph.all_nodes()):
             if node in self._nodes:
+                assert node.graph is not None
                 node.graph.remove(node)
             elif node.graph not in self._kept:
                 node.resize_inputs(0)
-        for value in self._initializers:
-            del value.graph.initializers[value.name]
+        for graph in self._ir.graphs():
+            for name, value in list(graph.initializers.items()):
+                if value in self._initializers:
+                    del graph.initializers[name]
 
 
 @dataclass(frozen=True)

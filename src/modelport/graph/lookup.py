@@ -56,10 +56,16 @@ class Tensors:
             )
         return found[0]
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
     def place(self, value: onnx_ir.Value) -> str:
         """Where a tensor is: ``in the main graph`` or ``inside of node 'If_3'``."""
         graph = value.graph
-        owner = None if graph is None else self.owners.get(graph)  # type: ignore[call-overload]
+        owner = None if graph is None else self.owners.get(graph)
         if owner is None:
             return "in the main graph"
         return f"inside of node {owner.name or owner.op_type!r}"

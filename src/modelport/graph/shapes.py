@@ -61,7 +61,7 @@ def _without_weights(model: onnx_ir.Model) -> onnx_ir.Model:
         if tensor is None or tensor.nbytes > _SMALL:
             if tensor is not None:
                 value.type = value.type or onnx_ir.TensorType(tensor.dtype)
-                value.shape = value.shape or onnx_ir.Shape(tensor.shape)
+                value.shape = value.shape or onnx_ir.Shape(tensor.shape)  # type: ignore[arg-type]
             del graph.initializers[name]
             value.const_value = None
             if value not in graph.inputs:
