@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Holds for build dependencies too, unlike --constraint.
 export PIP_CONSTRAINT := $(abspath constraints.txt)
 
-.PHONY: demo test test-all corpus lint bench clean
+.PHONY: demo test test-all fuzz corpus lint bench clean
 
 demo: $(VENV)/.demo
 	mkdir -p build
@@ -23,6 +23,11 @@ test: $(VENV)/.test
 
 test-all: $(VENV)/.test
 	$(BIN)/python -m pytest
+
+# How many files each command of `modelport graph` is given.
+FUZZ ?= 2000
+fuzz: $(VENV)/.test
+	MODELPORT_FUZZ=$(FUZZ) $(BIN)/python -m pytest tests/graph/test_fuzz.py
 
 corpus: $(VENV)/.test
 	$(BIN)/python -m tests.export.corpus

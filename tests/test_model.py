@@ -127,3 +127,12 @@ def test_unreadable_ranges_are_a_usage_error(path: Path, text: str) -> None:
 
 def test_public_name_is_the_class() -> None:
     assert modelport.Model is Model
+
+
+def test_a_graph_without_a_form_in_onnx_is_refused(path: Path, tmp_path: Path) -> None:
+    model = Model.load(path)
+    node = next(iter(model.ir.graph))
+    node.attributes["odd"] = onnx_ir.Attr("odd", onnx_ir.AttributeType.STRING, 5)
+    with pytest.raises(UsageError, match="no valid model"):
+        model.save(tmp_path / "odd.onnx")
+    assert not list(tmp_path.glob("*odd*"))

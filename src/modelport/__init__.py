@@ -23,11 +23,13 @@ if TYPE_CHECKING:
         diagnose,
         export,
         is_exporting,
+        mark,
         operator_support,
         register_symbolic,
         rewrite,
         rewrite_module,
     )
+    from modelport.culprit import Bisection, Comparison, Reduction, bisect, compare, shrink
     from modelport.deployment import Deployment, deploy
     from modelport.errors import (
         BuildError,
@@ -57,11 +59,13 @@ _HOMES = {
         "diagnose",
         "export",
         "is_exporting",
+        "mark",
         "operator_support",
         "register_symbolic",
         "rewrite",
         "rewrite_module",
     ),
+    "culprit": ("Bisection", "Comparison", "Reduction", "bisect", "compare", "shrink"),
     "deployment": ("Deployment", "deploy"),
     "errors": (
         "BuildError",
@@ -87,10 +91,12 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "__version__",
+    "Bisection",
     "DATA_DEPENDENT",
     "BuildError",
     "Bundle",
     "BundleError",
+    "Comparison",
     "Deployment",
     "Dim",
     "Engine",
@@ -103,6 +109,7 @@ __all__ = [
     "PassError",
     "ProofError",
     "Recipe",
+    "Reduction",
     "RunError",
     "Severity",
     "Simplification",
@@ -110,7 +117,9 @@ __all__ = [
     "TensorInfo",
     "UsageError",
     "bind_operator",
+    "bisect",
     "check",
+    "compare",
     "deploy",
     "describe_aten",
     "diagnose",
@@ -118,11 +127,13 @@ __all__ = [
     "export",
     "is_exporting",
     "load",
+    "mark",
     "operator",
     "operator_support",
     "register_symbolic",
     "rewrite",
     "rewrite_module",
+    "shrink",
     "simplify",
     "verify",
 ]

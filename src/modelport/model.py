@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelport.errors import UsageError
 from modelport.findings import Finding
+from modelport.onnxfile import read_onnx
 from modelport.signature import Dim, Signature, TensorSpec, dims_from_json, dims_to_json
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Model:
             The path written.
 
         Raises:
-            UsageError: The file cannot be written.
+            UsageError: The file cannot be written, or the graph holds what ONNX has no form for.
         """
         import onnx_ir
 
@@ -91,6 +92,10 @@ class Model:
             temporary.replace(path)
         except OSError as error:
             raise UsageError(f"cannot write {path}: {error.strerror}") from error
+        except onnx_ir.serde.SerdeError as error:
+            raise UsageError(
+                f"cannot write {path}: the graph is no valid model", why=_first_line(error)
+            ) from error
         finally:
             temporary.unlink(missing_ok=True)
         return path
@@ -106,30 +111,17 @@ class Model:
             The model, with the ranges that `save` kept.
 
         Raises:
-            UsageError: The file does not exist or is not an ONNX model.
+            UsageError: The file does not exist or is not a sound ONNX model; see `read_onnx`.
         """
-        import google.protobuf.message
-        import onnx_ir
-
         path = Path(path)
-        if not path.is_file():
-            raise UsageError(f"no such file: {path}")
+        model = read_onnx(path)
         try:
-            model = onnx_ir.load(path)
-            if not model.ir_version:
-                raise ValueError("it has no version of the format")
             dims = dims_from_json(json.loads(model.metadata_props.get(DIMS_KEY, "{}")))
-        except (
-            google.protobuf.message.DecodeError,
-            AttributeError,
-            KeyError,
-            TypeError,
-            ValueError,
-        ) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise UsageError(
-                f"{path} is not a readable ONNX model",
+                f"the metadata {DIMS_KEY!r} of {path} is not readable",
                 why=f"{type(error).__name__}: {error}",
-                fix="the file is truncated or of another format: write or copy it again",
+                fix="export the model again",
             ) from error
         return cls(model, dims, provenance={"source": str(path)})
 
@@ -141,6 +133,13 @@ def nbytes_of(tensor: onnx_ir.TensorProtocol) -> int:
     if tensor.dtype == onnx_ir.DataType.STRING:
         return sum(map(len, tensor.numpy().reshape(-1).tolist()))
     return tensor.nbytes
+
+
+def _first_line(error: BaseException) -> str:
+    """What began it, without the pages that are wrapped around it."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return f"{type(error).__name__}: {error}".partition("\n")[0]
 
 
 def _spec_of(value: onnx_ir.Value) -> TensorSpec:

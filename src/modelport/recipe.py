@@ -115,16 +115,44 @@ def load_recipe(source: str | Path) -> Recipe:
         if not Path(text).is_file():
             raise UsageError(f"no such file: {text}")
         return Recipe(model=Path(text))
-    place, _, factory = text.rpartition(":") if ":" in text else (text, "", "")
-    factory = factory or "recipe"
+    with _opened(text, "recipe") as (module, factory):
+        return _call_factory(module, factory, text)
+
+
+def load_function(source: str, default: str = "") -> Callable[..., Any]:
+    """The function that a source names, ``file.py:function`` or ``package.module:function``.
+
+    Args:
+        source: The source.
+        default: The function's name where it is left out.
+
+    Raises:
+        UsageError: The source does not exist or has no such function.
+    """
+    with _opened(source, default) as (module, name):
+        function = getattr(module, name, None) if name else None
+        if not callable(function):
+            raise UsageError(
+                f"{source} names no function" + (f": it has no {name}" if name else ""),
+                fix="write file.py:function, with a name that it has",
+            )
+        return function  # type: ignore[no-any-return]
+
+
+@contextmanager
+def _opened(source: str, default: str) -> Iterator[tuple[ModuleType, str]]:
+    """The module that a source names, and the name of a function in it."""
+    place, _, name = source.rpartition(":") if ":" in source else (source, "", "")
+    name = name or default
     if not place.endswith(".py"):
-        return _call_factory(_load_module(place, text), factory, text)
+        yield _load_module(place, source), name
+        return
     path = Path(place)
     if not path.is_file():
         raise UsageError(f"no such file: {path}")
     path = path.resolve()
     with _importing_beside(path):
-        return _call_factory(_load_file(path), factory, text)
+        yield _load_file(path), name
 
 
 def _call_factory(module: ModuleType, factory: str, source: str) -> Recipe:

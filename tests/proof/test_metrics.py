@@ -53,6 +53,44 @@ def test_psnr_follows_its_formula() -> None:
     assert metrics.psnr(expected, expected, 255.0) == math.inf
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_ulps_count_the_floats_between(dtype: type) -> None:
+    start = np.array([1.0, -1.0, 0.0, 3.5, -2.0], dtype)
+    there = start.copy()
+    for steps in range(1, 5):
+        there = np.nextafter(there, np.array(np.inf, dtype))
+        np.testing.assert_array_equal(metrics.ulps(start, there), np.full(5, steps))
+        np.testing.assert_array_equal(metrics.ulps(there, start), np.full(5, steps))
+
+
+def test_ulps_at_the_edges() -> None:
+    first = np.array([0.0, np.nan, np.nan, np.inf, -1.0], np.float32)
+    second = np.array([-0.0, np.nan, 1.0, np.finfo(np.float32).max, 1.0], np.float32)
+    found = metrics.ulps(first, second)
+    assert found.tolist() == [0.0, 0.0, np.inf, 1.0, 2.0 * int(np.float32(1).view(np.int32))]
+
+
+def test_ulps_of_the_largest_doubles_do_not_wrap_around() -> None:
+    high = np.array([np.finfo(np.float64).max])
+    wanted = 2 * int(high.view(np.int64)[0])
+    assert metrics.ulps(high, -high)[0] == pytest.approx(wanted, rel=1e-12)
+
+
+def test_snr_follows_its_formula() -> None:
+    expected, actual = np.array([3.0, 4.0]), np.array([3.0, 4.5])
+    assert metrics.snr(expected, actual) == pytest.approx(10 * math.log10(25 / 0.25))
+    assert metrics.snr(expected, expected) == math.inf
+    assert metrics.snr(np.zeros(2), expected) == -math.inf
+
+
+def test_top_k_agreement_counts_what_both_have() -> None:
+    expected = np.array([[0.1, 0.9, 0.5, 0.3], [0.4, 0.3, 0.2, 0.1]])
+    actual = np.array([[0.1, 0.5, 0.9, 0.3], [0.4, 0.1, 0.2, 0.3]])
+    assert metrics.top_k_agreement(expected, actual, 1) == 0.5
+    assert metrics.top_k_agreement(expected, actual, 2) == 0.75
+    assert metrics.top_k_agreement(expected, actual, 3) == pytest.approx((3 + 2) / 6)
+
+
 @pytest.mark.parametrize("scale", [1e-300, 1e155, 1e300])
 def test_no_square_overflows_or_vanishes(scale: float) -> None:
     array = np.array([3.0, -4.0, 0.0, 12.0])

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from modelport.proof import tolerance_for
+from modelport.proof import node_tolerance_for, tolerance_for
 
 FLOATS = ("float64", "float32", "float16", "bfloat16")
 
@@ -46,3 +46,12 @@ def test_bounds_leave_room_for_rounding_in_a_long_chain() -> None:
     # Higham: a chain of n operations is off by about sqrt(n) unit roundoffs.
     for dtype, roundoff in (("float32", 2.0**-24), ("float64", 2.0**-53), ("float16", 2.0**-11)):
         assert tolerance_for(dtype).overall > roundoff * 150**0.5
+
+
+def test_one_node_may_err_a_tenth_of_a_model() -> None:
+    for dtype, precision in (("float32", "fp32"), ("float32", "fp16"), ("float64", "fp32")):
+        whole, node = tolerance_for(dtype, precision), node_tolerance_for(dtype, precision)
+        assert node.overall == pytest.approx(whole.overall / 10)
+        assert node.element == pytest.approx(whole.element / 10)
+        assert "one node" in node.source
+    assert node_tolerance_for("int64").overall == 0.0

@@ -2,6 +2,7 @@
 
 from modelport.backends.diagnosis import Diagnosis, doctor
 from modelport.backends.interface import Backend, Binding, Engine, Probe
+from modelport.backends.linting import lint_rules
 from modelport.backends.registry import BACKENDS, get_backend
 
 __all__ = [
@@ -13,4 +14,5 @@ __all__ = [
     "Probe",
     "doctor",
     "get_backend",
+    "lint_rules",
 ]

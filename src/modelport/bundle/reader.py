@@ -6,7 +6,7 @@ import os
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ from modelport.backends import Engine, get_backend
 from modelport.backends.interface import Artifact
 from modelport.bundle.manifest import FILE_NAME, Manifest, is_inside, sha256
 from modelport.errors import BundleError, UsageError
-from modelport.proof import Case, ReferenceCase
+from modelport.proof import Case, ReferenceCase, read_case
+from modelport.signature import TensorSpec
 from modelport.target import Target
 from modelport.tensorfile import as_stored
 
@@ -91,13 +92,19 @@ class Bundle:
 
     def _read_case(self, path: str) -> ReferenceCase:
         signature = self.manifest.signature
-        dtypes = {f"input:{spec.name}": spec.dtype for spec in signature.inputs}
-        dtypes |= {f"output:{spec.name}": spec.dtype for spec in signature.outputs}
-        with np.load(self.folder / path, allow_pickle=False) as loaded:
-            arrays = {key: as_stored(loaded[key], dtypes.get(key, "")) for key in loaded.files}
-        inputs = {key[6:]: array for key, array in arrays.items() if key.startswith("input:")}
-        outputs = {key[7:]: array for key, array in arrays.items() if key.startswith("output:")}
-        return ReferenceCase(Case(Path(path).stem, inputs, "kept in the bundle"), outputs)
+        case, outputs = read_case(self.folder / path)
+        return ReferenceCase(
+            Case(case.name, _as_declared(case.inputs, signature.inputs), "kept in the bundle"),
+            _as_declared(outputs, signature.outputs),
+        )
+
+
+def _as_declared(
+    arrays: dict[str, np.ndarray[Any, Any]], specs: Sequence[TensorSpec]
+) -> dict[str, np.ndarray[Any, Any]]:
+    """Arrays in the dtypes that files cannot keep."""
+    dtypes = {spec.name: spec.dtype for spec in specs}
+    return {name: as_stored(array, dtypes.get(name, "")) for name, array in arrays.items()}
 
 
 def load(

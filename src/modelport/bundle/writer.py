@@ -11,11 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-import numpy as np
-
 from modelport.bundle.manifest import FILE_NAME, Manifest, sha256
 from modelport.errors import UsageError
-from modelport.proof import ReferenceCase
+from modelport.proof import ReferenceCase, write_case
 
 CASES_BUDGET = 600_000
 """Bytes of reference cases to keep; the smallest case is kept in any event."""
@@ -89,9 +87,7 @@ class BundleWriter:
 
     def _add_case(self, reference: ReferenceCase) -> str:
         path = f"cases/{reference.case.name}.npz"
-        arrays = {f"input:{name}": array for name, array in reference.case.inputs.items()}
-        arrays |= {f"output:{name}": array for name, array in reference.outputs.items()}
-        np.savez_compressed(self.folder / path, **arrays)  # type: ignore[arg-type]
+        write_case(self.folder / path, reference.case.inputs, reference.outputs)
         return path
 
     def commit(self, manifest: Manifest) -> Manifest:

@@ -2,6 +2,7 @@
 
 from modelport.capture.exporter import diagnose, export
 from modelport.capture.inputs import BoundInputs, bind_inputs
+from modelport.capture.marks import mark
 from modelport.capture.reference import torch_reference
 from modelport.capture.rewriters import rewrite, rewrite_module
 from modelport.capture.status import is_exporting
@@ -15,6 +16,7 @@ __all__ = [
     "diagnose",
     "export",
     "is_exporting",
+    "mark",
     "operator_support",
     "register_symbolic",
     "rewrite",

@@ -23,6 +23,7 @@ from modelport.capture.diagnosis import (
 )
 from modelport.capture.dynamic import dynamic_dims
 from modelport.capture.inputs import bind_inputs, number_findings
+from modelport.capture.marks import note_marks
 from modelport.capture.names import name_dims
 from modelport.capture.original import Original, open_module, open_original
 from modelport.capture.reference import agree, evaluating
@@ -251,6 +252,7 @@ def _capture(recipe: Recipe, strategy: str, reason: str, target: Target | None) 
             ),
             strategy,
         )
+    note_marks(captured.ir)
     findings = adopt(Model(captured.ir)) + add_bodies(captured.ir)
     named = name_dims(captured.ir, dims, bound, findings)
     captured.ir.graph.name = recipe.title

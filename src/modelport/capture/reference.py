@@ -47,6 +47,20 @@ def torch_reference(
     return reference
 
 
+def count_outputs(model: Any, bound: BoundInputs) -> int:
+    """How many tensors a model returns on its example, told that it is being exported.
+
+    Args:
+        model: As for `torch_reference`.
+        bound: Example inputs.
+
+    Raises:
+        RunError: The model refuses its example.
+    """
+    with _at_export():
+        return len(_run(model, bound, bound.arrays)[0])
+
+
 @dataclass(frozen=True)
 class PlainRun:
     """What the model makes of its example when it is not told that it is being exported.

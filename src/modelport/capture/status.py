@@ -22,7 +22,12 @@ def is_exporting() -> bool:
     """
     import torch
 
-    return getattr(_state, "depth", 0) > 0 or torch.onnx.is_in_onnx_export()
+    return is_capturing() or torch.onnx.is_in_onnx_export()
+
+
+def is_capturing() -> bool:
+    """Whether modelport itself is at it, and not ``torch.onnx.export`` alone."""
+    return getattr(_state, "depth", 0) > 0
 
 
 @contextmanager

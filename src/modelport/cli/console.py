@@ -5,7 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from modelport.errors import UsageError
 
 if TYPE_CHECKING:
     from modelport.progress import Progress
@@ -26,6 +30,71 @@ def add_capture(parser: argparse.ArgumentParser) -> None:
         "--opset", type=int, help="opset; the lowest from 18 up that suffices by default"
     )
     parser.add_argument("--capture", choices=CAPTURES, help="capture strategy")
+
+
+def add_cases(parser: argparse.ArgumentParser, number: str) -> None:
+    """Adds the options that say what to run on, and on what inputs."""
+    parser.add_argument(
+        "--target",
+        metavar="A[,B]",
+        help="the candidate's target, or the reference's and the candidate's",
+    )
+    parser.add_argument(
+        "--cases",
+        default=None,
+        metavar="DIR|FILE|N",
+        help=f"a folder of .npz files, one of them, a script with cases(rng), or {number}",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of what is drawn")
+
+
+def cases(option: str | None, default: int) -> int | str:
+    """What ``--cases`` says: a number or a place."""
+    if option is None:
+        return default
+    return int(option) if option.lstrip("-").isdecimal() else option
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a file, whole or not at all.
+
+    Raises:
+        UsageError: It cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.partial")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}", why=str(error.strerror)) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def print_table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Prints a table on a terminal, and aligned lines elsewhere."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    if not console.is_terminal:
+        print(title)
+        _print_aligned([heads, *rows])
+        return
+    table = Table(title=title, title_justify="left")
+    for head in heads:
+        table.add_column(head, overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console.print(table)
+
+
+def _print_aligned(lines: Sequence[Sequence[str]]) -> None:
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    for line in lines:
+        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        print("  " + "  ".join(cells).rstrip())
 
 
 def print_json(data: Any) -> None:

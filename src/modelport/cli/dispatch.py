@@ -7,10 +7,22 @@ import sys
 from collections.abc import Sequence
 
 import modelport
-from modelport.cli import check, deploy, diagnose, doctor, export, graph, ops, run, verify
+from modelport.cli import (
+    bisect,
+    check,
+    compare,
+    deploy,
+    diagnose,
+    doctor,
+    export,
+    graph,
+    ops,
+    run,
+    verify,
+)
 from modelport.errors import ModelportError, UsageError
 
-_COMMANDS = (deploy, export, diagnose, check, run, verify, graph, ops, doctor)
+_COMMANDS = (deploy, export, diagnose, check, run, verify, compare, bisect, graph, ops, doctor)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

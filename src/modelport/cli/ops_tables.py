@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from modelport.cli.console import print_table
 
 if TYPE_CHECKING:
     from modelport.capture.support.aten import AtenOperator
@@ -41,7 +39,7 @@ def print_support(title: str, table: SupportTable) -> None:
                 ]
             )
     heads = ["operator", "count", "declared", "decomposed", "status", "opset", "mapping", "ONNX"]
-    _table(f"{title}: operators at opset {table.opset}", heads, rows)
+    print_table(f"{title}: operators at opset {table.opset}", heads, rows)
     _lines("signatures", [row.signature or row.name for row in table.rows])
     for row in table.unsupported:
         used = f", first used at {row.used}" if row.used else ""
@@ -70,7 +68,7 @@ def print_onnx(operator: OnnxOperator) -> None:
         ]
         for version in operator.versions
     ]
-    _table(
+    print_table(
         "versions",
         ["opset", "function body", f"CPU kernel ({operator.kernel_source})", "what changed"],
         rows,
@@ -105,7 +103,7 @@ def print_aten(operator: AtenOperator) -> None:
         for mapping in operator.mappings
     ]
     if rows:
-        _table("mappings", ["exporter", "operator", "opset", "place", "ONNX, may write"], rows)
+        print_table("mappings", ["exporter", "operator", "opset", "place", "ONNX, may write"], rows)
     for exporter in ("dynamo", "torchscript"):
         if not operator.mapped_by(exporter) and not operator.calls:
             _say(f"the {exporter} exporter has no mapping: {_remedy(operator, exporter)}")
@@ -125,7 +123,7 @@ def print_matches(text: str, matches: Sequence[Match], limit: int) -> None:
     if not rows:
         _say(f"nothing expresses {text!r}; try a shorter word, or a part of one")
         return
-    _table(f"operators for {text!r}", ["operator", "of", "since opset", "why"], rows)
+    print_table(f"operators for {text!r}", ["operator", "of", "since opset", "why"], rows)
     if len(matches) > len(rows):
         _say(f"and {len(matches) - len(rows)} more: --limit {len(matches)} or --json shows them")
 
@@ -170,28 +168,6 @@ def _kernels(kernels: tuple[Kernel, ...] | None) -> str:
         for kernel in kernels
     ]
     return "; ".join(texts)
-
-
-def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    console = Console()
-    if not console.is_terminal:
-        _say(title)
-        _plain(heads, rows)
-        return
-    table = Table(title=title, title_justify="left")
-    for head in heads:
-        table.add_column(head, overflow="fold")
-    for row in rows:
-        table.add_row(*map(Text, row))
-    console.print(table)
-
-
-def _plain(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    lines = [heads, *rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
-    for line in lines:
-        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        print("  " + "  ".join(cells).rstrip())
 
 
 def _lines(title: str, lines: Sequence[str]) -> None:

@@ -1,26 +1,55 @@
 """Do two computations agree? Cases, metrics and comparisons, on NumPy arrays alone."""
 
+from modelport.proof.casefiles import generated_cases, read_case, read_cases, write_case
 from modelport.proof.cases import Case, draw_cases
 from modelport.proof.compare import OutputComparison, compare_outputs
-from modelport.proof.tolerance import Tolerance, tolerance_for
+from modelport.proof.comparison import (
+    ComparedCase,
+    ComparedOutput,
+    Judge,
+    Metric,
+    by_name_or_place,
+    compare_case,
+    worst_output,
+)
+from modelport.proof.measures import HISTOGRAM_EDGES, Measures, Spread, measure
+from modelport.proof.tolerance import Tolerance, node_tolerance_for, tolerance_for
 from modelport.proof.verification import (
     CaseResult,
     ReferenceCase,
+    Runner,
     Verification,
     run_reference,
     verify_cases,
 )
 
 __all__ = [
+    "HISTOGRAM_EDGES",
     "Case",
     "CaseResult",
+    "ComparedCase",
+    "ComparedOutput",
+    "Judge",
+    "Measures",
+    "Metric",
     "OutputComparison",
     "ReferenceCase",
+    "Runner",
+    "Spread",
     "Tolerance",
     "Verification",
+    "by_name_or_place",
+    "compare_case",
     "compare_outputs",
     "draw_cases",
+    "generated_cases",
+    "measure",
+    "node_tolerance_for",
+    "read_case",
+    "read_cases",
     "run_reference",
     "tolerance_for",
     "verify_cases",
+    "worst_output",
+    "write_case",
 ]

@@ -46,10 +46,10 @@ def draw_cases(
 ) -> Iterator[Case]:
     """Draws cases without end.
 
-    Sizes: first the smallest of every dimension, then each dimension moved alone (its largest
-    size, a prime near the example's), then random ones; a case takes at most about four times the
-    example's elements. Values: drawn from the example's own, normal with its mean and deviation,
-    and with its signs turned.
+    Sizes: first the smallest of every dimension, then each dimension moved alone (a prime near the
+    example's, its largest size, its smallest), then all at their largest, then random ones; a case
+    takes at most about four times the example's elements. Values: drawn from the example's own,
+    normal with its mean and deviation, and with its signs turned.
 
     Args:
         signature: The inputs; a dimension without a declared range starts at 1 and is open.
@@ -124,18 +124,30 @@ def _draw_sizes(
     budget = 4 * count_elements(signature, base) + 1024
     if not base:
         yield from itertools.repeat({})
-    yield {name: dim.min if dim.min > 0 else _clamp(1, dim) for name, dim in dims.items()}
+    yield {name: dim.min or _clamp(1, dim) for name, dim in dims.items()}
     for name, dim in dims.items():
         yield base | {name: _prime_near(base[name], dim)}
     for name, dim in dims.items():
         if dim.max is not None:
             yield _within(base | {name: dim.max}, name, dims, signature, budget)
+    if len(dims) > 1:
+        yield from _corners(base, dims, signature, budget)
     while True:
         sizes = {
             name: int(rng.integers(dim.min, _upper(dim, base[name]) + 1))
             for name, dim in dims.items()
         }
         yield _within(sizes, "", dims, signature, budget)
+
+
+def _corners(
+    base: dict[str, int], dims: Mapping[str, Dim], signature: Signature, budget: int
+) -> Iterator[dict[str, int]]:
+    """Each dimension at its smallest while the others stay, and all at their largest."""
+    for name, dim in dims.items():
+        yield base | {name: dim.min or _clamp(1, dim)}
+    largest = {name: _upper(dim, base[name]) for name, dim in dims.items()}
+    yield _within(largest, "", dims, signature, budget)
 
 
 def _upper(dim: Dim, example: int) -> int:
@@ -223,7 +235,7 @@ def _by_manner(
     manner: str,
     rng: np.random.Generator,
 ) -> Any:
-    dtype = _dtype(spec.dtype)
+    dtype = numpy_dtype(spec.dtype)
     example = examples.get(spec.name)
     if manner == "zeros" and dtype.kind not in "UO":
         return np.zeros(shape, dtype)
@@ -275,7 +287,7 @@ def _in_manner(drawn: Array, manner: str, spread: float) -> Array:
 def _by_rule(
     spec: TensorSpec, shape: tuple[int, ...], rule: ValueRule, rng: np.random.Generator
 ) -> Any:
-    dtype = _dtype(spec.dtype)
+    dtype = numpy_dtype(spec.dtype)
     if callable(rule):
         drawn = np.asarray(rule(rng, shape))
         if drawn.shape != shape:
@@ -294,7 +306,8 @@ def _range(example: Array) -> tuple[int, int]:
     return int(example.min()), int(example.max())
 
 
-def _dtype(name: str) -> np.dtype[Any]:
+def numpy_dtype(name: str) -> np.dtype[Any]:
+    """The dtype of a name, bfloat16 included."""
     if name == "bfloat16":
         import ml_dtypes
 

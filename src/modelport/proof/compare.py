@@ -97,7 +97,23 @@ def _compare(name: str, expected: Array, actual: Array, tolerance: Tolerance) ->
     if expected.dtype.kind in "UOS":
         ok = bool(np.array_equal(expected, actual))
         return OutputComparison(name, ok, reason="" if ok else "strings differ")
+    if np.array_equal(expected, actual):
+        return _equal(name, expected, tolerance)
     return _compare_numbers(name, expected, actual, tolerance)
+
+
+def _equal(name: str, expected: Array, tolerance: Tolerance) -> OutputComparison:
+    """What `_compare_numbers` would say of two equal arrays, at a fraction of its cost."""
+    first = _number(expected.reshape(-1)[0])
+    return OutputComparison(
+        output=name,
+        ok=True,
+        max_rel_allowed=tolerance.element,
+        rms_rel_allowed=tolerance.overall,
+        worst=(0,) * expected.ndim,
+        expected=first,
+        actual=first,
+    )
 
 
 def _compare_numbers(

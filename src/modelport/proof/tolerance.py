@@ -13,6 +13,7 @@ _UNIT_ROUNDOFF = {
 _OF_PRECISION = {"fp32": "float32", "tf32": "float16", "fp16": "float16", "bf16": "bfloat16"}
 _LIMITS = {"float64": 1e-9, "float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
 _ELEMENT_FACTOR = 10.0
+_OF_ONE_NODE = 0.1
 
 
 @dataclass(frozen=True)
@@ -60,3 +61,22 @@ def tolerance_for(dtype: str, precision: str = "fp32") -> Tolerance:
         coarser = "float64"
     limit = _LIMITS[coarser]
     return Tolerance(limit, _ELEMENT_FACTOR * limit, f"{coarser} arithmetic")
+
+
+def node_tolerance_for(dtype: str, precision: str = "fp32") -> Tolerance:
+    """The tolerance for one node that is given the very same inputs.
+
+    The bounds of `tolerance_for` leave room for a chain of 50 to 150 layers; one node is one link
+    of it. By the same square-root law its rounding is a tenth.
+
+    Args:
+        dtype: The output's dtype.
+        precision: The precision of the target's arithmetic.
+
+    Returns:
+        A tenth of the bounds of a whole model.
+    """
+    whole = tolerance_for(dtype, precision)
+    return Tolerance(
+        whole.overall * _OF_ONE_NODE, whole.element * _OF_ONE_NODE, f"{whole.source}, one node"
+    )

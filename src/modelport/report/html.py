@@ -8,7 +8,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from modelport import pictures
 from modelport.model import Model
 from modelport.proof import CaseResult, ReferenceCase, Verification
 from modelport.target import Target
+
+if TYPE_CHECKING:
+    import jinja2
 
 _MAX_PICTURE_BYTES = 2_000_000
 
@@ -50,29 +53,37 @@ def render_report(data: ReportData) -> str:
     Returns:
         HTML without references to other files.
     """
+    operators = Counter(
+        f"{node.domain}::{node.op_type}" if node.domain else node.op_type
+        for node in data.model.ir.graph.all_nodes()
+    )
+    return (
+        environment()
+        .get_template("report.html")
+        .render(
+            data=data,
+            model=data.model,
+            signature=data.model.signature,
+            provenance=data.model.provenance,
+            operators=operators.most_common(),
+            nodes=sum(operators.values()),
+            plots={target: _plot(item.cases) for target, item in data.verifications.items()},
+            pictures=_pictures(data),
+            total=sum(data.seconds.values()),
+        )
+    )
+
+
+def environment() -> jinja2.Environment:
+    """What renders the templates of this package: strict, and escaping."""
     import jinja2
 
-    environment = jinja2.Environment(
+    return jinja2.Environment(
         loader=jinja2.PackageLoader("modelport.report"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-    )
-    operators = Counter(
-        f"{node.domain}::{node.op_type}" if node.domain else node.op_type
-        for node in data.model.ir.graph.all_nodes()
-    )
-    return environment.get_template("report.html").render(
-        data=data,
-        model=data.model,
-        signature=data.model.signature,
-        provenance=data.model.provenance,
-        operators=operators.most_common(),
-        nodes=sum(operators.values()),
-        plots={target: _plot(item.cases) for target, item in data.verifications.items()},
-        pictures=_pictures(data),
-        total=sum(data.seconds.values()),
     )
 
 

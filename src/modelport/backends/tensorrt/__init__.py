@@ -1,0 +1,1 @@
+"""TensorRT: what it refuses, known before there is an engine."""

@@ -1,0 +1,259 @@
+"""What is in a model: operators, weights, sizes, and a run's work. Weights stay unread."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from modelport.graph.copies import ir_of
+from modelport.graph.lookup import module_path
+from modelport.graph.shapes import infer_types
+from modelport.graph.tensors import initializers
+from modelport.graph.texts import dtype_text, operator_text, type_text
+from modelport.graph.work import macs_of
+from modelport.onnxfile import subgraphs
+
+if TYPE_CHECKING:
+    import onnx_ir
+
+    from modelport.model import Model
+
+STANDARD_DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "ai.onnx.preview.training")
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """An input, an output or a weight.
+
+    Attributes:
+        name: Its name.
+        type: Its dtype and shape, such as ``float32[batch, 3]``.
+        bytes: Bytes of its data; 0 for what is no weight.
+    """
+
+    name: str
+    type: str
+    bytes: int = 0
+
+
+@dataclass(frozen=True)
+class NodeInfo:
+    """A node.
+
+    Attributes:
+        name: Its name.
+        op: Its operator.
+        module: Path of the PyTorch module that it was captured from; empty where none is known.
+        inside: The node that it is inside of; empty in the main graph.
+        inputs: Names of what it reads.
+        outputs: Its results.
+        parameters: Elements of the initializers that it reads.
+        bytes: Their bytes.
+        macs: Multiply-accumulates of a run, as a number or an expression of dynamic dimensions;
+            None where they cannot be told.
+    """
+
+    name: str
+    op: str
+    module: str
+    inside: str
+    inputs: tuple[str, ...]
+    outputs: tuple[TensorInfo, ...]
+    parameters: int
+    bytes: int
+    macs: int | str | None
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What is in a model.
+
+    Attributes:
+        ir_version: Version of the format.
+        producer: What wrote it.
+        opsets: Versions by domain; the default domain is ``ai.onnx``.
+        inputs: The inputs.
+        outputs: The outputs.
+        dims: Dynamic dimensions of inputs and outputs, with the tensors that have them.
+        operators: How often each operator occurs, by domain.
+        nodes: All nodes, those inside of others included.
+        weights: All initializers.
+        parameters: Elements of all initializers.
+        bytes: Their bytes.
+        macs: Multiply-accumulates of a run, where all are known as numbers, else an expression;
+            bodies of loops count once.
+        macs_unknown: Nodes whose work could not be told, though their operator has some.
+        subgraphs: Graphs inside of nodes.
+        functions: Functions that the model brings along.
+        custom: Operators outside of the standard, and what can run them.
+    """
+
+    ir_version: int
+    producer: str
+    opsets: Mapping[str, int]
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+    dims: Mapping[str, tuple[str, ...]]
+    operators: Mapping[str, Mapping[str, int]]
+    nodes: tuple[NodeInfo, ...]
+    weights: tuple[TensorInfo, ...]
+    parameters: int
+    bytes: int
+    macs: int | str
+    macs_unknown: int
+    subgraphs: int
+    functions: tuple[str, ...]
+    custom: Mapping[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """The whole as plain dicts and lists."""
+        return asdict(self)
+
+
+def inspect(model: Model | onnx_ir.Model) -> Inspection:
+    """Says what is in a model. No weights are read.
+
+    MACs are those of Conv, ConvTranspose, MatMul, Gemm, Einsum and the recurrent operators, by
+    the usual formulas (one multiplication with its addition is one MAC; biases and elementwise
+    operators count nothing).
+
+    Args:
+        model: The model; missing shapes are inferred in a copy.
+
+    Returns:
+        What was found.
+    """
+    ir = ir_of(model).clone()
+    infer_types(ir)
+    nodes = tuple(_nodes(ir.graph, ""))
+    weights = tuple(map(_weight, initializers(ir)))
+    known = [node.macs for node in nodes if node.macs is not None]
+    counts: dict[str, Counter[str]] = {}
+    for node in ir.graph.all_nodes():
+        counts.setdefault(node.domain or "ai.onnx", Counter())[node.op_type] += 1
+    given = [value for value in ir.graph.inputs if not value.is_initializer()]
+    return Inspection(
+        ir_version=ir.ir_version,
+        producer=" ".join(filter(None, (ir.producer_name, ir.producer_version))),
+        opsets={domain or "ai.onnx": version for domain, version in ir.opset_imports.items()},
+        inputs=tuple(map(_tensor, given)),
+        outputs=tuple(map(_tensor, ir.graph.outputs)),
+        dims=_dims([*given, *ir.graph.outputs]),
+        operators={domain: dict(count.most_common()) for domain, count in sorted(counts.items())},
+        nodes=nodes,
+        weights=weights,
+        parameters=sum(_size(value) for value in initializers(ir)),
+        bytes=sum(weight.bytes for weight in weights),
+        macs=_sum(known),
+        macs_unknown=sum(node.macs is None for node in nodes),
+        subgraphs=sum(1 for _ in ir.graph.subgraphs()),
+        functions=tuple(f"{key[0]}::{key[1]}" for key in ir.functions),
+        custom=_custom(ir),
+    )
+
+
+def _nodes(graph: onnx_ir.Graph, inside: str) -> list[NodeInfo]:
+    infos = []
+    for node in graph:
+        weights = {value for value in node.inputs if value is not None and value.is_initializer()}
+        infos.append(
+            NodeInfo(
+                name=node.name or "",
+                op=operator_text(node),
+                module=module_path(node),
+                inside=inside,
+                inputs=tuple(
+                    (value.name or "") if value is not None else "" for value in node.inputs
+                ),
+                outputs=tuple(map(_tensor, node.outputs)),
+                parameters=sum(map(_size, weights)),
+                bytes=sum(map(_bytes, weights)),
+                macs=macs_of(node),
+            )
+        )
+        for inner in subgraphs(node):
+            infos += _nodes(inner, node.name or node.op_type)
+    return infos
+
+
+def _tensor(value: onnx_ir.Value) -> TensorInfo:
+    return TensorInfo(value.name or "", type_text(value))
+
+
+def _weight(value: onnx_ir.Value) -> TensorInfo:
+    tensor = value.const_value
+    if tensor is None:
+        return _tensor(value)
+    shape = ", ".join(map(str, tensor.shape))
+    return TensorInfo(value.name or "", f"{dtype_text(tensor.dtype)}[{shape}]", _bytes(value))
+
+
+def _size(value: onnx_ir.Value) -> int:
+    return 0 if value.const_value is None else int(value.const_value.size)
+
+
+def _bytes(value: onnx_ir.Value) -> int:
+    import onnx_ir
+
+    tensor = value.const_value
+    if tensor is None:
+        return 0
+    if tensor.dtype is onnx_ir.DataType.STRING:
+        return sum(map(len, tensor.string_data())) if hasattr(tensor, "string_data") else 0
+    return int(tensor.nbytes)
+
+
+def _dims(values: list[onnx_ir.Value]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, list[str]] = {}
+    for value in values:
+        for axis, dim in enumerate(value.shape or ()):
+            if not isinstance(dim, int):
+                found.setdefault(dim.value or "?", []).append(f"{value.name}[{axis}]")
+    return {name: tuple(places) for name, places in found.items()}
+
+
+def _sum(known: list[int | str]) -> int | str:
+    """The sum of numbers and products; products of the same dimensions become one."""
+    totals: Counter[str] = Counter()
+    for item in known:
+        head, _, dims = (str(item), "", "") if isinstance(item, int) else item.partition("*")
+        if head.isdigit():
+            totals[dims] += int(head)
+        else:
+            totals[str(item)] += 1
+    number = totals.pop("", 0)
+    if not totals:
+        return number
+    terms = [dims if count == 1 else f"{count}*{dims}" for dims, count in totals.items()]
+    return " + ".join([*([str(number)] if number else []), *terms])
+
+
+def _custom(ir: onnx_ir.Model) -> dict[str, str]:
+    bodies = {(key[0], key[1]) for key in ir.functions}
+    found = {}
+    for node in ir.graph.all_nodes():
+        if node.domain in STANDARD_DOMAINS:
+            continue
+        if (node.domain, node.op_type) in bodies:
+            found[operator_text(node)] = "a function of the model"
+        elif _runtime_has(node.domain, node.op_type):
+            found[operator_text(node)] = "a kernel of ONNX Runtime"
+        else:
+            found[operator_text(node)] = "no kernel known"
+    return found
+
+
+def _runtime_has(domain: str, name: str) -> bool:
+    """Whether ONNX Runtime brings the operator of another domain along."""
+    if not domain.startswith(("com.microsoft", "com.ms.", "ai.onnx.contrib")):
+        return False
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    if not hasattr(state, "get_all_operator_schema"):
+        return domain == "com.microsoft"
+    return any(
+        schema.domain == domain and schema.name == name
+        for schema in state.get_all_operator_schema()
+    )

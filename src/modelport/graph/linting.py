@@ -1,0 +1,35 @@
+"""What in a graph will hurt on a backend: the rules are the backend's, running them is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from modelport.findings import Finding, Severity
+from modelport.graph.copies import ir_of
+from modelport.graph.shapes import infer_types
+
+if TYPE_CHECKING:
+    import onnx_ir
+
+    from modelport.model import Model
+
+Rule = Callable[["onnx_ir.Model"], Iterable[Finding]]
+"""Looks at a graph whose types and shapes are inferred, and says what will hurt."""
+
+
+def lint(model: Model | onnx_ir.Model, rules: Iterable[Rule]) -> list[Finding]:
+    """Looks for what will hurt before an engine is built.
+
+    Args:
+        model: The model; missing shapes are inferred in a copy.
+        rules: The rules, such as `modelport.backends.lint_rules` gives for a target.
+
+    Returns:
+        The findings, the worst first.
+    """
+    ir = ir_of(model).clone()
+    infer_types(ir)
+    found = dict.fromkeys(finding for rule in rules for finding in rule(ir))
+    order = list(Severity)
+    return sorted(found, key=lambda finding: order.index(finding.severity))

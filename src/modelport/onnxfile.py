@@ -1,0 +1,209 @@
+"""Reading ONNX files: what is not a sound graph is refused here, with what is wrong and where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelport.errors import UsageError
+
+if TYPE_CHECKING:
+    import onnx_ir
+
+_REWRITE = "the file is truncated or of another format: write or copy it again"
+
+
+def read_onnx(path: Path) -> onnx_ir.Model:
+    """Reads an ONNX file; weights that lie beside it are not read before they are used.
+
+    Nodes that are not in topological order are brought into one.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The graph: every tensor that a node reads is there, and no node depends on itself.
+
+    Raises:
+        UsageError: The file does not exist, is not an ONNX model, refers to data outside of its
+            folder or that is not there, or holds a graph that no runtime could run: one with a
+            cycle, with a tensor that nothing gives, or with two tensors of one name.
+    """
+    import google.protobuf.message
+    import onnx_ir
+
+    if not path.is_file():
+        raise UsageError(f"no such file: {path}")
+    try:
+        model = onnx_ir.load(path)
+        if not model.ir_version:
+            raise ValueError("it has no version of the format")
+    except (
+        google.protobuf.message.DecodeError,
+        onnx_ir.serde.SerdeError,
+        AttributeError,
+        KeyError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise _unreadable(path, error) from error
+    _require_data_inside(model, path)
+    require_sound(model, str(path))
+    return model
+
+
+def require_sound(model: onnx_ir.Model, where: str) -> None:
+    """Sorts the nodes, and refuses what is not a graph at all.
+
+    Args:
+        model: The graph, whose nodes are put into topological order where they are not.
+        where: What the error names.
+
+    Raises:
+        UsageError: There is a cycle, or a tensor that nothing gives.
+    """
+    for graph in (model.graph, *(function.graph for function in model.functions.values())):
+        _require_given(graph, where)
+        try:
+            if not _is_sorted(graph, set()):
+                graph.sort()
+        except ValueError as error:
+            raise UsageError(
+                f"{where} is not a valid graph: nodes depend on one another in a circle",
+                where=", ".join(map(repr, _circle(graph))),
+                fix="an output of each is an input of the next one: rename one of the tensors",
+            ) from error
+
+
+def _unreadable(path: Path, error: BaseException) -> UsageError:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    what = f"{path} is not a readable ONNX model"
+    if isinstance(error, RecursionError) or "MaxDepth" in str(error):
+        return UsageError(
+            f"{what}: graphs are nested too deeply in it",
+            why="protobuf reads messages up to 100 levels deep; an If inside of an If takes three",
+            fix="inline what is nested, or merge the conditions",
+        )
+    return UsageError(what, why=f"{type(error).__name__}: {error}", fix=_REWRITE)
+
+
+def _require_given(graph: onnx_ir.Graph, where: str) -> None:
+    for node in graph.all_nodes():
+        for value in node.inputs:
+            if value is not None and not _is_given(value):
+                raise UsageError(
+                    f"{where} is not a valid graph: nothing gives the tensor {value.name!r}",
+                    where=f"node {node.name!r} ({node.op_type}) reads it",
+                    why="it is no input, no initializer, and no node's output",
+                    fix="add the initializer or the input of that name",
+                )
+    for part in (graph, *graph.subgraphs()):
+        for value in part.outputs:
+            if not _is_given(value):
+                raise UsageError(
+                    f"{where} is not a valid graph: nothing gives the output {value.name!r}",
+                    where=f"graph {part.name!r}",
+                    fix="name as output what a node computes",
+                )
+
+
+def _is_given(value: onnx_ir.Value) -> bool:
+    return value.producer() is not None or value.is_graph_input() or value.is_initializer()
+
+
+def _is_sorted(graph: onnx_ir.Graph, finished: set[onnx_ir.Node]) -> bool:
+    """Whether every node comes after those that it reads from, in every graph inside too."""
+    for node in graph:
+        producers = [value.producer() for value in node.inputs if value is not None]
+        if any(producer is not None and producer not in finished for producer in producers):
+            return False
+        if not all(_is_sorted(inner, finished) for inner in subgraphs(node)):
+            return False
+        finished.add(node)
+    return True
+
+
+def _circle(graph: onnx_ir.Graph) -> list[str]:
+    """The nodes of one cycle, in order, each by its name or operator."""
+    before: dict[onnx_ir.Node, list[onnx_ir.Node]] = {node: [] for node in graph}
+    for node in graph:
+        inner = [node, *(part for sub in subgraphs(node) for part in sub.all_nodes())]
+        producers = (value.producer() for part in inner for value in part.inputs if value)
+        before[node] = [producer for producer in producers if producer in before]
+    # What nothing in a cycle leads to goes, until every node left has one left before it.
+    left = dict.fromkeys(before)
+    while loose := [node for node in left if not any(other in left for other in before[node])]:
+        for node in loose:
+            del left[node]
+    path = list(left)[:1]
+    while path:
+        following = next(other for other in before[path[-1]] if other in left)
+        if following in path:
+            return [node.name or node.op_type for node in reversed(path[path.index(following) :])]
+        path.append(following)
+    return [graph.name or "a subgraph"]
+
+
+def subgraphs(node: onnx_ir.Node) -> Iterator[onnx_ir.Graph]:
+    """The graphs that a node holds as attributes: the branches of an If, the body of a Loop."""
+    import onnx_ir
+
+    for attribute in node.attributes.values():
+        if attribute.is_ref():
+            continue
+        if attribute.type is onnx_ir.AttributeType.GRAPH:
+            yield attribute.as_graph()
+        elif attribute.type is onnx_ir.AttributeType.GRAPHS:
+            yield from attribute.as_graphs()
+
+
+def external_tensors(model: onnx_ir.Model) -> Iterator[onnx_ir.ExternalTensor]:
+    """The tensors of a model whose data lies in other files: of initializers and of attributes.
+
+    Args:
+        model: The model; graphs inside of nodes and functions are looked at as well.
+    """
+    import onnx_ir
+
+    for graph in model.graphs():
+        for value in graph.initializers.values():
+            if isinstance(value.const_value, onnx_ir.ExternalTensor):
+                yield value.const_value
+        for node in graph:
+            for attribute in node.attributes.values():
+                if isinstance(attribute.value, onnx_ir.ExternalTensor):
+                    yield attribute.value
+
+
+def _require_data_inside(model: onnx_ir.Model, path: Path) -> None:
+    folder = path.parent.resolve()
+    sizes: dict[str, int] = {}
+    for tensor in external_tensors(model):
+        location = str(tensor.location)
+        if location not in sizes:
+            file = (folder / location).resolve()
+            if Path(location).is_absolute() or not file.is_relative_to(folder):
+                raise UsageError(
+                    f"{path} refers to data outside of its folder: {location!r}",
+                    where=f"tensor {tensor.name!r}",
+                    why="a model from elsewhere could read any file of this machine in this way",
+                    fix="put the data beside the model, and name it by its path from there",
+                )
+            if not file.is_file():
+                raise UsageError(
+                    f"the data of {path} is missing: there is no {location!r} beside it",
+                    where=f"tensor {tensor.name!r}",
+                    fix="copy the model together with its data",
+                )
+            sizes[location] = file.stat().st_size
+        begin, length = tensor.offset or 0, tensor.length
+        end = begin + (tensor.nbytes if length is None else length)
+        if min(begin, end - begin) < 0 or end > sizes[location]:
+            raise UsageError(
+                f"the data of {path} is truncated: {location!r} has {sizes[location]} bytes",
+                where=f"tensor {tensor.name!r} lies at {begin}..{end}",
+                fix="copy the file again",
+            )
