@@ -89,6 +89,10 @@ class Model:
             temporary.replace(path)
         except OSError as error:
             raise UsageError(f"cannot write {path}: {error.strerror}") from error
+        except (onnx_ir.serde.SerdeError, TypeError, ValueError) as error:
+            raise UsageError(
+                f"cannot write {path}: the graph has what ONNX cannot hold", why=str(error)
+            ) from error
         finally:
             temporary.unlink(missing_ok=True)
         return path

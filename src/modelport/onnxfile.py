@@ -50,6 +50,7 @@ def read_onnx(path: Path) -> onnx_ir.Model:
     ) as error:
         raise _unreadable(path, error) from error
     _require_data_inside(model, path)
+    _require_data_fits(model, path)
     require_sound(model, str(path))
     return model
 
@@ -176,6 +177,32 @@ def external_tensors(model: onnx_ir.Model) -> Iterator[onnx_ir.ExternalTensor]:
             for attribute in node.attributes.values():
                 if isinstance(attribute.value, onnx_ir.ExternalTensor):
                     yield attribute.value
+
+
+def _require_data_fits(model: onnx_ir.Model, path: Path) -> None:
+    """Refuses tensors in the file whose data is not as long as their type and shape say."""
+    import onnx_ir
+
+    for graph in model.graphs():
+        tensors = [value.const_value for value in graph.initializers.values()]
+        attributes = (item for node in graph for item in node.attributes.values())
+        tensors += [item.value for item in attributes if not item.is_ref()]
+        for tensor in tensors:
+            if not isinstance(tensor, onnx_ir.TensorProtoTensor):
+                continue
+            try:
+                if tensor.raw.HasField("raw_data"):
+                    fits = len(tensor.raw.raw_data) == tensor.nbytes
+                else:
+                    fits = tensor.numpy().shape == tuple(tensor.shape)
+            except (TypeError, ValueError, OverflowError):
+                fits = False
+            if not fits:
+                raise UsageError(
+                    f"{path} is not a valid model: the data of {tensor.name!r} does not fit",
+                    why=f"it is declared as {tensor.dtype} {tensor.shape}",
+                    fix=_REWRITE,
+                )
 
 
 def _require_data_inside(model: onnx_ir.Model, path: Path) -> None:
