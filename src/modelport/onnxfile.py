@@ -49,6 +49,7 @@ def read_onnx(path: Path) -> onnx_ir.Model:
         ValueError,
     ) as error:
         raise _unreadable(path, error) from error
+    _require_text(model, path)
     _require_data_inside(model, path)
     _require_data_fits(model, path)
     require_sound(model, str(path))
@@ -177,6 +178,20 @@ def external_tensors(model: onnx_ir.Model) -> Iterator[onnx_ir.ExternalTensor]:
             for attribute in node.attributes.values():
                 if isinstance(attribute.value, onnx_ir.ExternalTensor):
                     yield attribute.value
+
+
+def _require_text(model: onnx_ir.Model, path: Path) -> None:
+    """Refuses names that are not UTF-8: protobuf gives them as bytes."""
+    names: list[object] = [*model.opset_imports, model.producer_name, model.producer_version]
+    for graph in model.graphs():
+        names += [graph.name, *(value.name for value in (*graph.inputs, *graph.outputs))]
+        names += graph.initializers
+        for node in graph:
+            names += [node.name, node.op_type, node.domain, *node.attributes]
+            names += [value.name for value in node.outputs]
+    wrong = [name for name in names if isinstance(name, bytes)]
+    if wrong:
+        raise UsageError(f"{path} holds a name that is not UTF-8: {wrong[0]!r}", fix=_REWRITE)
 
 
 def _require_data_fits(model: onnx_ir.Model, path: Path) -> None:
