@@ -92,9 +92,9 @@ class Model:
             temporary.replace(path)
         except OSError as error:
             raise UsageError(f"cannot write {path}: {error.strerror}") from error
-        except onnx_ir.serde.SerdeError as error:
+        except (onnx_ir.serde.SerdeError, TypeError, ValueError) as error:
             raise UsageError(
-                f"cannot write {path}: the graph is no valid model", why=_first_line(error)
+                f"cannot write {path}: the graph has what ONNX cannot hold", why=_first_line(error)
             ) from error
         finally:
             temporary.unlink(missing_ok=True)

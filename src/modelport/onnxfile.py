@@ -49,7 +49,9 @@ def read_onnx(path: Path) -> onnx_ir.Model:
         ValueError,
     ) as error:
         raise _unreadable(path, error) from error
+    _require_text(model, path)
     _require_data_inside(model, path)
+    _require_data_fits(model, path)
     require_sound(model, str(path))
     return model
 
@@ -176,6 +178,46 @@ def external_tensors(model: onnx_ir.Model) -> Iterator[onnx_ir.ExternalTensor]:
             for attribute in node.attributes.values():
                 if isinstance(attribute.value, onnx_ir.ExternalTensor):
                     yield attribute.value
+
+
+def _require_text(model: onnx_ir.Model, path: Path) -> None:
+    """Refuses names that are not UTF-8: protobuf gives them as bytes."""
+    names: list[object] = [*model.opset_imports, model.producer_name, model.producer_version]
+    for graph in model.graphs():
+        names += [graph.name, *(value.name for value in (*graph.inputs, *graph.outputs))]
+        names += graph.initializers
+        for node in graph:
+            names += [node.name, node.op_type, node.domain, *node.attributes]
+            names += [value.name for value in node.outputs]
+    wrong = [name for name in names if isinstance(name, bytes)]
+    if wrong:
+        raise UsageError(f"{path} holds a name that is not UTF-8: {wrong[0]!r}", fix=_REWRITE)
+
+
+def _require_data_fits(model: onnx_ir.Model, path: Path) -> None:
+    """Refuses tensors in the file whose data is not as long as their type and shape say."""
+    import onnx_ir
+
+    for graph in model.graphs():
+        tensors = [value.const_value for value in graph.initializers.values()]
+        attributes = (item for node in graph for item in node.attributes.values())
+        tensors += [item.value for item in attributes if not item.is_ref()]
+        for tensor in tensors:
+            if not isinstance(tensor, onnx_ir.TensorProtoTensor):
+                continue
+            try:
+                if tensor.raw.HasField("raw_data"):
+                    fits = len(tensor.raw.raw_data) == tensor.nbytes
+                else:
+                    fits = tensor.numpy().shape == tuple(tensor.shape)
+            except (TypeError, ValueError, OverflowError):
+                fits = False
+            if not fits:
+                raise UsageError(
+                    f"{path} is not a valid model: the data of {tensor.name!r} does not fit",
+                    why=f"it is declared as {tensor.dtype} {tensor.shape}",
+                    fix=_REWRITE,
+                )
 
 
 def _require_data_inside(model: onnx_ir.Model, path: Path) -> None:

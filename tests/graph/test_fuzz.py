@@ -23,6 +23,7 @@ CASES = int(os.environ.get("MODELPORT_FUZZ", "12"))
 FUZZ = hypothesis.settings(
     max_examples=CASES,
     deadline=None,
+    phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate),
     derandomize=CASES <= 12,
     suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
 )

@@ -41,10 +41,10 @@ def infer_types(model: onnx_ir.Model) -> None:
     import onnx
     import onnx_ir
 
-    proto = onnx_ir.to_proto(_without_weights(model))
     try:
+        proto = onnx_ir.to_proto(_without_weights(model))
         proto = onnx.shape_inference.infer_shapes(proto, data_prop=True)
-    except (onnx.shape_inference.InferenceError, ValueError):
+    except (onnx.shape_inference.InferenceError, onnx_ir.serde.SerdeError, TypeError, ValueError):
         # Of a graph that is not valid, no more is known than it says; `check` says why.
         return
     _merge(model.graph, onnx_ir.from_proto(proto).graph)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from modelport.errors import UsageError
 from modelport.graph.tensors import read_array, statistics
 
 if TYPE_CHECKING:
@@ -135,8 +136,20 @@ def model_text(model: onnx_ir.Model) -> str:
 
     Args:
         model: The model.
+
+    Raises:
+        UsageError: ONNX's printer refuses it.
     """
     import onnx
     import onnx_ir
 
-    return str(onnx.printer.to_text(onnx_ir.to_proto(model)))
+    try:
+        return str(onnx.printer.to_text(onnx_ir.to_proto(model)))
+    except (
+        onnx.shape_inference.InferenceError,
+        onnx_ir.serde.SerdeError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise UsageError("the model cannot be written as text", why=str(error)) from error
