@@ -15,7 +15,6 @@ from modelport.ops.build.toolchain import cxx
 
 SOURCE = Path(__file__).with_suffix(".cpp")
 PEAK_ROUNDS = 200_000
-COPIED = 1 << 24
 
 
 @functools.cache
@@ -42,13 +41,16 @@ def peak(threads: int) -> tuple[Callable[[], object], float]:
     return lambda: native.peak(PEAK_ROUNDS, threads), native.peak(1, threads) * PEAK_ROUNDS
 
 
-def copying(threads: int) -> tuple[Callable[[], object], float]:
-    """A contestant that copies memory, and the bytes that a call reads and writes."""
-    native, source = library(), torch.ones(COPIED)
+def copying(threads: int, count: int) -> Callable[[], object]:
+    """A contestant that copies so many float32."""
+    native, source = library(), torch.ones(count)
     target = torch.empty_like(source)
-    call = functools.partial(native.copy, target.data_ptr(), source.data_ptr(), COPIED, threads)
-    # The tensors live as long as the contestant.
-    return lambda _keep=(source, target): call(), 8.0 * COPIED
+
+    def copy() -> torch.Tensor:
+        native.copy(target.data_ptr(), source.data_ptr(), count, threads)
+        return target
+
+    return copy
 
 
 def naive_deform_conv2d(

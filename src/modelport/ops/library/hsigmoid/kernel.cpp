@@ -9,7 +9,7 @@ void hsigmoid(Context& ctx, In<T> x, Out<T> output) {
     for (int64_t i = begin; i < end; ++i) {
       const S value = static_cast<S>(from[i]), moved = value + 3;
       const S clipped = moved < 0 ? S{0} : moved > 6 ? S{6} : moved;  // NaN stays NaN
-      to[i] = static_cast<T>(clipped / 6);
+      to[i] = static_cast<T>(clipped * (S{1} / 6));
     }
   });
 }

@@ -8,7 +8,7 @@ __global__ void compute(const T* from, T* to, int64_t count) {
   for (int64_t i = blockIdx.x * static_cast<int64_t>(blockDim.x) + threadIdx.x; i < count; i += step) {
     const S value = static_cast<S>(from[i]), moved = value + 3;
     const S clipped = moved < 0 ? S{0} : moved > 6 ? S{6} : moved;  // NaN stays NaN
-    to[i] = static_cast<T>(clipped / 6);
+    to[i] = static_cast<T>(clipped * (S{1} / 6));
   }
 }
 

@@ -8,8 +8,9 @@ void hswish(Context& ctx, In<T> x, Out<T> output) {
   ctx.parallel_for(x.size(), 1 << 15, [=](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const S value = static_cast<S>(from[i]), moved = value + 3;
+      // A factor of 6 / 6 is just 1, so that all above 3 stays what it is.
       const S clipped = moved < 0 ? S{0} : moved > 6 ? S{6} : moved;  // NaN stays NaN
-      to[i] = static_cast<T>(value * clipped / 6);
+      to[i] = static_cast<T>(value * (clipped * (S{1} / 6)));
     }
   });
 }
