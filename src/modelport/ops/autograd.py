@@ -43,7 +43,7 @@ def differentiable(overload: Any, formula: Callable[[], Any]) -> Callable[..., A
     defaults = {
         item.name: item.default_value
         for item in overload._schema.arguments
-        if item.kwarg_only and item.has_default_value()
+        if item.kwarg_only and item.default_value is not None
     }
 
     count = sum(not item.kwarg_only for item in overload._schema.arguments)

@@ -89,7 +89,7 @@ def bind_operator(
         node_inputs=_node_inputs(schema, inputs or {}),
         folder=folder,
     )
-    registry.add(bound)
+    registry.require_addable(bound)
     if overload is not None:
         bound.existing = overload
         bound.torch_name = overload.name().partition(".")[0]
@@ -100,6 +100,7 @@ def bind_operator(
     else:
         bound.existing = existing
         bound.eager = EagerOperator.of(bound)
+    registry.add(bound)
     return bound
 
 

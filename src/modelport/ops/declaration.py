@@ -216,10 +216,11 @@ def operator(
         schema = schema_of(name, reference)
         files = kernel_files(name, _folder_of(reference), kernels)
         declared = Operator(schema, reference, files, template_dtypes(dtypes))
-        registry.add(declared)
+        registry.require_addable(declared)
         from modelport.ops.eager import EagerOperator
 
         declared.eager = EagerOperator.of(declared)
+        registry.add(declared)
         return declared
 
     return declare

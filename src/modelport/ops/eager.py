@@ -57,8 +57,8 @@ class EagerOperator:
             raise OperatorError(
                 f"PyTorch does not take the operator {schema.qualified_name}",
                 where=str(operator.folder),
-                why=str(error).splitlines()[0],
-                fix="another library has an operator of this name: choose another domain",
+                why=" ".join(str(error).split()),
+                fix="where another library has an operator of this name, choose another domain",
             ) from error
         self.overload = getattr(getattr(torch.ops, schema.domain), schema.name).default
         for device in self._plans:

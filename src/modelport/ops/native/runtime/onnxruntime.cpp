@@ -65,10 +65,9 @@ class OrtContext final : public Context {
       : instance_(instance), api_(instance.api), context_(context) {}
   ~OrtContext() override { release_device_memory(device_blocks_, stream_of(*this)); }
 
+  // Of the kernel: without the inputs of the node that carry attributes.
   size_t input_count() const override {
-    size_t count = 0;
-    require(api_, api_.call<Status*>(KernelContext_GetInputCount, context_, &count), "GetInputCount");
-    return count;
+    return node_input_count() - (instance_.op.node_inputs.size() - instance_.op.inputs.size());
   }
 
   void input(size_t index, View& view) override {
@@ -78,9 +77,15 @@ class OrtContext final : public Context {
                view);
   }
 
+  size_t node_input_count() const {
+    size_t count = 0;
+    require(api_, api_.call<Status*>(KernelContext_GetInputCount, context_, &count), "GetInputCount");
+    return count;
+  }
+
   DataType node_input(size_t node, View& view) {
     const Value* value = nullptr;
-    if (node >= input_count()) return DataType::none;
+    if (node >= node_input_count()) return DataType::none;
     require(api_, api_.call<Status*>(KernelContext_GetInput, context_, node, &value), "GetInput");
     if (!value) return DataType::none;
     TensorInfo* info = nullptr;
