@@ -179,5 +179,6 @@ def tensor_infos(inputs: Sequence[Any]) -> list[Any]:
         elif isinstance(item, list | tuple):
             infos.append(tensor_infos(item))
         else:
-            infos.append(TensorInfo(item.shape, _DTYPE_NAMES.get(item.dtype, str(item.dtype))))
+            name = _DTYPE_NAMES.get(item.dtype) or str(item.dtype).removeprefix("torch.")
+            infos.append(TensorInfo(item.shape, name))
     return infos

@@ -73,9 +73,13 @@ class EagerOperator:
             known = cls._known[operator.qualified_name] = cls(operator)
         else:
             known._operator = operator
-            for plans in known._plans.values():
-                plans.clear()
+            known.forget_plans()
         return known
+
+    def forget_plans(self) -> None:
+        """What was worked out for shapes before no longer holds."""
+        for plans in self._plans.values():
+            plans.clear()
 
     def register_gradient(self) -> None:
         """Registers the declared gradient formula."""

@@ -177,18 +177,23 @@ std::vector<T> read_array(const Api& api, Slot slot, const KernelInfo* info, con
   return values;
 }
 
-// Whether the node has the attribute in another type than the one looked for: ONNX Runtime
-// answers as if it had none, and the default would be used unnoticed.
-bool has_other_type(const Api& api, const KernelInfo* info, const char* name) {
+// Whether the node has the attribute in any type, and not as an empty list.
+bool is_not_empty(const Api& api, const KernelInfo* info, const char* name) {
   float real = 0;
   int64_t integer = 0;
   bool found = false;
   if (api.holds(api.call<Status*>(KernelInfoGetAttribute_float, info, name, &real))) return true;
   if (api.holds(api.call<Status*>(KernelInfoGetAttribute_int64, info, name, &integer))) return true;
   read_text(api, KernelInfoGetAttribute_string, info, name, found);
-  if (found) return true;
-  read_array<float>(api, KernelInfoGetAttributeArray_float, info, name, found);
-  if (found) return true;
+  return found || !read_array<float>(api, KernelInfoGetAttributeArray_float, info, name, found).empty() ||
+         !read_array<int64_t>(api, KernelInfoGetAttributeArray_int64, info, name, found).empty();
+}
+
+// Whether the node has the attribute in another type than the one looked for. ONNX Runtime answers
+// as if it had none, or an empty list, and the default would be used unnoticed.
+bool has_other_type(const Api& api, const KernelInfo* info, const char* name) {
+  bool found = false;
+  if (is_not_empty(api, info, name)) return true;
   read_array<int64_t>(api, KernelInfoGetAttributeArray_int64, info, name, found);
   return found;
 }
@@ -228,13 +233,20 @@ bool read_attribute(const Api& api, const KernelInfo* info, const AttributeInfo&
     }
     case Kind::integers: {
       auto values = read_array<int64_t>(api, KernelInfoGetAttributeArray_int64, info, declared.name, found);
-      if (found) attributes.set(index, std::move(values));
-      return found;
+      if (!found || (values.empty() && is_not_empty(api, info, declared.name))) return false;
+      attributes.set(index, std::move(values));
+      return true;
     }
     case Kind::reals: {
       const auto values = read_array<float>(api, KernelInfoGetAttributeArray_float, info, declared.name, found);
-      if (found) attributes.set(index, std::vector<double>(values.begin(), values.end()));
-      return found;
+      if (!values.empty()) {
+        attributes.set(index, std::vector<double>(values.begin(), values.end()));
+        return true;
+      }
+      const auto whole = read_array<int64_t>(api, KernelInfoGetAttributeArray_int64, info, declared.name, found);
+      if (!found || (whole.empty() && is_not_empty(api, info, declared.name))) return false;
+      attributes.set(index, std::vector<double>(whole.begin(), whole.end()));
+      return true;
     }
     case Kind::none:
       break;
@@ -362,8 +374,9 @@ RegisteredOp* make_op(const Choice& choice) {
   made->output_type = [](const CustomOp* self, size_t index) {
     return static_cast<int32_t>(registered(self).outputs[index]->dtype);
   };
-  made->output_characteristic = [](const CustomOp*, size_t) -> int32_t { return 0; };
-  made->variadic_input_least = one;
+  // A node may leave out an output that nobody uses.
+  made->output_characteristic = [](const CustomOp*, size_t) -> int32_t { return 1; };
+  made->variadic_input_least = [](const CustomOp*) -> int32_t { return 0; };
   made->variadic_input_homogeneous = one;
   made->variadic_output_least = one;
   made->variadic_output_homogeneous = one;
