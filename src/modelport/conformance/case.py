@@ -30,6 +30,7 @@ from modelport.conformance.tensors import (
     fits,
     flat,
     strided,
+    unwritten_memory_marked,
     wide,
     with_leaves,
 )
@@ -88,7 +89,7 @@ class OperatorCase:
         return any(kinds[name] == "list[str]" for name in self.attributes)
 
     def _call(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
-        with torch.no_grad():
+        with torch.no_grad(), unwritten_memory_marked():
             return as_tuple(self.operator(*inputs, **self.attributes))
 
     def _compared(self, way: str, run: Callable[[], Sequence[Any]]) -> Check:

@@ -26,6 +26,8 @@ CUDA_CAPABILITIES = (75, 80, 86, 89, 90, 100, 120)
 _COMMON = ("-std=c++17", "-O3", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra")
 # Kernels neither read errno nor trap; rounding and NaN stay as they are written.
 _KERNEL = ("-fno-math-errno", "-fno-trapping-math", "-fno-gnu-unique")
+# What compilers say is read here, and shown to who may search for it.
+_ENGLISH = {**os.environ, "LC_ALL": "C"}
 _ERROR_LINE = re.compile(r"^(\S+?)[:(](\d+)\)?.*?\berror\b:?\s*(.*)$", re.MULTILINE)
 # Where a compiler says that code was led to an error elsewhere, by a template or a macro.
 _LED_TO = re.compile(
@@ -146,7 +148,7 @@ def run(command: Sequence[str], what: str, source: Path | None = None, function:
         OperatorError: It failed; ``where`` is the first line of the author's that is at fault.
     """
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, env=_ENGLISH, capture_output=True, text=True, check=False)
     except OSError as error:
         raise OperatorError(
             f"operators cannot be built: {command[0]} cannot be run",
