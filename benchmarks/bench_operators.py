@@ -18,7 +18,7 @@ import onnx
 import onnxruntime
 import torch
 
-from benchmarks.interleave import Row, interleave
+from benchmarks.interleave import Row
 
 ROUNDS, CALLS = 31, 1000
 CHAIN = 101
@@ -112,7 +112,8 @@ def bare(operator: Any, a: torch.Tensor, b: torch.Tensor) -> Callable[[], object
     arguments = (plan._bound.handle, 1, None, plan._shapes, buffers, ctypes.c_void_p())
     call = plan._call
 
-    def run(kept: Any = plan) -> object:  # the handle lives as long as the plan
+    # What the arguments point to lives as long as the function.
+    def run(kept: Any = (plan, a, b, output)) -> object:
         return call(*arguments)
 
     assert run() == 0
@@ -120,15 +121,17 @@ def bare(operator: Any, a: torch.Tensor, b: torch.Tensor) -> Callable[[], object
     return run
 
 
-def cpu_times(contestants: Mapping[str, Callable[[], object]]) -> dict[str, float]:
+def cpu_times(
+    contestants: Mapping[str, Callable[[], object]], calls: int = CALLS
+) -> dict[str, float]:
     """Microseconds of this thread's CPU time a call; medians of interleaved rounds."""
     samples: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(ROUNDS):
         for name, function in contestants.items():
             begin = time.thread_time()
-            for _ in range(CALLS):
+            for _ in range(calls):
                 function()
-            samples[name].append((time.thread_time() - begin) / CALLS * 1e6)
+            samples[name].append((time.thread_time() - begin) / calls * 1e6)
     return {name: statistics.median(taken) for name, taken in samples.items()}
 
 
@@ -144,13 +147,11 @@ def nodes() -> list[Row]:
     (wanted,) = sessions["Add"].run(None, inputs)
     (found,) = sessions["plain"].run(None, inputs)
     np.testing.assert_array_equal(wanted, found)
-    timings = interleave(
+    each = cpu_times(
         {name: lambda item=item: item.run(None, inputs) for name, item in sessions.items()},  # type: ignore[misc]
-        rounds=ROUNDS,
-        calls=200,
+        calls=100,
     )
-    # The fastest round: another process on this core only adds.
-    each = {name: timing.minimum / CHAIN * 1e6 for name, timing in timings.items()}
+    each = {name: taken / CHAIN for name, taken in each.items()}
     more = each["plain"] - each["Add"]
     return [
         Row("ONNX Runtime, a node Add", f"{each['Add']:.2f} us"),
@@ -206,11 +207,11 @@ def builds(folder: Path) -> list[Row]:
             check=True,
         )
         took.append([float(item) for item in done.stdout.split()])
-    (clean, work), (cached, _) = took
+    (clean, work), (_, cached) = took
     # The processors that this machine has divide the work, whoever else wants them now.
     alone = work / (os.cpu_count() or 1)
     return [
         Row("clean build of one operator", f"{clean:.1f} s"),
         Row("its CPU time over the cores", f"{alone:.1f} s", "<= 4 s", alone <= 4),
-        Row("the same, cached", f"{cached * 1e3:.1f} ms", "<= 50 ms", cached <= 0.05),
+        Row("the same when cached, CPU time", f"{cached * 1e3:.0f} ms", "<= 100 ms", cached <= 0.1),
     ]

@@ -22,6 +22,7 @@ import pytest
 
 import modelport
 from modelport.cli import main
+from modelport.ops import registry
 from modelport.ops.declaration import Operator
 from modelport.ops.folders import load_folder
 from tests.support import RECIPE_SOURCE, Ran
@@ -61,10 +62,17 @@ def run_cli() -> RunCli:
 
 
 @pytest.fixture(scope="session")
-def trial() -> dict[str, Operator]:
+def trial_names() -> list[str]:
+    """The operators of ``tests/operators``, declared."""
+    return [item.qualified_name for item in load_folder(Path(__file__).parent / "operators")]
+
+
+@pytest.fixture
+def trial(trial_names: list[str]) -> dict[str, Operator]:
     """The operators of ``tests/operators`` by name; their libraries are built when needed."""
-    folder = Path(__file__).parent / "operators"
-    return {operator.schema.name: operator for operator in load_folder(folder)}
+    # A test may have read the folder again, which replaces them.
+    operators = [registry.find(name) for name in trial_names]
+    return {operator.schema.name: operator for operator in operators if operator is not None}
 
 
 @pytest.fixture(scope="session")

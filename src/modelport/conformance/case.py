@@ -56,6 +56,11 @@ class OperatorCase:
         with torch.no_grad():
             self.expected = as_tuple(operator.reference(*self.inputs, **attributes))
 
+    @property
+    def elements(self) -> int:
+        """How many numbers there are to compare."""
+        return sum(tensor.numel() for tensor in self.expected)
+
     def in_pytorch(self) -> Iterator[Check]:
         """The PyTorch operator, the shape rule and the gradient."""
         yield self._compared("kernel", lambda: self._call(self.inputs))

@@ -78,26 +78,26 @@ class OrtContext final : public Context {
   }
 
   size_t node_input_count() const {
-    size_t count = 0;
-    require(api_, api_.call<Status*>(KernelContext_GetInputCount, context_, &count), "GetInputCount");
-    return count;
+    if (node_inputs_ == unknown)
+      require(api_, api_.call<Status*>(KernelContext_GetInputCount, context_, &node_inputs_), "GetInputCount");
+    return node_inputs_;
   }
 
-  DataType node_input(size_t node, View& view) {
+  // Also gives the element type, where it is asked for: kernels are chosen by it, and know it.
+  void node_input(size_t node, View& view, int32_t* type = nullptr) {
     const Value* value = nullptr;
-    if (node >= node_input_count()) return DataType::none;
+    if (node >= node_input_count()) return;
     require(api_, api_.call<Status*>(KernelContext_GetInput, context_, node, &value), "GetInput");
-    if (!value) return DataType::none;
+    if (!value) return;
     TensorInfo* info = nullptr;
     require(api_, api_.call<Status*>(GetTensorTypeAndShape, value, &info), "GetTensorTypeAndShape");
     size_t rank = 0;
-    int32_t type = 0;
     bool good = api_.holds(api_.call<Status*>(GetDimensionsCount, info, &rank));
     const bool fits = rank <= max_rank;
     if (good && fits) {
       view.shape.resize(rank);
       good = api_.holds(api_.call<Status*>(GetDimensions, info, view.shape.data(), rank)) &&
-             api_.holds(api_.call<Status*>(GetTensorElementType, info, &type));
+             (!type || api_.holds(api_.call<Status*>(GetTensorElementType, info, type)));
     }
     api_.call<void>(ReleaseTensorTypeAndShapeInfo, info);
     check(fits, "input ", node, " has rank ", rank, "; kernels take at most ", max_rank);
@@ -105,7 +105,6 @@ class OrtContext final : public Context {
     require(api_, api_.call<Status*>(GetTensorMutableData, value, const_cast<void**>(&view.data)),
             "GetTensorMutableData");
     view.present = true;
-    return static_cast<DataType>(type);
   }
 
   void* output(size_t index, const Shape& shape) override {
@@ -151,6 +150,8 @@ class OrtContext final : public Context {
   const Instance& instance_;
   const Api& api_;
   KernelContext* context_;
+  static constexpr size_t unknown = SIZE_MAX;
+  mutable size_t node_inputs_ = unknown;
   Scratch scratch_;
   std::vector<void*> device_blocks_;
   std::string message_;
@@ -290,7 +291,8 @@ void take_attributes(OrtContext& context, const OperatorInfo& op, std::vector<At
     if (!input.is_attribute) continue;
     const AttributeInfo& declared = op.attributes[static_cast<size_t>(input.index)];
     View view;
-    const DataType type = context.node_input(node, view);
+    int32_t type = 0;
+    context.node_input(node, view, &type);
     if (!view.present) {
       check(!declared.required, "the input '", declared.name, "' is absent");
       continue;
@@ -298,7 +300,7 @@ void take_attributes(OrtContext& context, const OperatorInfo& op, std::vector<At
     check(view.shape.count() == 1, "the input '", declared.name, "' has shape ", view.shape,
           "; it is a single number");
     double value = 0;
-    switch (type) {
+    switch (static_cast<DataType>(type)) {
       case DataType::float32: value = static_cast<double>(*static_cast<const float*>(view.data)); break;
       case DataType::float64: value = *static_cast<const double*>(view.data); break;
       case DataType::int32: value = *static_cast<const int32_t*>(view.data); break;
