@@ -23,7 +23,7 @@ from benchmarks.interleave import Row
 ROUNDS, CALLS = 31, 1000
 CHAIN = 101
 
-_DECLARATION = '''
+_DECLARATION = """
 import modelport
 from torch import Tensor
 
@@ -36,14 +36,14 @@ def {name}(a: Tensor, b: Tensor) -> Tensor:
 @{name}.shapes
 def _(a, b):
     return a
-'''
+"""
 
-_BACKWARD = '''
+_BACKWARD = """
 
 @{name}.backward
 def _(gradient, a, b):
     return gradient, gradient
-'''
+"""
 
 _KERNEL = """#include <modelport/kernel.h>
 
@@ -98,7 +98,9 @@ def calls(operators: Mapping[str, Any]) -> list[Row]:
         ("the operator with a backward formula", 13.0),
     ):
         more = timings[name] - timings["the bare kernel"]
-        rows.append(Row(f"{name} over the kernel", f"{more:+.2f} us", f"<= {bound} us", more <= bound))
+        rows.append(
+            Row(f"{name} over the kernel", f"{more:+.2f} us", f"<= {bound} us", more <= bound)
+        )
     return rows
 
 

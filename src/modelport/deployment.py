@@ -162,10 +162,10 @@ class _Road:
         raise failures[0]
 
     def _prove(self, captured: Captured) -> None:
-        with self._stage("check"):
-            _require_valid(self._folder / _GRAPH)
         with self._stage("build operators"):
             self._build_operators()
+        with self._stage("check"):
+            _require_valid(self._folder / _GRAPH, [self._folder / item for item in self._libraries])
         with self._stage("compile"):
             self._compile()
         with self._stage("run the original"):
@@ -239,8 +239,8 @@ class _Road:
         )
 
 
-def _require_valid(path: Path) -> None:
-    result = check(path)
+def _require_valid(path: Path, libraries: Sequence[Path]) -> None:
+    result = check(path, libraries)
     if not result.ok:
         raise ExportError(
             "the captured graph is not a valid ONNX model",

@@ -20,7 +20,7 @@ from modelport.ops.folders import load_folder
 from modelport.ops.libraries import library_path
 from tests.operators.graphs import model_of, open_graph
 
-OP = '''
+OP = """
 import modelport
 from torch import Tensor
 
@@ -39,7 +39,7 @@ def _(X, Y):
 def _(draw):
     shape = [draw.size(), draw.size()]
     return (draw.tensor(shape), draw.tensor(shape)), {}
-'''
+"""
 
 KERNEL = """
 #include <modelport/kernel.h>

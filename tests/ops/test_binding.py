@@ -43,9 +43,7 @@ class Network(torch.nn.Module):
 
 
 @pytest.mark.parametrize("capture", ["dynamo", "trace"])
-def test_attribute_that_the_node_takes_as_input(
-    capture: str, kernel: str, tmp_path: Path
-) -> None:
+def test_attribute_that_the_node_takes_as_input(capture: str, kernel: str, tmp_path: Path) -> None:
     bound = bind_operator(
         "there_before::times", onnx="bound::times", kernels=[kernel], inputs={0: "count"}
     )

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+import modelport
 from modelport import OperatorError
 from modelport.ops.declaration import DTYPES, Operator
 from modelport.ops.eager import use_references
@@ -183,6 +184,49 @@ def test_references_in_place_of_kernels(trial: Trial) -> None:
     assert elsewhere[0].tolist() == [2.0, 3.0]
 
 
+def test_last_inputs_that_are_left_out(trial: Trial) -> None:
+    # PyTorch does not pass them on: to the rule, the reference and the formula they are None.
+    pick = trial["pick"]
+    rule, reference = pick.shape_rule, pick.reference
+    assert rule is not None
+    seen: list[int] = []
+
+    def counting(*inputs: Any) -> Any:
+        seen.append(len(inputs))
+        return rule(*inputs)
+
+    a, c = torch.ones(2), torch.ones(2, dtype=torch.float64)
+    pick.shapes(counting)
+    pick.reference = lambda a, b, c, d, e: reference(a, b, c, d, e)
+    try:
+        pick(a, None, c)
+        pick(a.to("meta"), None, c.to("meta"))
+        with use_references():
+            assert pick(a, None, c)[1].tolist() == [1, 0, 1, 0, 0]
+    finally:
+        pick.shapes(rule)
+        pick.reference = reference
+    assert seen == [5, 5]
+
+
+def test_gradient_where_the_last_input_is_left_out() -> None:
+    @modelport.operator("declared::shifted")
+    def shifted(x: torch.Tensor, by: torch.Tensor | None) -> torch.Tensor:
+        return x * 2 if by is None else x * 2 + by
+
+    @shifted.shapes
+    def _(x: Any, by: Any) -> Any:
+        return x
+
+    @shifted.backward
+    def _(gradient: Any, x: Any, by: Any) -> Any:
+        return gradient * 2, None if by is None else gradient
+
+    x, by = (torch.rand(3, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    assert torch.autograd.gradcheck(shifted, (x,))
+    assert torch.autograd.gradcheck(shifted, (x, by))
+
+
 def test_gradients(trial: Trial) -> None:
     a, b = (torch.rand(3, 2, dtype=torch.float64, requires_grad=True) for _ in range(2))
     assert torch.autograd.gradcheck(lambda *x: trial["blend"](*x, share=0.3), (a, b))
@@ -251,14 +295,18 @@ def test_missing_attribute(trial: Trial) -> None:
 @pytest.mark.parametrize(
     ("rule", "said"),
     [
-        (lambda x, factor: x.like([*x.shape, 1]), "the shape rule says [2, 7, 1], the kernel gives"),
-        (lambda x, factor: x.like(dtype="int32"), "the shape rule says int32, the kernel gives float"),
+        (
+            lambda x, factor: x.like([*x.shape, 1]),
+            "the shape rule says [2, 7, 1], the kernel gives",
+        ),
+        (
+            lambda x, factor: x.like(dtype="int32"),
+            "the shape rule says int32, the kernel gives float",
+        ),
         (lambda x, factor: (x, x), "gives 2 outputs"),
     ],
 )
-def test_shape_rule_that_contradicts_the_kernel(
-    trial: Trial, rule: Any, said: str
-) -> None:
+def test_shape_rule_that_contradicts_the_kernel(trial: Trial, rule: Any, said: str) -> None:
     declared = trial["marked"].shape_rule
     assert declared is not None
     trial["marked"].shapes(rule)

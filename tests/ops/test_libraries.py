@@ -31,7 +31,13 @@ def test_kernels_of_a_library(trial: Trial) -> None:
 
 
 def test_libraries_beside_a_graph(trial: Trial, tmp_path: Path) -> None:
-    nodes = [("", "Add"), ("trial", "pick"), ("trial", "twice"), ("tinted", "blend"), ("no", "body")]
+    nodes = [
+        ("", "Add"),
+        ("trial", "pick"),
+        ("trial", "twice"),
+        ("tinted", "blend"),
+        ("no", "body"),
+    ]
     assert collect_libraries(nodes, tmp_path) == ["operators/tinted.so", "operators/trial.so"]
     assert (tmp_path / "operators" / "trial.so").read_bytes() == library_path("trial").read_bytes()
     assert collect_libraries([("", "Add")], tmp_path / "nothing") == []

@@ -86,7 +86,7 @@ def flag_as_number(x: Tensor, *, k: int = True) -> Tensor: ...
 def wrong_item(x: Tensor, *, k: list[int] = [1, "a"]) -> Tensor: ...  # type: ignore[list-item] # noqa: B006
 def unknown_name(x: "Tensr") -> Tensor: ...  # type: ignore[name-defined] # noqa: F821, UP037
 def unknown_member(x: "torch.Tensr") -> Tensor: ...  # type: ignore[name-defined] # noqa: UP037
-def not_python(x: "Tensor |") -> Tensor: ...  # type: ignore[syntax] # noqa: F722, UP037
+def not_python(x: "Tensor |") -> Tensor: ...  # type: ignore[syntax] # noqa: F722
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,9 @@ def test_signature_that_is_no_schema(reference: Any, said: str) -> None:
     assert caught.value.exit_code == 2
 
 
-@pytest.mark.parametrize("name", ["knn", "a::b::c", "a::", "::b", "a-b::c", "1a::b", "a::b.default"])
+@pytest.mark.parametrize(
+    "name", ["knn", "a::b::c", "a::", "::b", "a-b::c", "1a::b", "a::b.default"]
+)
 def test_name_that_is_none(name: str) -> None:
     with pytest.raises(OperatorError, match="is not the name of an operator"):
         schema_of(name, no_inputs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,11 +65,12 @@ class CheckResult:
         return not self.problems
 
 
-def check(path: str | os.PathLike[str]) -> CheckResult:
+def check(path: str | os.PathLike[str], libraries: Sequence[str | Path] = ()) -> CheckResult:
     """Checks an ONNX file by the standard's rules and by loading it in ONNX Runtime.
 
     Args:
         path: The file; external data is looked for beside it.
+        libraries: Files of custom operators for ONNX Runtime, which the model needs.
 
     Returns:
         The problems found. Types and shapes are inferred in full and compared with those declared.
@@ -78,7 +80,7 @@ def check(path: str | os.PathLike[str]) -> CheckResult:
     """
     path = Path(path)
     _read(path)
-    problems = [*_check_standard(path), *_check_loads(path)]
+    problems = [*_check_standard(path), *_check_loads(path, libraries)]
     return CheckResult(path, tuple(problems))
 
 
@@ -119,7 +121,7 @@ def _check_standard(path: Path) -> list[Problem]:
     return []
 
 
-def _check_loads(path: Path) -> list[Problem]:
+def _check_loads(path: Path, libraries: Sequence[str | Path]) -> list[Problem]:
     import onnxruntime
     from onnxruntime.capi import onnxruntime_pybind11_state as states
 
@@ -131,6 +133,8 @@ def _check_loads(path: Path) -> list[Problem]:
         ValueError,
     )
     try:
+        for library in libraries:
+            options.register_custom_ops_library(str(library))
         onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except failures as error:
         return [_problem("onnxruntime", str(error))]

@@ -171,7 +171,7 @@ class Operator:
                 fix=f"declare one under @{self.schema.name}.shapes",
             )
         given = self.shape_rule(*inputs, **attributes)
-        outputs = list(given) if isinstance(given, list | tuple) else [given]
+        outputs: list[Any] = list(given) if isinstance(given, list | tuple) else [given]
         for info in outputs:
             if not isinstance(info, TensorInfo) or info.dtype not in DTYPES:
                 raise OperatorError(

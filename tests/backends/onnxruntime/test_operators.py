@@ -67,9 +67,7 @@ PICK = """
         ('a, b, c, d, ""', [1, 1, 1, 1, 0]),
     ],
 )
-def test_optional_inputs_and_several_outputs(
-    inputs: str, there: list[int], tmp_path: Path
-) -> None:
+def test_optional_inputs_and_several_outputs(inputs: str, there: list[int], tmp_path: Path) -> None:
     # The parser writes an input that is not there as "".
     graph = model_of(PICK.format(inputs=inputs.replace('""', "none")))
     names = graph.graph.node[0].input
@@ -83,7 +81,9 @@ def test_optional_inputs_and_several_outputs(
         "e": np.array([1000, 2000]),
     }
     wanted = sum(
-        array.astype(np.float64) for array, is_there in zip(given.values(), there, strict=True) if is_there
+        array.astype(np.float64)
+        for array, is_there in zip(given.values(), there, strict=True)
+        if is_there
     )
     outputs = engine.run(given)
     np.testing.assert_allclose(outputs["y"], wanted)
@@ -91,7 +91,9 @@ def test_optional_inputs_and_several_outputs(
 
 
 def test_output_that_nobody_uses(tmp_path: Path) -> None:
-    graph = model_of("pick (float[n] a, double[n] c) => (int32[m] there) { y, there = trial.pick(a, none, c) }")
+    graph = model_of(
+        "pick (float[n] a, double[n] c) => (int32[m] there) { y, there = trial.pick(a, none, c) }"
+    )
     names = graph.graph.node[0]
     names.input[1], names.output[0] = "", ""
     engine = open_graph(graph, tmp_path)
@@ -103,7 +105,9 @@ def test_output_that_nobody_uses(tmp_path: Path) -> None:
 def test_any_number_of_inputs(count: int, tmp_path: Path) -> None:
     names = [f"x{place}" for place in range(count)]
     inputs = ", ".join(f"float[n{name}] {name}" for name in ("first", *names))
-    graph = f"joined ({inputs}) => (float[m] y) {{ y = trial.joined({', '.join(['first', *names])}) }}"
+    graph = (
+        f"joined ({inputs}) => (float[m] y) {{ y = trial.joined({', '.join(['first', *names])}) }}"
+    )
     engine = open_graph(graph, tmp_path)
     arrays = {
         name: np.full(place, place, np.float32) for place, name in enumerate(("first", *names))
@@ -203,7 +207,9 @@ def test_too_few_inputs(tmp_path: Path) -> None:
 
 def test_what_the_kernel_refuses(tmp_path: Path) -> None:
     engine = open_graph(
-        "p (float[n] a, float[m] b) => (float[n] y) { y = tinted.blend(a, b) }", tmp_path, ["tinted"]
+        "p (float[n] a, float[m] b) => (float[n] y) { y = tinted.blend(a, b) }",
+        tmp_path,
+        ["tinted"],
     )
     with pytest.raises(RunError, match=r"a has shape \[2\], b has shape \[3\]"):
         engine.run({"a": np.ones(2, np.float32), "b": np.ones(3, np.float32)})

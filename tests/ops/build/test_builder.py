@@ -52,9 +52,7 @@ def libraries() -> set[Path]:
     return files(cache_folder() / "operators")
 
 
-def test_what_was_built_is_not_built_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_was_built_is_not_built_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     operators = declare(tmp_path, "kept")
     path = build_library(operators)
     assert path.name == "kept.so"
@@ -111,7 +109,10 @@ def test_compile_error_at_the_authors_line(
             "float factor   int   <-- differs",
         ),
         (GOOD.replace("In<float> x", "Opt<float> x"), "In x           Opt<float32>   <-- differs"),
-        (GOOD.replace(", double factor", "").replace("factor", "2"), "float factor   -   <-- differs"),
+        (
+            GOOD.replace(", double factor", "").replace("factor", "2"),
+            "float factor   -   <-- differs",
+        ),
         (
             GOOD.replace("double factor", "double factor, bool deep"),
             "-              bool   <-- differs",
