@@ -18,7 +18,8 @@ KERNEL = """#include <modelport/kernel.h>
 
 void times(Context&, In<float> x, Out<float> output, int64_t count, double more) {
   float* to = output.alloc(x.shape());
-  for (int64_t i = 0; i < x.size(); ++i) to[i] = x[i] * static_cast<float>(count) + static_cast<float>(more);
+  const float by = static_cast<float>(count), plus = static_cast<float>(more);
+  for (int64_t i = 0; i < x.size(); ++i) to[i] = x[i] * by + plus;
 }
 """
 HERE = Path(__file__).parent

@@ -52,7 +52,8 @@ def test_every_element_type(dtype: str, tmp_path: Path) -> None:
 
 
 PICK = """
-    pick (float[n] a, int32[n] b, double[n] c, uint8[n] d, int64[n] e) => (float[n] y, int32[m] there) {{
+    pick (float[n] a, int32[n] b, double[n] c, uint8[n] d, int64[n] e)
+        => (float[n] y, int32[m] there) {{
         y, there = trial.pick({inputs})
     }}"""
 
@@ -247,7 +248,7 @@ def test_error_in_a_worker(tmp_path: Path) -> None:
 
 def test_from_many_threads(tmp_path: Path) -> None:
     engine = open_graph(
-        "p (float[n] x) => (float[k] y, int64[k] i) { z = trial.twice(x) y, i = trial.positive(z) }",
+        "p (float[n] x) => (float[k] y) { z = trial.twice(x) y, i = trial.positive(z) }",
         tmp_path,
     )
     wrong: list[int] = []

@@ -43,8 +43,8 @@ for path in sorted(pathlib.Path(sys.argv[1]).glob("*.onnx")):
     try:
         options.register_custom_ops_library(sys.argv[2])
         session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        inputs = {item.name: np.array([-1.0, 2.0, 0.5], np.float32) for item in session.get_inputs()}
-        found[path.stem] = session.run(None, inputs)[-1].tolist()
+        x = np.array([-1.0, 2.0, 0.5], np.float32)
+        found[path.stem] = session.run(None, {"x": x})[-1].tolist()
     except Exception as error:
         found[path.stem] = f"{type(error).__name__}: {error}"
 print(json.dumps(found))

@@ -45,7 +45,7 @@ def declare(folder: Path, domain: str, kernel: str = GOOD) -> list[Operator]:
 
 
 def files(folder: Path) -> set[Path]:
-    return {path for path in folder.rglob("*")}
+    return set(folder.rglob("*"))
 
 
 def libraries() -> set[Path]:
@@ -184,7 +184,8 @@ def test_older_processors_get_kernels_of_their_own() -> None:
 
     script = (
         "from pathlib import Path; from modelport.ops.native_library import NativeLibrary;"
-        f"print({{item.level for item in NativeLibrary(Path({str(library_path('trial'))!r})).kernels}})"
+        f"library = NativeLibrary(Path({str(library_path('trial'))!r}));"
+        "print({item.level for item in library.kernels})"
     )
 
     def levels(most: str) -> subprocess.CompletedProcess[str]:
