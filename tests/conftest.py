@@ -7,17 +7,24 @@ import os
 # ONNX Runtime reads it when it is imported.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
+from pathlib import Path
+
+# Libraries of operators are built once: by content, so what is there is never out of date.
+os.environ.setdefault("MODELPORT_CACHE", str(Path(__file__).parent.parent / "build" / "cache"))
+
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import hypothesis
 import pytest
 
 import modelport
 from modelport.cli import main
+from modelport.ops import registry
+from modelport.ops.declaration import Operator
+from modelport.ops.folders import load_folder
 from tests.support import RECIPE_SOURCE, Ran
 
 hypothesis.settings.register_profile("modelport", deadline=None, derandomize=True)
@@ -52,6 +59,20 @@ def run_cli() -> RunCli:
         return Ran(done.returncode, done.stdout, done.stderr)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def trial_names() -> list[str]:
+    """The operators of ``tests/operators``, declared."""
+    return [item.qualified_name for item in load_folder(Path(__file__).parent / "operators")]
+
+
+@pytest.fixture
+def trial(trial_names: list[str]) -> dict[str, Operator]:
+    """The operators of ``tests/operators`` by name; their libraries are built when needed."""
+    # A test may have read the folder again, which replaces them.
+    operators = [registry.find(name) for name in trial_names]
+    return {operator.schema.name: operator for operator in operators if operator is not None}
 
 
 @pytest.fixture(scope="session")

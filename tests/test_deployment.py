@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -198,3 +201,44 @@ def test_bundle_is_the_same_model_when_deployed_again(tmp_path: Path) -> None:
     # An altered bundle is a bundle still, and may be replaced.
     modelport.deploy(block_recipe(), path)
     assert modelport.load(path).signature == first
+
+
+def test_bundle_carries_the_libraries_of_its_operators(
+    trial: dict[str, Any], tmp_path: Path, cli: Any
+) -> None:
+    class Network(torch.nn.Module):
+        def forward(self, a: torch.Tensor) -> torch.Tensor:
+            return trial["joined"](trial["blend"](a, a, share=0.25), [a])
+
+    recipe = modelport.Recipe(
+        Network(), args=(torch.randn(4),), input_names=["a"], output_names=["y"], dynamic={"a": [0]}
+    )
+    result = modelport.deploy(recipe, tmp_path / "a.port")
+    assert {"operators/tinted.so", "operators/trial.so"} <= set(snapshot(result.path))
+    assert "build operators" in result.seconds
+    x = np.linspace(-1, 1, 6, dtype=np.float32)
+    wanted = np.concatenate([x * x * np.float32(0.25) + x, x])
+    # Elsewhere: no cache, no compiler, no declaration, and no torch.
+    script = (
+        "import sys; sys.modules['torch'] = None\n"
+        "import numpy as np, modelport\n"
+        "x = np.linspace(-1, 1, 6, dtype=np.float32)\n"
+        "print(modelport.load(sys.argv[1]).run({'a': x})['y'].tolist())\n"
+    )
+    environment = {**os.environ, "PATH": "", "MODELPORT_CACHE": str(tmp_path / "absent")}
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(result.path)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    np.testing.assert_allclose(json.loads(done.stdout), wanted, rtol=1e-6)
+    assert not (tmp_path / "absent").exists()
+    assert cli("verify", result.path).code == 0
+    # A library that was changed is not loaded.
+    library = result.path / "operators" / "trial.so"
+    library.write_bytes(library.read_bytes()[:-100])
+    with pytest.raises(BundleError):
+        modelport.load(result.path)

@@ -11,7 +11,7 @@ from modelport.capture.symbolic import has_standard_kernel, register_symbolic
 from modelport.errors import ExportError
 from modelport.findings import Finding, Severity
 from modelport.ops import registry
-from modelport.ops.schema import Attribute
+from modelport.ops.schema import TEXT_END, Attribute, join_texts
 from modelport.passes.adoption import is_adoptable
 
 if TYPE_CHECKING:
@@ -33,12 +33,10 @@ _PARSERS: dict[str, Any] = {
     "bool": "b",
     "float": "f",
     "str": "s",
-    "list[int]": "is",
-    "list[float]": "fs",
+    "list[int]": "v",
+    "list[float]": "v",
     "list[str]": "v",
 }
-LIST_END = "\x1f"
-"""What ends every text of an attribute that is a list of texts: kernels get them as one."""
 
 
 def has_kernel(domain: str, name: str) -> bool:
@@ -63,15 +61,23 @@ def symbolic_of(operator: Operator) -> Callable[..., Any]:
     """The symbolic function that makes the node of a declared operator."""
     from torch.onnx import symbolic_helper
 
+    from modelport.capture.operator_types import set_output_types
+
     schema = operator.schema
     names = operator.argument_names
 
     def symbolic(g: Any, *arguments: Any) -> Any:
         given = dict(zip(names, arguments, strict=True))
+        kinds: dict[str, str] = {item.name: item.kind for item in schema.attributes}
+        for item in schema.inputs:
+            if item.kind == "List":
+                given[item.name] = list(symbolic_helper._unpack_list(given[item.name]))
+        for name, kind in kinds.items():
+            if kind.startswith("list["):
+                given[name] = _listed(given[name], kind)
         values: list[Any] = []
         for name in operator.node_inputs:
-            values += _node_values(g, operator, name, given[name])
-        kinds = {item.name: item.kind for item in schema.attributes}
+            values += _node_values(g, given[name], is_attribute=name in kinds)
         attributes = {
             f"{name}_{_SUFFIXES[kinds[name]]}": value
             for name, value in attribute_values(operator, given).items()
@@ -79,7 +85,10 @@ def symbolic_of(operator: Operator) -> Callable[..., Any]:
         }
         while values and _is_absent(values[-1]):
             values.pop()
-        return g.op(operator.qualified_name, *values, outputs=len(schema.outputs), **attributes)
+        made = g.op(operator.qualified_name, *values, outputs=len(schema.outputs), **attributes)
+        known = {name: given[name] for name in kinds if given[name] is not None}
+        set_output_types(operator, given, {**schema.defaults, **known}, made)
+        return made
 
     # The parser pairs its letters with the names of parameters.
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
@@ -91,14 +100,28 @@ def symbolic_of(operator: Operator) -> Callable[..., Any]:
     return parsed
 
 
-def _node_values(g: Any, operator: Operator, name: str, value: Any) -> list[Any]:
+def _node_values(g: Any, value: Any, *, is_attribute: bool) -> list[Any]:
+    import torch
+
+    if is_attribute:
+        return [g.op("Constant", value_t=torch.tensor(value))]
+    return value if isinstance(value, list) else [value]
+
+
+def _listed(value: Any, kind: str) -> Any:
+    """A list attribute as Python has it; the parser knows lists of integers alone."""
     import torch
     from torch.onnx import symbolic_helper
 
-    kinds = {item.name: item.kind for item in operator.schema.inputs}
-    if name in kinds:
-        return list(symbolic_helper._unpack_list(value)) if kinds[name] == "List" else [value]
-    return [g.op("Constant", value_t=torch.tensor(value))]
+    get_const: Any = symbolic_helper._get_const
+    if not isinstance(value, torch._C.Value):
+        return value
+    if value.node().mustBeNone():
+        return None
+    if value.node().kind() == "prim::ListConstruct":
+        letter = _SUFFIXES[kind]
+        return [get_const(item, letter, kind) for item in value.node().inputs()]
+    return get_const(value, _SUFFIXES[kind] + "s", kind)
 
 
 def _is_absent(value: Any) -> bool:
@@ -107,13 +130,15 @@ def _is_absent(value: Any) -> bool:
 
 def attribute_values(operator: Operator, given: Mapping[str, Any]) -> dict[str, Any]:
     """The attributes of an operator as its node holds them."""
-    values = {**operator.schema.defaults, **given}
+    # An argument whose default PyTorch cannot write comes as None where it is not given.
+    known = {name: value for name, value in given.items() if value is not None}
+    values = {**operator.schema.defaults, **known}
     return {item.name: _onnx_value(item, values[item.name]) for item in operator.schema.attributes}
 
 
 def _onnx_value(attribute: Attribute, value: Any) -> Any:
     if attribute.kind == "list[str]":
-        return "".join(f"{item}{LIST_END}" for item in value)
+        return join_texts(value)
     if attribute.kind in ("float", "list[float]"):
         return float(value) if attribute.kind == "float" else [float(item) for item in value]
     return int(value) if attribute.kind == "bool" else value
@@ -129,7 +154,7 @@ def add_bodies(model: onnx_ir.Model) -> list[Finding]:
         model: The graph; changed in place.
 
     Returns:
-        A note for each operator whose decomposition needs a later opset.
+        A note for each operator that has nodes without a body, and why.
 
     Raises:
         ExportError: A decomposition fails.
@@ -145,6 +170,9 @@ def add_bodies(model: onnx_ir.Model) -> list[Finding]:
             findings[operator.qualified_name] = _too_old(operator, opset)
             continue
         attributes = attributes_of(operator, node)
+        if attributes is None:
+            findings[operator.qualified_name] = _not_constant(operator)
+            continue
         known = overloads.setdefault(operator.qualified_name, {})
         key = (repr(attributes), tuple(value is None for value in node.inputs))
         if key not in known:
@@ -158,15 +186,23 @@ def add_bodies(model: onnx_ir.Model) -> list[Finding]:
     return list(findings.values())
 
 
-def attributes_of(operator: Operator, node: onnx_ir.Node) -> dict[str, Any]:
-    """The values of an operator's attributes at a node, defaults filled in."""
+def attributes_of(operator: Operator, node: onnx_ir.Node) -> dict[str, Any] | None:
+    """The values of an operator's attributes at a node, defaults filled in.
+
+    None where one of them is computed in the graph.
+    """
+    import onnx_ir
+
     values: dict[str, Any] = {}
     for item in operator.schema.attributes:
         if item.name in operator.node_inputs:
             place = operator.node_inputs.index(item.name)
             value = node.inputs[place] if place < len(node.inputs) else None
-            if value is not None and value.const_value is not None:
-                values[item.name] = value.const_value.numpy().item()
+            if value is not None:
+                constant = onnx_ir.convenience.get_const_tensor(value)
+                if constant is None:
+                    return None
+                values[item.name] = constant.numpy().item()
                 continue
         elif item.name in node.attributes:
             values[item.name] = _python_value(item, node.attributes[item.name].value)
@@ -178,7 +214,7 @@ def attributes_of(operator: Operator, node: onnx_ir.Node) -> dict[str, Any]:
 
 def _python_value(attribute: Attribute, value: Any) -> Any:
     if attribute.kind == "list[str]":
-        return str(value).split(LIST_END)[:-1]
+        return str(value).split(TEXT_END)[:-1]
     return bool(value) if attribute.kind == "bool" else value
 
 
@@ -240,6 +276,17 @@ def _rank_only(value: onnx_ir.Value) -> onnx_ir.Shape | None:
 
     # A body is for nodes of many shapes; their rank is that of the first.
     return None if value.shape is None else onnx_ir.Shape([None] * len(value.shape))
+
+
+def _not_constant(operator: Operator) -> Finding:
+    names = [item.name for item in operator.schema.attributes if item.name in operator.node_inputs]
+    return Finding(
+        "no-body",
+        Severity.NOTE,
+        f"nodes of {operator.qualified_name} have no function body: {' or '.join(names)} is "
+        "computed in the graph, and a decomposition is made for one value",
+        fix="pass a number, if a runtime without the kernel is to run it",
+    )
 
 
 def _too_old(operator: Operator, opset: int) -> Finding:

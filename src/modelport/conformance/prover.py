@@ -41,12 +41,17 @@ def prove_operator(
         OperatorError: Its library cannot be built.
     """
     checks: list[Check] = []
+    elements = 0
     for case in _cases(operator, cases, seed):
+        elements += case.elements
         checks += case.in_pytorch()
         checks += case.in_onnxruntime()
         if case.number < exports:
             checks += case.exported()
         done(case.name)
+    if not elements:
+        reason = "all outputs are empty in all cases that were drawn: nothing was compared"
+        checks.append(Check("cases", "", False, reason))
     return Conformance(operator.qualified_name, tuple(checks))
 
 

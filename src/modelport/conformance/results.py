@@ -14,7 +14,8 @@ class Check:
 
     Attributes:
         way: What computed it: ``kernel``, ``kernel, strided``, ``shape rule``, ``gradient``,
-            ``opcheck``, ``onnxruntime``, ``body``, ``dynamo``, ``trace``.
+            ``opcheck``, ``onnxruntime``, ``body``, ``dynamo``, ``trace``; ``cases`` where nothing
+            was drawn that could be compared.
         case: The case: its number, shapes and attributes.
         ok: Whether it agrees with the reference; None where it could not be tried.
         detail: What is wrong, or why it could not be tried.

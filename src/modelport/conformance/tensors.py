@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,21 @@ def strided(inputs: Sequence[Any]) -> list[Any]:
         return view.copy_(tensor)
 
     return [map_item(item, spread) for item in inputs]
+
+
+@contextmanager
+def unwritten_memory_marked() -> Iterator[None]:
+    """Within it, PyTorch fills new memory with NaN or the highest number.
+
+    Otherwise an output that a kernel does not write may hold what was right a moment before.
+    """
+    before = torch.are_deterministic_algorithms_enabled()
+    only_warn = torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before, warn_only=only_warn)
 
 
 def map_item(item: Any, function: Callable[[Any], Any]) -> Any:

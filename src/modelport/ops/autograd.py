@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from modelport.errors import OperatorError
+from modelport.ops import torch_private
 
 
 def differentiable(overload: Any, formula: Callable[[], Any]) -> Callable[..., Any]:
@@ -23,7 +23,7 @@ def differentiable(overload: Any, formula: Callable[[], Any]) -> Callable[..., A
     Returns:
         A kernel for the dispatch key ``Autograd``.
     """
-    below_autograd = _below_autograd()
+    below_autograd = torch_private.below_autograd()
 
     class Differentiable(torch.autograd.Function):
         @staticmethod
@@ -42,11 +42,11 @@ def differentiable(overload: Any, formula: Callable[[], Any]) -> Callable[..., A
 
     defaults = {
         item.name: item.default_value
-        for item in overload._schema.arguments
-        if item.kwarg_only and item.has_default_value()
+        for item in torch_private.arguments(overload)
+        if item.kwarg_only and item.default_value is not None
     }
 
-    count = sum(not item.kwarg_only for item in overload._schema.arguments)
+    count = sum(not item.kwarg_only for item in torch_private.arguments(overload))
 
     def run(*inputs: Any, **attributes: Any) -> Any:
         if not (torch.is_grad_enabled() and any(map(_needs_gradient, inputs))):
@@ -60,18 +60,6 @@ def differentiable(overload: Any, formula: Callable[[], Any]) -> Callable[..., A
         )
 
     return run
-
-
-def _below_autograd() -> Any:
-    # Not public, and used by torch's own Python kernels for this very purpose since 1.11.
-    guard = getattr(torch._C, "_AutoDispatchBelowAutograd", None)
-    if guard is None:
-        raise OperatorError(
-            f"torch {torch.__version__} has no torch._C._AutoDispatchBelowAutograd",
-            why="operators with a gradient formula need it",
-            fix="install torch 2.13, or a modelport made for this torch",
-        )
-    return guard
 
 
 def _needs_gradient(item: Any) -> bool:

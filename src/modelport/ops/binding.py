@@ -66,6 +66,7 @@ def bind_operator(
     """
     import torch
 
+    from modelport.ops import torch_private
     from modelport.ops.eager import EagerOperator
 
     folder = Path(places.of_caller().rpartition(":")[0] or ".").parent
@@ -89,23 +90,26 @@ def bind_operator(
         node_inputs=_node_inputs(schema, inputs or {}),
         folder=folder,
     )
-    registry.add(bound)
+    registry.require_addable(bound)
     if overload is not None:
         bound.existing = overload
         bound.torch_name = overload.name().partition(".")[0]
-        bound.argument_names = tuple(item.name for item in overload._schema.arguments)
+        bound.argument_names = tuple(item.name for item in torch_private.arguments(overload))
     elif is_class:
         bound.existing = existing.apply
         bound.torch_name = None
     else:
         bound.existing = existing
         bound.eager = EagerOperator.of(bound)
+    registry.add(bound)
     return bound
 
 
 def _overload(existing: Any) -> Any:
     """The overload of PyTorch's dispatcher that is meant; None for anything else."""
     import torch
+
+    from modelport.ops import torch_private
 
     if isinstance(existing, str):
         domain, name = split_name(existing)
@@ -123,14 +127,16 @@ def _overload(existing: Any) -> Any:
                 fix="pass one of them: torch.ops.<domain>.<name>.<overload>",
             )
         return getattr(existing, names[0])
-    return existing if hasattr(existing, "_schema") else None
+    return existing if torch_private.is_overload(existing) else None
 
 
 def _schema_of_overload(overload: Any, onnx: str) -> OperatorSchema:
+    from modelport.ops import torch_private
+
     domain, name = split_name(onnx)
     inputs: list[Input] = []
     attributes: list[Attribute] = []
-    for argument in overload._schema.arguments:
+    for argument in torch_private.arguments(overload):
         written = str(argument.type)
         default = argument.default_value if argument.has_default_value() else inspect._empty
         if written in _INPUTS:
@@ -145,7 +151,7 @@ def _schema_of_overload(overload: Any, onnx: str) -> OperatorSchema:
                 why="ONNX has no attribute of this type",
                 fix="wrap the operator in one without this argument",
             )
-    returns = [str(item.type) for item in overload._schema.returns]
+    returns = [str(item.type) for item in torch_private.returns(overload)]
     if not returns or set(returns) != {"Tensor"}:
         raise OperatorError(
             f"{overload.name()} gives {', '.join(returns) or 'nothing'}",

@@ -40,6 +40,7 @@ class Plan:
     ) -> None:
         self._name = name
         self._bound = bound
+        self._handle = ctypes.c_void_p(bound.handle)
         self._call = bound.library.functions.modelport_call
         # The shape (None where only the kernel knows it) and the dtype of every output.
         self._outputs: list[tuple[tuple[int, ...] | None, torch.dtype]] = []
@@ -62,25 +63,27 @@ class Plan:
 
     def run(self, inputs: Sequence[Any]) -> Any:
         """Runs the kernel on tensors of the plan's shapes."""
-        device = inputs[0].device
-        tensors = [
-            item if item is None or item.is_contiguous() else item.contiguous() for item in inputs
-        ]
+        # `contiguous` gives a contiguous tensor itself.
+        tensors: list[Any] = [item if item is None else item.contiguous() for item in inputs]
         for place in self._host:
             if tensors[place] is not None:
                 tensors[place] = tensors[place].cpu()
         # PyTorch makes a tensor like another one in half the time.
-        outputs = [torch.empty_like(tensors[0])] if self._like_first else self._empty(device)
+        outputs = (
+            [torch.empty_like(tensors[0])] if self._like_first else self._empty(inputs[0].device)
+        )
         buffers = self._buffers.pack(
             *[0 if item is None else item.data_ptr() for item in tensors + outputs]
         )
-        stream = torch.cuda.current_stream(device).cuda_stream if self._cuda else None
-        allocate = None if self._known else self._allocator(outputs, device)
-        failed = self._call(
-            *(self._bound.handle, torch.get_num_threads(), stream, self._shapes, buffers),
-            allocate and ctypes.cast(allocate, ctypes.c_void_p),
-        )
-        if failed:
+        stream = allocate = None
+        if self._cuda:
+            stream = torch.cuda.current_stream(inputs[0].device).cuda_stream
+        if not self._known:
+            kept = self._allocator(outputs, inputs[0].device)
+            allocate = ctypes.cast(kept, ctypes.c_void_p)
+        if self._call(
+            self._handle, torch.get_num_threads(), stream, self._shapes, buffers, allocate
+        ):
             raise OperatorError(
                 f"{self._name} failed",
                 why=self._bound.library.error(),
@@ -179,5 +182,6 @@ def tensor_infos(inputs: Sequence[Any]) -> list[Any]:
         elif isinstance(item, list | tuple):
             infos.append(tensor_infos(item))
         else:
-            infos.append(TensorInfo(item.shape, _DTYPE_NAMES.get(item.dtype, str(item.dtype))))
+            name = _DTYPE_NAMES.get(item.dtype) or str(item.dtype).removeprefix("torch.")
+            infos.append(TensorInfo(item.shape, name))
     return infos

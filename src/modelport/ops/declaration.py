@@ -115,6 +115,8 @@ class Operator:
                 symbolic sizes alike. A size that only the kernel knows is `DATA_DEPENDENT`.
         """
         self.shape_rule = rule
+        if self.eager is not None:
+            self.eager.forget_plans()
         return rule
 
     def onnx(
@@ -169,7 +171,15 @@ class Operator:
                 fix=f"declare one under @{self.schema.name}.shapes",
             )
         given = self.shape_rule(*inputs, **attributes)
-        outputs = [given] if isinstance(given, TensorInfo) else list(given)
+        outputs: list[Any] = list(given) if isinstance(given, list | tuple) else [given]
+        for info in outputs:
+            if not isinstance(info, TensorInfo) or info.dtype not in DTYPES:
+                raise OperatorError(
+                    f"the shape rule of {self.qualified_name} gives {info!r}",
+                    where=str(self.folder),
+                    fix="give a TensorInfo for each output; its dtype is one of "
+                    + ", ".join(map(repr, DTYPES)),
+                )
         if len(outputs) != len(self.schema.outputs):
             raise OperatorError(
                 f"the shape rule of {self.qualified_name} gives {len(outputs)} outputs",
@@ -216,10 +226,11 @@ def operator(
         schema = schema_of(name, reference)
         files = kernel_files(name, _folder_of(reference), kernels)
         declared = Operator(schema, reference, files, template_dtypes(dtypes))
-        registry.add(declared)
+        registry.require_addable(declared)
         from modelport.ops.eager import EagerOperator
 
         declared.eager = EagerOperator.of(declared)
+        registry.add(declared)
         return declared
 
     return declare

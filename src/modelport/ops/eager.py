@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from modelport.ops.declaration import Operator
 
 _PLANS_KEPT = 1024
-_references = threading.local()
+
+
+class _Thread(threading.local):
+    """What is switched on in this thread; a default in the class is read at once."""
+
+    references = False
+
+
+_thread = _Thread()
 
 
 @contextlib.contextmanager
@@ -27,12 +35,12 @@ def use_references() -> Iterator[None]:
 
     What is compared with a kernel must not come from the kernel itself.
     """
-    before = getattr(_references, "on", False)
-    _references.on = True
+    before = _thread.references
+    _thread.references = True
     try:
         yield
     finally:
-        _references.on = before
+        _thread.references = before
 
 
 class EagerOperator:
@@ -57,8 +65,8 @@ class EagerOperator:
             raise OperatorError(
                 f"PyTorch does not take the operator {schema.qualified_name}",
                 where=str(operator.folder),
-                why=str(error).splitlines()[0],
-                fix="another library has an operator of this name: choose another domain",
+                why=" ".join(str(error).split()),
+                fix="where another library has an operator of this name, choose another domain",
             ) from error
         self.overload = getattr(getattr(torch.ops, schema.domain), schema.name).default
         for device in self._plans:
@@ -73,9 +81,13 @@ class EagerOperator:
             known = cls._known[operator.qualified_name] = cls(operator)
         else:
             known._operator = operator
-            for plans in known._plans.values():
-                plans.clear()
+            known.forget_plans()
         return known
+
+    def forget_plans(self) -> None:
+        """What was worked out for shapes before no longer holds."""
+        for plans in self._plans.values():
+            plans.clear()
 
     def register_gradient(self) -> None:
         """Registers the declared gradient formula."""
@@ -87,9 +99,7 @@ class EagerOperator:
     def _fake(self, *inputs: Any, **attributes: Any) -> Any:
         operator = self._operator
         attributes = {**operator.schema.defaults, **attributes}
-        # PyTorch does not pass on what is left out at the end.
-        absent = [None] * (len(operator.schema.inputs) - len(inputs))
-        infos = operator.infer([*tensor_infos(inputs), *absent], attributes)
+        infos = operator.infer(tensor_infos(self._padded(inputs)), attributes)
         first = _first_tensor(inputs)
         context = None
         outputs = []
@@ -103,35 +113,39 @@ class EagerOperator:
             outputs.append(first.new_empty(shape, dtype=DTYPES[info.dtype]))
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
+    def _padded(self, inputs: Sequence[Any]) -> list[Any]:
+        """An entry for every input: PyTorch leaves out the last ones where they are None."""
+        return [*inputs, *[None] * (len(self._operator.schema.inputs) - len(inputs))]
+
     def _runner(self, device: str) -> Callable[..., Any]:
         """The implementation for one device, as fast as Python allows."""
         plans = self._plans[device]
         takes_list = self._operator.schema.inputs[-1].kind == "List"
 
         def run(*inputs: Any, **attributes: Any) -> Any:
-            operator = self._operator
-            if getattr(_references, "on", False):
-                return operator.reference(*inputs, **attributes)
-            if operator.existing is not None:
-                return operator.existing(*inputs, **attributes)
-            if device not in operator.kernels:
-                return operator.reference(*inputs, **attributes)
-            if takes_list:
-                inputs = (*inputs[:-1], *inputs[-1])
-            described = [None if item is None else (item.dtype, item.shape) for item in inputs]
-            given = [
-                (name, tuple(value) if type(value) is list else value)
-                for name, value in attributes.items()
-            ]
-            key = (*described, *given)
+            if _thread.references:
+                return self._operator.reference(*self._padded(inputs), **attributes)
+            tensors = (*inputs[:-1], *inputs[-1]) if takes_list else inputs
+            key: Any = [None if item is None else (item.dtype, item.shape) for item in tensors]
+            if attributes:
+                key += [
+                    (name, tuple(value) if type(value) is list else value)
+                    for name, value in attributes.items()
+                ]
+            key = tuple(key)
             plan = plans.get(key)
             if plan is None:
-                plan = make_plan(operator, device, inputs, attributes)
+                operator = self._operator
+                if operator.existing is not None:
+                    return operator.existing(*self._padded(inputs), **attributes)
+                if device not in operator.kernels:
+                    return operator.reference(*self._padded(inputs), **attributes)
+                plan = make_plan(operator, device, tensors, attributes)
                 with self._lock:
                     if len(plans) >= _PLANS_KEPT:
                         plans.clear()
                     plans[key] = plan
-            return plan.run(inputs)
+            return plan.run(tensors)
 
         return run
 

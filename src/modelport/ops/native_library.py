@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelport.errors import OperatorError
+from modelport.ops.binaries import require_loadable
+from modelport.ops.schema import join_texts
 
 if TYPE_CHECKING:
     from modelport.ops.declaration import Operator
@@ -79,6 +81,7 @@ class NativeLibrary:
             OperatorError: It is no library of operators for this platform, processor and version.
         """
         self.path = path
+        require_loadable(path)
         try:
             self.functions = ctypes.CDLL(str(path))
             abi = self.functions.modelport_abi
@@ -157,7 +160,7 @@ class BoundKernel:
             data = value.encode()
             functions.modelport_set_str(self.handle, place, data, len(data))
         elif kind == "list[str]":
-            data = b"".join(item.encode() + b"\x1f" for item in value)
+            data = join_texts(value).encode()
             functions.modelport_set_strs(self.handle, place, data, len(data))
         elif kind == "list[int]":
             numbers = (ctypes.c_int64 * len(value))(*value)

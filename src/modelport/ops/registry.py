@@ -12,12 +12,8 @@ if TYPE_CHECKING:
 _declared: dict[str, Operator] = {}
 
 
-def add(operator: Operator) -> None:
-    """Remembers an operator; one that is declared again, unchanged in its schema, is replaced.
-
-    Raises:
-        OperatorError: Another operator has this name.
-    """
+def require_addable(operator: Operator) -> None:
+    """Raises `OperatorError` where another operator has this name."""
     known = _declared.get(operator.qualified_name)
     if known is not None and known.schema != operator.schema:
         raise OperatorError(
@@ -26,6 +22,15 @@ def add(operator: Operator) -> None:
             f"{operator.schema.to_torch()} in {operator.folder}",
             fix="give one of them another name",
         )
+
+
+def add(operator: Operator) -> None:
+    """Remembers an operator; one that is declared again, unchanged in its schema, is replaced.
+
+    Raises:
+        OperatorError: Another operator has this name.
+    """
+    require_addable(operator)
     _declared[operator.qualified_name] = operator
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 import typing
 from collections.abc import Callable, Sequence
@@ -14,6 +15,9 @@ from modelport.errors import OperatorError
 
 AttributeKind = Literal["int", "float", "bool", "str", "list[int]", "list[float]", "list[str]"]
 InputKind = Literal["In", "Opt", "List"]
+
+TEXT_END = "\x1f"
+"""What ends every text of an attribute that is a list of texts: kernels get them as one."""
 
 _QUALIFIED = re.compile(r"[A-Za-z_]\w*::[A-Za-z_]\w*")
 _LISTS: dict[Any, AttributeKind] = {int: "list[int]", float: "list[float]", str: "list[str]"}
@@ -113,6 +117,22 @@ def split_name(qualified_name: str) -> tuple[str, str]:
     return domain, name
 
 
+def join_texts(texts: Sequence[str]) -> str:
+    """A list of texts as nodes and kernels keep it: as one.
+
+    Raises:
+        OperatorError: A text contains what separates them.
+    """
+    for text in texts:
+        if TEXT_END in text:
+            raise OperatorError(
+                f"the text {text!r} cannot be in an attribute that is a list of texts",
+                why="texts of a list are kept as one, separated by the character U+001F",
+                fix="pass the text without this character",
+            )
+    return "".join(f"{text}{TEXT_END}" for text in texts)
+
+
 def schema_of(qualified_name: str, reference: Callable[..., Any]) -> OperatorSchema:
     """Reads an operator's schema from the signature of its reference.
 
@@ -133,7 +153,7 @@ def schema_of(qualified_name: str, reference: Callable[..., Any]) -> OperatorSch
     place = _place_of(reference)
     try:
         hints = typing.get_type_hints(reference)
-    except (NameError, TypeError) as error:
+    except (AttributeError, NameError, SyntaxError, TypeError) as error:
         raise OperatorError(
             f"the annotations of {qualified_name} cannot be read", where=place, why=str(error)
         ) from error
@@ -190,14 +210,32 @@ def _attribute(operator: str, place: str, parameter: inspect.Parameter, hint: An
     default = parameter.default
     if isinstance(default, tuple):
         default = list(default)
-    return Attribute(parameter.name, kind, default)
+    attribute = Attribute(parameter.name, kind, default)
+    if not attribute.required and not _is_of(kind, default):
+        raise OperatorError(
+            f"{operator}: the default of the attribute {parameter.name!r} is {default!r}",
+            where=place,
+            why=f"it is annotated {_written(hint)}",
+            fix="give a default of this type, or none",
+        )
+    return attribute
+
+
+def _is_of(kind: str, value: Any) -> bool:
+    """Whether a value is of an attribute's kind."""
+    if kind.startswith("list["):
+        return isinstance(value, list) and all(_is_of(kind[5:-1], item) for item in value)
+    if kind == "float":
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    wanted = {"int": int, "bool": bool, "str": str}[kind]
+    return isinstance(value, wanted) and isinstance(value, bool) == (kind == "bool")
 
 
 def _outputs(operator: str, place: str, hint: Any) -> tuple[str, ...]:
     if _written(hint) == "Tensor":
         return ("output",)
     arguments = typing.get_args(hint)
-    if typing.get_origin(hint) is tuple and all(_written(item) == "Tensor" for item in arguments):
+    if arguments and all(_written(item) == "Tensor" for item in arguments):
         return tuple(f"output_{index}" for index in range(len(arguments)))
     raise OperatorError(
         f"{operator}: what it gives is annotated {_written(hint)}",
@@ -224,11 +262,20 @@ def _attribute_to_torch(attribute: Attribute) -> str:
     if attribute.required:
         return written
     default = attribute.default
+    if attribute.kind == "list[str]" or not _is_finite(default):
+        # PyTorch's language has no such defaults; who calls the operator fills them in.
+        return written.replace(" ", "? ", 1) + "=None"
     if isinstance(default, str):
         return written + '="' + default.replace("\\", "\\\\").replace('"', '\\"') + '"'
     if isinstance(default, list):
         return f"{written}=[{', '.join(map(str, default))}]"
     return f"{written}={default}"
+
+
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(map(_is_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _place_of(function: Callable[..., Any]) -> str:

@@ -123,7 +123,8 @@ def _kernel_parts(operators: Sequence[Operator], options: BuildOptions) -> Itera
 def _kernel_part(
     index: int, operator: Operator, source: Path, device: str, level: Level, options: BuildOptions
 ) -> _Part:
-    symbol = f"modelport_kernels_{operator.schema.name}_{device}_{level.number}"
+    name = operator.schema.name
+    symbol = f"modelport_kernels_{name}_{device}_{level.number}"
     text = kernel_source(operator, source, symbol)
     what = f"{operator.qualified_name} ({source.name})"
     flags = (*level.flags, *options.flags)
@@ -141,9 +142,9 @@ def _kernel_part(
         generated.write_text(text, encoding="utf-8")
         loose = path.with_suffix(".loose.o")
         if device == "cuda":
-            toolchain.run(toolchain.cuda_command(generated, path), what)
+            toolchain.run(toolchain.cuda_command(generated, path), what, source, name)
             return
-        toolchain.run(toolchain.cpu_command(generated, loose, flags), what)
+        toolchain.run(toolchain.cpu_command(generated, loose, flags), what, source, name)
         _seal(loose, path, symbol)
 
     key = key_of(
@@ -157,7 +158,7 @@ def _kernel_part(
         ]
     )
     table = Table(index, device, level.number, symbol)
-    return _Part(f"{what}, level {level.number}", operator.schema.name, key, compile_part, table)
+    return _Part(f"{what}, level {level.number}", name, key, compile_part, table)
 
 
 def _seal(loose: Path, sealed: Path, symbol: str) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
+
+from modelport.errors import UsageError
 
 
 def cache_folder() -> Path:
@@ -44,12 +47,22 @@ def kept(name: str, make: Callable[[Path], None]) -> Path:
 
     Returns:
         The file.
+
+    Raises:
+        UsageError: The cache cannot be written.
     """
     path = cache_folder() / name
     if path.is_file():
         return path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=".building-", dir=path.parent))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=".building-", dir=path.parent))
+    except OSError as error:
+        raise UsageError(
+            f"the cache cannot be written: {path.parent}",
+            why=error.strerror,
+            fix="set MODELPORT_CACHE to a folder that can be written",
+        ) from error
     try:
         made = folder / path.name
         make(made)
@@ -57,4 +70,6 @@ def kept(name: str, make: Callable[[Path], None]) -> Path:
         made.replace(path)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # it is full, as it should be
+            path.parent.rmdir()
     return path

@@ -26,7 +26,13 @@ CUDA_CAPABILITIES = (75, 80, 86, 89, 90, 100, 120)
 _COMMON = ("-std=c++17", "-O3", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra")
 # Kernels neither read errno nor trap; rounding and NaN stay as they are written.
 _KERNEL = ("-fno-math-errno", "-fno-trapping-math", "-fno-gnu-unique")
+# What compilers say is read here, and shown to who may search for it.
+_ENGLISH = {**os.environ, "LC_ALL": "C"}
 _ERROR_LINE = re.compile(r"^(\S+?)[:(](\d+)\)?.*?\berror\b:?\s*(.*)$", re.MULTILINE)
+# Where a compiler says that code was led to an error elsewhere, by a template or a macro.
+_LED_TO = re.compile(
+    r"^(/[^\s:(]+)[:(](\d+)\b.*(?:required from|in instantiation|in expansion)", re.MULTILINE
+)
 
 
 @dataclass(frozen=True)
@@ -57,14 +63,17 @@ def cxx() -> str:
     Raises:
         OperatorError: There is none.
     """
-    for name in filter(None, (os.environ.get("CXX"), "g++", "clang++")):
+    chosen = os.environ.get("CXX")
+    for name in [chosen] if chosen else ["g++", "clang++"]:
         found = shutil.which(name)
         if found:
             return found
     raise OperatorError(
         "operators cannot be built: there is no C++ compiler",
-        why="neither $CXX, nor g++, nor clang++ was found",
-        fix="install g++ (Debian and Ubuntu: apt install g++)",
+        why=f"$CXX is {chosen}, which was not found"
+        if chosen
+        else "neither $CXX, nor g++, nor clang++ was found",
+        fix="install g++ (Debian and Ubuntu: apt install g++), or set CXX",
     )
 
 
@@ -126,24 +135,56 @@ def cuda_command(source: Path, made: Path) -> list[str]:
     ]
 
 
-def run(command: Sequence[str], what: str) -> None:
+def run(command: Sequence[str], what: str, source: Path | None = None, function: str = "") -> None:
     """Runs a compiler.
 
     Args:
         command: The command.
         what: What is built, for the message.
+        source: The author's file in it.
+        function: The function that it must have.
 
     Raises:
-        OperatorError: It failed; ``where`` is the first line at fault.
+        OperatorError: It failed; ``where`` is the first line of the author's that is at fault.
     """
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(command, env=_ENGLISH, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise OperatorError(
+            f"operators cannot be built: {command[0]} cannot be run",
+            why=error.strerror,
+            fix="install the compiler and its tools (Debian and Ubuntu: apt install g++)",
+        ) from error
     if done.returncode == 0:
         return
     said = (done.stderr + done.stdout).strip()
-    first = _ERROR_LINE.search(said)
+    place, reason = _fault(said, source, function)
     raise OperatorError(
         f"{what} does not compile",
-        where=f"{first[1]}:{first[2]}" if first else None,
-        why=(first[3] + "\n\n" if first else "") + said,
+        where=place,
+        why="\n\n".join(filter(None, (reason, said))),
         fix="mend the kernel; modelport/kernel.h says what it may use",
     )
+
+
+def _fault(said: str, source: Path | None, function: str) -> tuple[str | None, str]:
+    """The line at fault and what is wrong there, from what a compiler said.
+
+    An error in a header is the author's where a line of theirs led to it, or else where their
+    function begins: nothing else of it is theirs.
+    """
+    errors = list(_ERROR_LINE.finditer(said))
+    if not errors:
+        return None, ""
+    if source is None:
+        return f"{errors[0][1]}:{errors[0][2]}", errors[0][3]
+    for error in errors:
+        if Path(error[1]).is_relative_to(source.parent):
+            return f"{error[1]}:{error[2]}", error[3]
+    for led in _LED_TO.finditer(said):
+        if Path(led[1]).is_relative_to(source.parent):
+            return f"{led[1]}:{led[2]}", errors[0][3]
+    for number, line in enumerate(source.read_text(encoding="utf-8").splitlines(), 1):
+        if re.search(rf"\b{function}\s*\(", line):
+            return f"{source}:{number}", errors[0][3]
+    return str(source), errors[0][3]

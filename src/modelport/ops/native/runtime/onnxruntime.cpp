@@ -65,10 +65,9 @@ class OrtContext final : public Context {
       : instance_(instance), api_(instance.api), context_(context) {}
   ~OrtContext() override { release_device_memory(device_blocks_, stream_of(*this)); }
 
+  // Of the kernel: without the inputs of the node that carry attributes.
   size_t input_count() const override {
-    size_t count = 0;
-    require(api_, api_.call<Status*>(KernelContext_GetInputCount, context_, &count), "GetInputCount");
-    return count;
+    return node_input_count() - (instance_.op.node_inputs.size() - instance_.op.inputs.size());
   }
 
   void input(size_t index, View& view) override {
@@ -78,21 +77,27 @@ class OrtContext final : public Context {
                view);
   }
 
-  DataType node_input(size_t node, View& view) {
+  size_t node_input_count() const {
+    if (node_inputs_ == unknown)
+      require(api_, api_.call<Status*>(KernelContext_GetInputCount, context_, &node_inputs_), "GetInputCount");
+    return node_inputs_;
+  }
+
+  // Also gives the element type, where it is asked for: kernels are chosen by it, and know it.
+  void node_input(size_t node, View& view, int32_t* type = nullptr) {
     const Value* value = nullptr;
-    if (node >= input_count()) return DataType::none;
+    if (node >= node_input_count()) return;
     require(api_, api_.call<Status*>(KernelContext_GetInput, context_, node, &value), "GetInput");
-    if (!value) return DataType::none;
+    if (!value) return;
     TensorInfo* info = nullptr;
     require(api_, api_.call<Status*>(GetTensorTypeAndShape, value, &info), "GetTensorTypeAndShape");
     size_t rank = 0;
-    int32_t type = 0;
     bool good = api_.holds(api_.call<Status*>(GetDimensionsCount, info, &rank));
     const bool fits = rank <= max_rank;
     if (good && fits) {
       view.shape.resize(rank);
       good = api_.holds(api_.call<Status*>(GetDimensions, info, view.shape.data(), rank)) &&
-             api_.holds(api_.call<Status*>(GetTensorElementType, info, &type));
+             (!type || api_.holds(api_.call<Status*>(GetTensorElementType, info, type)));
     }
     api_.call<void>(ReleaseTensorTypeAndShapeInfo, info);
     check(fits, "input ", node, " has rank ", rank, "; kernels take at most ", max_rank);
@@ -100,7 +105,6 @@ class OrtContext final : public Context {
     require(api_, api_.call<Status*>(GetTensorMutableData, value, const_cast<void**>(&view.data)),
             "GetTensorMutableData");
     view.present = true;
-    return static_cast<DataType>(type);
   }
 
   void* output(size_t index, const Shape& shape) override {
@@ -146,6 +150,8 @@ class OrtContext final : public Context {
   const Instance& instance_;
   const Api& api_;
   KernelContext* context_;
+  static constexpr size_t unknown = SIZE_MAX;
+  mutable size_t node_inputs_ = unknown;
   Scratch scratch_;
   std::vector<void*> device_blocks_;
   std::string message_;
@@ -172,18 +178,23 @@ std::vector<T> read_array(const Api& api, Slot slot, const KernelInfo* info, con
   return values;
 }
 
-// Whether the node has the attribute in another type than the one looked for: ONNX Runtime
-// answers as if it had none, and the default would be used unnoticed.
-bool has_other_type(const Api& api, const KernelInfo* info, const char* name) {
+// Whether the node has the attribute in any type, and not as an empty list.
+bool is_not_empty(const Api& api, const KernelInfo* info, const char* name) {
   float real = 0;
   int64_t integer = 0;
   bool found = false;
   if (api.holds(api.call<Status*>(KernelInfoGetAttribute_float, info, name, &real))) return true;
   if (api.holds(api.call<Status*>(KernelInfoGetAttribute_int64, info, name, &integer))) return true;
   read_text(api, KernelInfoGetAttribute_string, info, name, found);
-  if (found) return true;
-  read_array<float>(api, KernelInfoGetAttributeArray_float, info, name, found);
-  if (found) return true;
+  return found || !read_array<float>(api, KernelInfoGetAttributeArray_float, info, name, found).empty() ||
+         !read_array<int64_t>(api, KernelInfoGetAttributeArray_int64, info, name, found).empty();
+}
+
+// Whether the node has the attribute in another type than the one looked for. ONNX Runtime answers
+// as if it had none, or an empty list, and the default would be used unnoticed.
+bool has_other_type(const Api& api, const KernelInfo* info, const char* name) {
+  bool found = false;
+  if (is_not_empty(api, info, name)) return true;
   read_array<int64_t>(api, KernelInfoGetAttributeArray_int64, info, name, found);
   return found;
 }
@@ -223,13 +234,20 @@ bool read_attribute(const Api& api, const KernelInfo* info, const AttributeInfo&
     }
     case Kind::integers: {
       auto values = read_array<int64_t>(api, KernelInfoGetAttributeArray_int64, info, declared.name, found);
-      if (found) attributes.set(index, std::move(values));
-      return found;
+      if (!found || (values.empty() && is_not_empty(api, info, declared.name))) return false;
+      attributes.set(index, std::move(values));
+      return true;
     }
     case Kind::reals: {
       const auto values = read_array<float>(api, KernelInfoGetAttributeArray_float, info, declared.name, found);
-      if (found) attributes.set(index, std::vector<double>(values.begin(), values.end()));
-      return found;
+      if (!values.empty()) {
+        attributes.set(index, std::vector<double>(values.begin(), values.end()));
+        return true;
+      }
+      const auto whole = read_array<int64_t>(api, KernelInfoGetAttributeArray_int64, info, declared.name, found);
+      if (!found || (whole.empty() && is_not_empty(api, info, declared.name))) return false;
+      attributes.set(index, std::vector<double>(whole.begin(), whole.end()));
+      return true;
     }
     case Kind::none:
       break;
@@ -273,7 +291,8 @@ void take_attributes(OrtContext& context, const OperatorInfo& op, std::vector<At
     if (!input.is_attribute) continue;
     const AttributeInfo& declared = op.attributes[static_cast<size_t>(input.index)];
     View view;
-    const DataType type = context.node_input(node, view);
+    int32_t type = 0;
+    context.node_input(node, view, &type);
     if (!view.present) {
       check(!declared.required, "the input '", declared.name, "' is absent");
       continue;
@@ -281,7 +300,7 @@ void take_attributes(OrtContext& context, const OperatorInfo& op, std::vector<At
     check(view.shape.count() == 1, "the input '", declared.name, "' has shape ", view.shape,
           "; it is a single number");
     double value = 0;
-    switch (type) {
+    switch (static_cast<DataType>(type)) {
       case DataType::float32: value = static_cast<double>(*static_cast<const float*>(view.data)); break;
       case DataType::float64: value = *static_cast<const double*>(view.data); break;
       case DataType::int32: value = *static_cast<const int32_t*>(view.data); break;
@@ -357,8 +376,9 @@ RegisteredOp* make_op(const Choice& choice) {
   made->output_type = [](const CustomOp* self, size_t index) {
     return static_cast<int32_t>(registered(self).outputs[index]->dtype);
   };
-  made->output_characteristic = [](const CustomOp*, size_t) -> int32_t { return 0; };
-  made->variadic_input_least = one;
+  // A node may leave out an output that nobody uses.
+  made->output_characteristic = [](const CustomOp*, size_t) -> int32_t { return 1; };
+  made->variadic_input_least = [](const CustomOp*) -> int32_t { return 0; };
   made->variadic_input_homogeneous = one;
   made->variadic_output_least = one;
   made->variadic_output_homogeneous = one;

@@ -161,6 +161,14 @@ class Context {
     return static_cast<T*>(take_scratch(static_cast<size_t>(count) * sizeof(T)));
   }
 
+  // How many outputs have got their buffers.
+  size_t allocated() const { return allocated_; }
+  void* allocate(size_t index, const Shape& shape) {
+    void* buffer = output(index, shape);
+    ++allocated_;
+    return buffer;
+  }
+
   // How many threads `parallel_for` may use; 0 where the runtime does not say.
   virtual int threads() const = 0;
 #if defined(__CUDACC__)
@@ -175,6 +183,9 @@ class Context {
   virtual void* take_scratch(size_t bytes) = 0;
   // Keeps the text of an error; the call then returns false.
   virtual void fail(const char* message) = 0;
+
+ private:
+  size_t allocated_ = 0;
 };
 
 namespace detail {
@@ -249,8 +260,11 @@ class Out {
   Out(Context& context, size_t index) : context_(&context), index_(index) {}
   // The buffer for an output of this shape. Its content is undefined.
   T* alloc(const Shape& shape) {
+    check(!allocated_, "output ", index_, " is allocated twice");
     shape_ = shape;
-    return data_ = static_cast<T*>(context_->output(index_, shape));
+    data_ = static_cast<T*>(context_->allocate(index_, shape));
+    allocated_ = true;
+    return data_;
   }
   T* data() const { return data_; }
   const Shape& shape() const { return shape_; }
@@ -259,6 +273,7 @@ class Out {
   Context* context_;
   size_t index_;
   T* data_ = nullptr;
+  bool allocated_ = false;
   Shape shape_;
 };
 

@@ -126,6 +126,12 @@ struct Signature {
     return before;
   }
 
+  static constexpr size_t outputs() {
+    size_t found = 0;
+    for (size_t i = 0; i < count; ++i) found += parameters[i].role == Role::output;
+    return found;
+  }
+
  private:
   static constexpr int sort(Role role) {
     return role == Role::output ? 1 : role == Role::attribute ? 2 : 0;
@@ -166,6 +172,8 @@ struct Caller<Function, void (*)(Context&, Parameters...)> {
   static void run(Context& context, [[maybe_unused]] const Attribute* attributes,
                   std::index_sequence<Index...>) {
     Function(context, argument<Plain<Parameters>>(context, attributes, Types::place(Index))...);
+    check(context.allocated() == Types::outputs(), "the kernel allocated ", context.allocated(),
+          " of its ", Types::outputs(), " outputs");
   }
 };
 

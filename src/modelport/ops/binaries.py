@@ -1,0 +1,51 @@
+"""Whether a file can be loaded as a library at all: an operating system may crash on it."""
+
+from __future__ import annotations
+
+import platform
+import struct
+import sys
+from pathlib import Path
+
+from modelport.errors import OperatorError
+
+_MACHINES = {"x86_64": 62, "AMD64": 62, "aarch64": 183, "arm64": 183}
+_HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
+
+
+def require_loadable(path: Path) -> None:
+    """Raises `OperatorError` where a file is no library for this platform, or not all of one.
+
+    On Linux, loading a file that was cut short kills the process; so its header is read first
+    (the ELF format: System V Application Binary Interface, chapter 4).
+    """
+    why = _unfit(path)
+    if why:
+        raise OperatorError(
+            f"{path.name} is not a library of operators for this machine",
+            where=str(path),
+            why=why,
+            fix="build it here: modelport ops build",
+        )
+
+
+def _unfit(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            start = file.read(_HEADER.size)
+        size = path.stat().st_size
+    except OSError as error:
+        return f"it cannot be read: {error.strerror}"
+    if not sys.platform.startswith("linux"):
+        return ""
+    if start[:4] != b"\x7fELF":
+        return "it is no shared library of Linux"
+    if len(start) < _HEADER.size:
+        return "it was cut short"
+    fields = _HEADER.unpack(start)
+    if start[4:6] != b"\x02\x01" or fields[2] != _MACHINES.get(platform.machine(), fields[2]):
+        return f"it was built for another processor than {platform.machine()}"
+    sections, entry, count = fields[6], fields[11], fields[12]
+    if sections + entry * count > size:
+        return f"it was cut short: it has {size:,} of {sections + entry * count:,} bytes"
+    return ""
