@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import torch
-
+from modelport.capture.torch_private import graphs
 from modelport.errors import ModelportError
 from modelport.ops.calls import DTYPES
 from modelport.ops.shapes import DATA_DEPENDENT, TensorInfo
@@ -61,9 +60,8 @@ def set_output_types(
     infos = _inferred(operator, inputs, attributes)
     values = outputs if isinstance(outputs, Sequence) else [outputs]
     for value, info in zip(values, infos, strict=False):
-        kind = torch._C.TensorType.get().with_dtype(DTYPES[info.dtype])
         sizes = [dim if isinstance(dim, int) else None for dim in info.shape]
-        value.setType(kind.with_sizes(sizes))
+        value.setType(graphs.tensor_type(DTYPES[info.dtype], sizes))
 
 
 def _inferred(
@@ -88,13 +86,13 @@ def _inferred(
 
 def _info(value: Any, unknown: Any) -> Any:
     """What a shape rule takes for an input; False where the graph does not know its rank."""
-    if value is None or (isinstance(value, torch._C.Value) and value.node().mustBeNone()):
+    if value is None or (graphs.is_value(value) and value.node().mustBeNone()):
         return None
     if isinstance(value, Sequence):
         items = [_info(item, unknown) for item in value]
         return False if any(item is False for item in items) else items
     kind = value.type()
-    sizes = kind.varyingSizes() if isinstance(kind, torch._C.TensorType) else None
+    sizes = kind.varyingSizes() if hasattr(kind, "varyingSizes") else None
     if sizes is None or kind.dtype() is None:
         return False
     shape = [unknown if size is None else size for size in sizes]

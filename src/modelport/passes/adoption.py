@@ -39,7 +39,9 @@ class Adopted:
 
     name: str
     inputs: tuple[int | None, ...]
-    attributes: Callable[[Mapping[str, Any]], dict[str, Any]] = lambda given: {}
+    attributes: Callable[[Mapping[str, Any]], dict[str, Any]] = field(
+        default_factory=lambda: lambda given: {}
+    )
     constants: Mapping[str, int] = field(default_factory=dict)
 
 
