@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from modelport.capture.symbolic import has_standard_kernel, register_symbolic
+from modelport.capture.torch_private import graphs
 from modelport.errors import ExportError
 from modelport.findings import Finding, Severity
 from modelport.ops import registry
@@ -110,11 +111,10 @@ def _node_values(g: Any, value: Any, *, is_attribute: bool) -> list[Any]:
 
 def _listed(value: Any, kind: str) -> Any:
     """A list attribute as Python has it; the parser knows lists of integers alone."""
-    import torch
     from torch.onnx import symbolic_helper
 
     get_const: Any = symbolic_helper._get_const
-    if not isinstance(value, torch._C.Value):
+    if not graphs.is_value(value):
         return value
     if value.node().mustBeNone():
         return None

@@ -11,10 +11,10 @@ import onnx_ir as ir
 from modelport.errors import PassError
 from modelport.findings import Finding, Severity
 from modelport.model import Model
+from modelport.ops import registry
 from modelport.ops.library import DOMAIN, load
 from modelport.passes.contract import Rewrite
 
-STANDARD_DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
 PLUGIN = "Plugin"
 """The one operator type of tensorRT_Pro, whose attribute ``name`` says what it is."""
 
@@ -33,8 +33,6 @@ class Adopted:
         name: The operator of the library.
         inputs: The foreign node's inputs, by place, in the operator's order; None for none.
         attributes: The operator's attributes from the foreign node's.
-        constants: Attributes of the operator that the foreign node takes as constant inputs, with
-            their places.
     """
 
     name: str
@@ -42,16 +40,14 @@ class Adopted:
     attributes: Callable[[Mapping[str, Any]], dict[str, Any]] = field(
         default_factory=lambda: lambda given: {}
     )
-    constants: Mapping[str, int] = field(default_factory=dict)
 
 
 class AdoptOperators(Rewrite):
     """Foreign nodes become nodes of the library's operators, by their names.
 
     What is known: tensorRT_Pro's ``Plugin`` nodes (HSwish, HSigmoid), MMDeploy's and mmcv's
-    (grid_sampler, MMCVDeformConv2d, MMCVModulatedDeformConv2d, MMCVRoiAlign), and the nodes of
-    well-known tutorials (DynamicTRTResize, Foo, torch_cluster_grid, KNNQuery) in
-    any domain but the standard's. Nodes that are not known stay as they are.
+    (grid_sampler, MMCVDeformConv2d, MMCVModulatedDeformConv2d, MMCVRoiAlign), and ONNX Runtime's
+    example Foo. Other nodes, and those whose operator is declared, stay as they are.
 
     Attributes:
         adopted: The foreign operators met, with those that they became.
@@ -111,7 +107,9 @@ def adopt(model: Model) -> list[Finding]:
 
 def is_adoptable(domain: str, name: str) -> bool:
     """Whether nodes of this type are adopted; of plugins, those that the library has."""
-    return name == PLUGIN or (domain not in STANDARD_DOMAINS and name in _NODES)
+    if registry.find(f"{domain}::{name}") is not None:
+        return False  # somebody's own, with a computation of its own
+    return name == PLUGIN or (domain, name) in _NODES
 
 
 def _unknown_plugin(foreign: str) -> Finding:
@@ -126,7 +124,7 @@ def _unknown_plugin(foreign: str) -> Finding:
 def _entry_for(node: ir.Node) -> Adopted | None:
     if node.op_type == PLUGIN:
         return _PLUGINS.get(str(_plain(node).get("name")))
-    if node.domain in STANDARD_DOMAINS or node.domain == DOMAIN:
+    if not is_adoptable(node.domain, node.op_type) or node.domain == DOMAIN:
         return None
     return _NODES.get(node.op_type)
 
@@ -140,8 +138,6 @@ def _replace(node: ir.Node, entry: Adopted, foreign: str) -> None:
         inputs.pop()
     try:
         attributes = entry.attributes(_plain(node))
-        for name, place in entry.constants.items():
-            attributes[name] = _constant(node, place)
     except (KeyError, ValueError, IndexError) as error:
         raise PassError(
             f"the node's attributes are not those of {foreign}",
@@ -163,14 +159,6 @@ def _replace(node: ir.Node, entry: Adopted, foreign: str) -> None:
     ir.convenience.replace_nodes_and_values(
         owner, node, [node], [adopted], node.outputs, adopted.outputs
     )
-
-
-def _constant(node: ir.Node, place: int) -> Any:
-    value = node.inputs[place]
-    tensor = None if value is None else ir.convenience.get_const_tensor(value)
-    if tensor is None:
-        raise ValueError(f"its input {place} is not a constant")
-    return tensor.numpy().item()
 
 
 def _plain(node: ir.Node) -> dict[str, Any]:
@@ -230,13 +218,12 @@ _PLUGINS = {
     "HSwish": Adopted("hswish", (0,)),
     "HSigmoid": Adopted("hsigmoid", (0,)),
 }
-_NODES = {
-    "DynamicTRTResize": Adopted("dynamic_resize", (0, 1)),
-    "Foo": Adopted("foo", (0, 1)),
-    "KNNQuery": Adopted("knn_query", (1, 2, 3, 4), constants={"nsample": 0}),
-    "torch_cluster_grid": Adopted("grid", (0, 1, 2, 3)),
-    "grid_sampler": Adopted("grid_sample", (0, 1), _grid_sampler),
-    "MMCVDeformConv2d": Adopted("deform_conv2d", (0, 2, 1), _convolution),
-    "MMCVModulatedDeformConv2d": Adopted("deform_conv2d", (0, 3, 1, 2, 4), _convolution),
-    "MMCVRoiAlign": Adopted("roi_align", (0, 1), _roi_align),
+_NODES: dict[tuple[str, str], Adopted] = {
+    ("test.customop", "Foo"): Adopted("foo", (0, 1)),
+    ("mmdeploy", "grid_sampler"): Adopted("grid_sample", (0, 1), _grid_sampler),
+    ("mmdeploy", "MMCVDeformConv2d"): Adopted("deform_conv2d", (0, 2, 1), _convolution),
+    ("mmdeploy", "MMCVModulatedDeformConv2d"): Adopted(
+        "deform_conv2d", (0, 3, 1, 2, 4), _convolution
+    ),
+    ("mmcv", "MMCVRoiAlign"): Adopted("roi_align", (0, 1), _roi_align),
 }
