@@ -32,9 +32,11 @@ def test_operators_without_faults(trial: Trial, name: str, exports: int) -> None
     assert {check.detail for check in found.checks if check.ok is None} <= {
         "engines take no bfloat16 yet",
         "torch cannot trace a list of texts",
+        "opcheck cannot copy a tensor with several dimensions of 0",
     }
     if exports:
-        assert (counts["dynamo"], counts["trace"], counts["opcheck"]) == ((1, 0, 0),) * 3
+        assert (counts["dynamo"], counts["trace"]) == ((1, 0, 0), (1, 0, 0))
+        assert counts["opcheck"][1] == 0
     if trial[name].gradient is not None:
         assert counts["gradient"][0] > 0
     if trial[name].decomposition is not None:
