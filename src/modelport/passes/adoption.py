@@ -11,6 +11,7 @@ import onnx_ir as ir
 from modelport.errors import PassError
 from modelport.findings import Finding, Severity
 from modelport.model import Model
+from modelport.ops import registry
 from modelport.ops.library import DOMAIN, load
 from modelport.passes.contract import Rewrite
 
@@ -111,6 +112,8 @@ def adopt(model: Model) -> list[Finding]:
 
 def is_adoptable(domain: str, name: str) -> bool:
     """Whether nodes of this type are adopted; of plugins, those that the library has."""
+    if registry.find(f"{domain}::{name}") is not None:
+        return False  # somebody's own, with a computation of its own
     return name == PLUGIN or (domain not in STANDARD_DOMAINS and name in _NODES)
 
 
@@ -126,7 +129,7 @@ def _unknown_plugin(foreign: str) -> Finding:
 def _entry_for(node: ir.Node) -> Adopted | None:
     if node.op_type == PLUGIN:
         return _PLUGINS.get(str(_plain(node).get("name")))
-    if node.domain in STANDARD_DOMAINS or node.domain == DOMAIN:
+    if not is_adoptable(node.domain, node.op_type) or node.domain == DOMAIN:
         return None
     return _NODES.get(node.op_type)
 
