@@ -124,9 +124,9 @@ def _unknown_plugin(foreign: str) -> Finding:
 def _entry_for(node: ir.Node) -> Adopted | None:
     if node.op_type == PLUGIN:
         return _PLUGINS.get(str(_plain(node).get("name")))
-    if not is_adoptable(node.domain, node.op_type) or node.domain == DOMAIN:
+    if not is_adoptable(node.domain, node.op_type):
         return None
-    return _NODES.get(node.op_type)
+    return _NODES.get((node.domain, node.op_type))
 
 
 def _replace(node: ir.Node, entry: Adopted, foreign: str) -> None:
