@@ -1,9 +1,11 @@
 """M9: a C++ kernel behind a custom node of ONNX Runtime.
 
 The example: Foo = X + Y in a domain of one's own; inputs of different dtypes, optional inputs,
-several outputs. The graph is written by hand, the kernel is the author's only C++.
+several outputs; KNNQuery(nsample, xyz, offset, new_xyz?, new_offset?) -> idx with -1 as
+placeholder, dist. Foo's graph is written by hand, the kernel is the author's only C++.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from modelport.conformance import prove_operator
 from modelport.ops.declaration import Operator
 from modelport.ops.folders import load_folder
 from modelport.ops.libraries import library_path
+from modelport.ops.library.knn_query.op import knn_query
 from tests.operators.graphs import model_of, open_graph
 
 OP = """
@@ -127,3 +130,81 @@ def test_inputs_of_different_dtypes_some_optional_and_two_outputs(tmp_path: Path
     outputs = open_graph(model, tmp_path).run(inputs)
     np.testing.assert_array_equal(outputs["y"], 3 * x + [10, 20])
     assert outputs["there"].tolist() == [1, 0, 1, 0, 1]
+
+
+class Neighbours(torch.nn.Module):
+    """The model around KNNQuery: the neighbours of every query, or of the points themselves."""
+
+    def __init__(self, nsample: int) -> None:
+        super().__init__()
+        self.nsample = nsample
+
+    def forward(
+        self,
+        xyz: torch.Tensor,
+        offset: torch.Tensor,
+        new_xyz: torch.Tensor | None = None,
+        new_offset: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        idx, dist = knn_query(xyz, offset, new_xyz, new_offset, nsample=self.nsample)
+        return idx, dist
+
+
+def clouds(sizes: list[int], seed: int) -> tuple[np.ndarray, np.ndarray]:
+    points = np.random.default_rng(seed).normal(size=(sum(sizes), 3)).astype(np.float32)
+    return points, np.cumsum(sizes).astype(np.int32)
+
+
+def expected_distances(xyz, offset, new_xyz, new_offset, nsample: int) -> np.ndarray:
+    """By all differences in float64, cloud by cloud."""
+    rows, begin, start = [], 0, 0
+    for end, stop in zip(offset, new_offset, strict=True):
+        wide, queries = xyz[begin:end].astype(np.float64), new_xyz[start:stop].astype(np.float64)
+        every = np.sort(np.linalg.norm(queries[:, None] - wide[None], axis=2), axis=1)[:, :nsample]
+        missing = nsample - every.shape[1]
+        rows.append(np.pad(every, ((0, 0), (0, missing)), constant_values=np.inf))
+        begin, start = end, stop
+    return np.concatenate(rows)
+
+
+def deploy_neighbours(inputs: dict[str, np.ndarray], nsample: int, path: Path) -> modelport.Engine:
+    def ends(like: np.ndarray) -> Callable[..., np.ndarray]:
+        """Draws where clouds end: anywhere, but the last at the number of points."""
+        count = int(like[-1])
+        return lambda random, shape: np.sort(
+            np.append(random.integers(0, count, shape[0] - 1), count)
+        ).astype(np.int32)
+
+    recipe = modelport.Recipe(
+        Neighbours(nsample),
+        args=tuple(map(torch.from_numpy, inputs.values())),
+        input_names=list(inputs),
+        output_names=["idx", "dist"],
+        values={name: ends(array) for name, array in inputs.items() if "offset" in name},
+    )
+    modelport.deploy(recipe, path)
+    return modelport.load(path)
+
+
+def test_knn_query_among_the_points_themselves(tmp_path: Path) -> None:
+    xyz, offset = clouds([40, 3, 60], seed=0)
+    engine = deploy_neighbours({"xyz": xyz, "offset": offset}, 5, tmp_path / "self.port")
+    outputs = engine.run({"xyz": xyz, "offset": offset})
+    expected = expected_distances(xyz, offset, xyz, offset, 5)
+    np.testing.assert_allclose(outputs["dist"], expected, rtol=1e-4, atol=1e-6)
+    # The nearest is the point itself; the cloud of three has no fourth and fifth neighbour.
+    np.testing.assert_array_equal(outputs["idx"][:, 0], np.arange(103))
+    assert (outputs["idx"][40:43, 3:] == -1).all()
+    assert (outputs["idx"][:40] < 40).all()
+
+
+def test_knn_query_to_other_points(tmp_path: Path) -> None:
+    xyz, offset = clouds([50, 30], seed=1)
+    new_xyz, new_offset = clouds([7, 0], seed=2)
+    inputs = {"xyz": xyz, "offset": offset, "new_xyz": new_xyz, "new_offset": new_offset}
+    engine = deploy_neighbours(inputs, 4, tmp_path / "other.port")
+    outputs = engine.run(inputs)
+    expected = expected_distances(xyz, offset, new_xyz, new_offset, 4)
+    np.testing.assert_allclose(outputs["dist"], expected, rtol=1e-4, atol=1e-6)
+    found = np.linalg.norm(xyz[outputs["idx"]] - new_xyz[:, None], axis=2)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)

@@ -6,7 +6,7 @@ import pytest
 
 from modelport import OperatorError
 from modelport.ops.declaration import Operator
-from modelport.ops.libraries import collect_libraries, library_path, open_library
+from modelport.ops.libraries import collect_libraries, library_path, open_library, place_library
 from modelport.ops.native_library import NativeLibrary
 
 Trial = dict[str, Operator]
@@ -75,3 +75,16 @@ def test_library_that_was_cut_short(tmp_path: Path) -> None:
     (tmp_path / "short.so").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(OperatorError, match="cut short"):
         NativeLibrary(tmp_path / "short.so")
+
+
+def test_a_library_in_use_is_replaced_and_not_written_over(tmp_path: Path) -> None:
+    library, folder = tmp_path / "a.so", tmp_path / "operators"
+    folder.mkdir()
+    library.write_bytes(b"older")
+    placed = place_library(library, folder)
+    with placed.open("rb") as used:
+        library.write_bytes(b"newer")
+        assert place_library(library, folder) == placed
+        assert used.read() == b"older"
+    assert placed.read_bytes() == b"newer"
+    assert list(folder.iterdir()) == [placed]

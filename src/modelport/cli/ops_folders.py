@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 import time
 from collections import defaultdict
@@ -85,6 +84,7 @@ def _new(args: argparse.Namespace) -> int:
 def _build(args: argparse.Namespace) -> int:
     from modelport.ops.build import BuildOptions, build_library
     from modelport.ops.folders import load_folder
+    from modelport.ops.libraries import place_library
     from modelport.ops.native_library import NativeLibrary
 
     by_domain: dict[str, list[Operator]] = defaultdict(list)
@@ -101,7 +101,7 @@ def _build(args: argparse.Namespace) -> int:
         begin = time.perf_counter()
         path = build_library(operators, BuildOptions(cuda=args.cuda), _progress)
         output.mkdir(parents=True, exist_ok=True)
-        copied = Path(shutil.copyfile(path, output / path.name))
+        copied = place_library(path, output)
         kernels = NativeLibrary(copied).kernels
         built.append(
             {

@@ -74,6 +74,24 @@ def collect_libraries(
     for domain in sorted(domains):
         path = library_path(domain, cuda=cuda)
         (folder / FOLDER).mkdir(exist_ok=True)
-        shutil.copyfile(path, folder / FOLDER / path.name)
+        place_library(path, folder / FOLDER)
         collected.append(f"{FOLDER}/{path.name}")
     return collected
+
+
+def place_library(library: Path, folder: Path) -> Path:
+    """Copies a library into a folder.
+
+    An older one there is replaced, never written over: it may be in use, and a process that runs
+    it would crash.
+
+    Args:
+        library: The library.
+        folder: Where to put it.
+
+    Returns:
+        The copy.
+    """
+    partial = folder / f".{library.name}.partial"
+    shutil.copyfile(library, partial)
+    return partial.replace(folder / library.name)

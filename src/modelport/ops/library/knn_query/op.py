@@ -45,6 +45,8 @@ def knn_query(
     """
     queries = xyz if new_xyz is None else new_xyz
     ends = offset if new_offset is None else new_offset
+    for name, of, count in (("offset", offset, len(xyz)), ("new_offset", ends, len(queries))):
+        _require_ends(name, of.tolist(), count)
     idx = torch.full((len(queries), nsample), -1, dtype=torch.int32, device=xyz.device)
     dist = torch.full((len(queries), nsample), torch.inf, dtype=xyz.dtype, device=xyz.device)
     begin = query = 0
@@ -59,6 +61,15 @@ def knn_query(
         dist[query:query_end, :count] = nearest[:, :count].sqrt()
         begin, query = end, query_end
     return idx, dist
+
+
+def _require_ends(name: str, ends: list[int], count: int) -> None:
+    if ends != sorted(ends) or any(end < 0 for end in ends) or (ends or [0])[-1] != count:
+        raise OperatorError(
+            f"knn_query: {name} is {ends} for {count} points",
+            why="it says where each cloud ends: no number is below the one before, the last one "
+            "is the number of points",
+        )
 
 
 @knn_query.shapes
