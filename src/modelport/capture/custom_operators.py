@@ -174,7 +174,7 @@ def add_bodies(model: onnx_ir.Model) -> list[Finding]:
             findings[operator.qualified_name] = _not_constant(operator)
             continue
         known = overloads.setdefault(operator.qualified_name, {})
-        key = (repr(attributes), tuple(value is None for value in node.inputs))
+        key = (repr(attributes), tuple(value and value.dtype for value in node.inputs))
         if key not in known:
             known[key] = str(len(known)) if known else ""
             body = _body(operator, node, attributes, opset, known[key])
@@ -229,15 +229,32 @@ def _body(
         onnx_ir.Value(name=name, type=value.type, shape=_rank_only(value)) if value else None
         for name, value in zip(names, node.inputs, strict=True)
     ]
-    tensors = dict(zip(names, formal, strict=True))
-    given: list[Any] = [tensors.get(item.name) for item in operator.schema.inputs]
-    if operator.schema.inputs[-1].kind == "List":
-        given[-1:] = [formal[len(operator.schema.inputs) - 1 :]]
+    narrow = onnx_ir.DataType.BFLOAT16
     decomposition = operator.decomposition
     assert decomposition is not None
+
+    def trace(op: Any, *_: Any) -> list[Any]:
+        # Hardly any runtime, nor ONNX itself, has the operators of a body in bfloat16.
+        values = [
+            op.Cast(value, to=onnx_ir.DataType.FLOAT)
+            if value is not None and value.dtype == narrow
+            else value
+            for value in formal
+        ]
+        tensors = dict(zip(names, values, strict=True))
+        given: list[Any] = [tensors.get(item.name) for item in operator.schema.inputs]
+        if operator.schema.inputs[-1].kind == "List":
+            given[-1:] = [values[len(operator.schema.inputs) - 1 :]]
+        made = decomposition(op, *given, **attributes)
+        outputs = list(made) if isinstance(made, Sequence) else [made]
+        return [
+            op.Cast(value, to=narrow) if output.dtype == narrow else value
+            for value, output in zip(outputs, node.outputs, strict=True)
+        ]
+
     try:
         built = onnxscript.build_function(
-            lambda op, *_: decomposition(op, *given, **attributes),
+            trace,
             formal,
             domain=node.domain,
             name=node.op_type,

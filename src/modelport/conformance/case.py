@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from modelport.backends.interface import Engine
 from modelport.capture.custom_operators import add_bodies
 from modelport.capture.exporter import export
+from modelport.capture.inputs import from_numpy, to_numpy
 from modelport.conformance.graphs import (
     OPSET,
     NotPossibleError,
@@ -81,8 +81,6 @@ class OperatorCase:
         """``opcheck``, and both exporters."""
         if self.operator.eager is not None:
             yield self._opcheck()
-        if any(tensor.dtype is torch.bfloat16 for tensor in flat(self.inputs)):
-            return
         for capture in ("dynamo", "trace"):
             if capture == "trace" and self._has_texts():
                 yield Check(capture, self.name, None, "torch cannot trace a list of texts")
@@ -180,12 +178,9 @@ class OperatorCase:
     def _run_engine(self, engine: Engine) -> list[Any]:
         tensors = [tensor for tensor in flat(self._node_inputs) if tensor is not None]
         specs = engine.signature.inputs
-        arrays = {
-            spec.name: tensor.contiguous().numpy()
-            for spec, tensor in zip(specs, tensors, strict=True)
-        }
+        arrays = {spec.name: to_numpy(tensor) for spec, tensor in zip(specs, tensors, strict=True)}
         outputs = engine.run(arrays)
-        return [torch.from_numpy(np.array(array)) for array in outputs.values()]
+        return [from_numpy(array) for array in outputs.values()]
 
     def _run_export(self, capture: str) -> list[Any]:
         tensors = list(flat(self.inputs))
@@ -202,11 +197,11 @@ class OperatorCase:
             engine = open_engine(model, Path(folder), with_kernels=True)
             known = {spec.name for spec in engine.signature.inputs}
             arrays = {
-                name: tensor.contiguous().numpy()
+                name: to_numpy(tensor)
                 for name, tensor in zip(names, tensors, strict=True)
                 if name in known
             }
-            return [torch.from_numpy(np.array(item)) for item in engine.run(arrays).values()]
+            return [from_numpy(item) for item in engine.run(arrays).values()]
 
 
 def _is_beyond_opcheck(tensor: torch.Tensor) -> bool:

@@ -56,8 +56,6 @@ def open_engine(model: Model, folder: Path, *, with_kernels: bool) -> Engine:
         NotPossibleError: ONNX Runtime itself lacks what the graph needs.
         BuildError: It refuses the graph.
     """
-    if any(spec.dtype == "bfloat16" for spec in model.signature.inputs):
-        raise NotPossibleError("engines take no bfloat16 yet")
     libraries = collect_libraries(model.operators(), folder) if with_kernels else []
     path = model.save(folder / "model.onnx")
     target = Target("onnxruntime")

@@ -85,8 +85,22 @@ def flat(items: Sequence[Any]) -> Iterator[torch.Tensor]:
 
 
 def wide(item: Any) -> Any:
-    """The same in float64, integers as they are."""
-    return map_item(item, lambda tensor: tensor.double() if tensor.is_floating_point() else tensor)
+    """The same in float64, integers as they are.
+
+    Values of 16 bits lie on a coarse grid, where functions often have their kinks, at which a
+    gradient is a matter of choice: they are moved off it by a thousandth.
+    """
+    return map_item(item, _wide)
+
+
+def _wide(tensor: torch.Tensor) -> torch.Tensor:
+    if not tensor.is_floating_point():
+        return tensor
+    moved = tensor.double()
+    if tensor.element_size() == 2:
+        generator = torch.Generator().manual_seed(0)
+        moved = moved + 1e-3 * torch.rand(moved.shape, generator=generator, dtype=moved.dtype)
+    return moved
 
 
 def with_leaves(inputs: Sequence[Any], leaves: Sequence[torch.Tensor]) -> list[Any]:
