@@ -10,6 +10,7 @@ from functools import partial
 
 import numpy as np
 
+from modelport.capture.diagnosis.memory import bounded_memory
 from modelport.capture.diagnosis.sizes import informative_sizes
 from modelport.capture.diagnosis.suspicion import Suspicion
 from modelport.capture.original import Original
@@ -135,7 +136,9 @@ def run_probes(
             continue
         case = Case(f"probe-{index}", probe.draw(), probe.origin, probe.moved)
         try:
-            references.append(ReferenceCase(case, original.run(case.inputs)))
+            with bounded_memory():
+                outputs = original.run(case.inputs)
+            references.append(ReferenceCase(case, outputs))
             taken[probe.group] += 1
         except RunError as error:
             refused.append(f"{case.name}: {error.what}: {error.why}")

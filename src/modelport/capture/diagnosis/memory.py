@@ -1,0 +1,42 @@
+"""A bound on the memory that a probe may take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_SHARE = 4
+"""A probe may take one part in so many of the memory that is free."""
+
+
+@contextmanager
+def bounded_memory() -> Iterator[None]:
+    """Within it, what asks for too much memory fails, in place of taking the machine's.
+
+    A probe moves values, too; where a value is a scale or a size, ten times as much of it may be a
+    thousand times the work. Where the platform does not say how much memory there is, there is no
+    bound.
+    """
+    try:
+        import resource
+
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        free = _free_bytes(Path("/proc/meminfo").read_text())
+    except (ImportError, OSError):
+        yield
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    limit = pages * resource.getpagesize() + free // _SHARE
+    if soft != resource.RLIM_INFINITY:
+        limit = min(limit, soft)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def _free_bytes(meminfo: str) -> int:
+    fields = dict(line.split(":", 1) for line in meminfo.splitlines() if ":" in line)
+    return int(fields["MemAvailable"].split()[0]) * 1024
