@@ -37,15 +37,19 @@ def constant_of(value: onnx_ir.Value | None) -> Array | None:
         return None
     if node.op_type == "Constant":
         return _of_attributes(node)
-    arguments = [constant_of(argument) for argument in node.inputs]
-    if any(argument is None for argument in arguments):
+    if node.op_type != "ConstantOfShape" and node.op_type not in _FOLDED:
         return None
+    arguments = []
+    for argument in node.inputs:
+        array = constant_of(argument)
+        if array is None:
+            return None  # at the first: both sides of every residual sum would double the work
+        arguments.append(array)
     if node.op_type == "ConstantOfShape":
         filling = node.attributes.get("value")
         number = 0.0 if filling is None else filling.as_tensor().numpy().item()
-        return np.full([int(size) for size in arguments[0]], number)  # type: ignore[union-attr]
-    function = _FOLDED.get(node.op_type)
-    return None if function is None else np.asarray(function(*arguments))
+        return np.full([int(size) for size in arguments[0]], number)
+    return np.asarray(_FOLDED[node.op_type](*arguments))
 
 
 def _of_attributes(node: onnx_ir.Node) -> Array | None:
