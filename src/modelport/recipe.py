@@ -201,7 +201,25 @@ _neighbours: dict[str, set[str]] = {}
 
 
 def _load_file(path: Path) -> ModuleType:
-    name = f"modelport_recipe_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    try:
+        return run_file(path)
+    except ModelportError:
+        raise
+    except Exception as error:  # the user's code may raise anything
+        raise UsageError(
+            f"cannot load {path}: {type(error).__name__}: {error}",
+            where=places.of_error(error) or None,
+            fix=_what_to_install(error),
+        ) from error
+
+
+def run_file(path: Path) -> ModuleType:
+    """Runs a Python file anew, as a module of its own; what it raises is raised.
+
+    Args:
+        path: The file, resolved.
+    """
+    name = f"modelport_file_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
@@ -209,15 +227,9 @@ def _load_file(path: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except ModelportError:
-        raise
-    except Exception as error:  # the user's code may raise anything
+    except BaseException:
         del sys.modules[name]
-        raise UsageError(
-            f"cannot load {path}: {type(error).__name__}: {error}",
-            where=places.of_error(error) or None,
-            fix=_what_to_install(error),
-        ) from error
+        raise
     return module
 
 

@@ -25,7 +25,7 @@ from modelport.capture.dynamic import dynamic_dims
 from modelport.capture.inputs import bind_inputs, number_findings
 from modelport.capture.marks import note_marks
 from modelport.capture.names import name_dims
-from modelport.capture.original import Original, open_module, open_original
+from modelport.capture.original import Original, open_graph, open_module, read_graph
 from modelport.capture.reference import agree, evaluating
 from modelport.capture.state import unchanged
 from modelport.capture.status import exporting
@@ -34,7 +34,6 @@ from modelport.errors import ExportError, UsageError
 from modelport.findings import Finding, Severity
 from modelport.model import Model
 from modelport.passes import adopt
-from modelport.passes.adoption import UNKNOWN_PLUGIN
 from modelport.proof import CaseResult, ReferenceCase
 from modelport.recipe import Recipe
 from modelport.signature import Signature
@@ -166,7 +165,8 @@ def captures(recipe: Recipe, target: Target | None = None) -> Iterator[Captured]
     """
     if isinstance(recipe.model, str | Path):
         model = _take_onnx(recipe)
-        yield Captured(model, open_original(recipe, model.signature), [])
+        original = open_graph(Path(recipe.model), model, model.signature)
+        yield Captured(model, original, [])
         return
     strategies = _strategies(recipe)
     reasons: list[str] = []
@@ -209,12 +209,7 @@ def _take_onnx(recipe: Recipe) -> Model:
             f"{recipe.model} is an ONNX file, which is taken as it is: "
             f"{', '.join(given)} cannot be given with it"
         )
-    model = Model.load(recipe.model)
-    model.findings += adopt(model)
-    for finding in model.findings:
-        if finding.rule == UNKNOWN_PLUGIN:
-            raise ExportError(finding.message, where=str(recipe.model), fix=finding.fix)
-    model.findings += add_bodies(model.ir)
+    model = read_graph(Path(recipe.model))
     reason = "the source is an ONNX file"
     model.provenance = _provenance(recipe.title, "none", reason, model.opset)
     return model

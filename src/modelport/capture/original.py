@@ -17,11 +17,12 @@ from modelport.capture.custom_operators import add_bodies
 from modelport.capture.dynamic import DynamicDims, dynamic_dims
 from modelport.capture.inputs import BoundInputs, bind_inputs, to_numpy
 from modelport.capture.reference import PlainRun, draws_by_chance, run_plainly, torch_reference
+from modelport.errors import ExportError
 from modelport.findings import Finding, Severity
 from modelport.model import Model
 from modelport.ops import registry
 from modelport.ops.libraries import collect_libraries
-from modelport.passes import adopt
+from modelport.passes.adoption import UNKNOWN_PLUGIN, adopt
 from modelport.proof import Case
 from modelport.recipe import Recipe
 from modelport.signature import Signature, TensorSpec
@@ -79,16 +80,38 @@ def open_original(recipe: Recipe, captured: Signature) -> Original:
         optimizations off.
     """
     if isinstance(recipe.model, str | Path):
-        return _open_onnx(Path(recipe.model), captured)
+        path = Path(recipe.model)
+        return open_graph(path, read_graph(path), captured)
     bound = bind_inputs(recipe.model, recipe.args, recipe.kwargs, recipe.input_names)
     return open_module(recipe, captured, bound, dynamic_dims(recipe, bound))
 
 
-def _open_onnx(path: Path, signature: Signature) -> Original:
-    """A file whose nodes have kernels of ours runs by their bodies: kernels are what is proven."""
+def read_graph(path: Path) -> Model:
+    """Reads an ONNX file; nodes of other toolboxes are adopted, and declared ones get bodies.
+
+    Raises:
+        UsageError: The file is not a sound ONNX model.
+        ExportError: It has a plugin that the library of operators lacks.
+    """
     model = Model.load(path)
-    adopt(model)
-    add_bodies(model.ir)
+    model.findings += adopt(model)
+    for finding in model.findings:
+        if finding.rule == UNKNOWN_PLUGIN:
+            raise ExportError(finding.message, where=str(path), fix=finding.fix)
+    model.findings += add_bodies(model.ir)
+    return model
+
+
+def open_graph(path: Path, model: Model, signature: Signature) -> Original:
+    """Makes an ONNX file runnable.
+
+    One whose nodes have kernels of ours runs by their bodies: kernels are what is proven.
+
+    Args:
+        path: The file.
+        model: What `read_graph` made of it.
+        signature: Its inputs and outputs.
+    """
     if not any(registry.find(f"{domain}::{name}") for domain, name in model.operators()):
         return Original(signature, _runner(path, signature), {}, (), _RUNNER)
     with tempfile.TemporaryDirectory() as folder:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import sys
 from pathlib import Path
 
 from modelport import places
 from modelport.errors import ModelportError, OperatorError, UsageError
 from modelport.ops import registry
-from modelport.ops.build.cache import key_of
 from modelport.ops.declaration import Operator
 from modelport.ops.schema import split_name
 from modelport.ops.templating import render
+from modelport.recipe import run_file
 
 _WRITTEN = {
     "op.py": "op.py.jinja",
@@ -57,14 +55,8 @@ def load_folder(folder: str | os.PathLike[str]) -> list[Operator]:
 
 
 def _run(file: Path) -> None:
-    name = f"modelport_operators_{key_of([str(file)])}"
-    spec = importlib.util.spec_from_file_location(name, file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        run_file(file)
     except ModelportError:
         raise
     except Exception as error:  # the author's file may raise anything

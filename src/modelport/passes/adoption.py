@@ -88,15 +88,10 @@ def adopt(model: Model) -> list[Finding]:
     Raises:
         PassError: A node has attributes that the operator does not offer.
     """
-    domains = {domain for domain, _ in model.operators()}
-    if DOMAIN in domains or any(map(_entry_for, model.ir.graph.all_nodes())):
-        load()
     adoption = AdoptOperators()
-    try:
-        adoption(model.ir)
-    except ir.passes.PassError as error:
-        cause = error.__cause__
-        raise cause if isinstance(cause, PassError) else error from cause
+    adoption(model.ir)
+    if any(domain == DOMAIN for domain, _ in model.operators()):
+        load()
     adopted = [
         Finding("adopted-operator", Severity.NOTE, f"{foreign} becomes {own}")
         for foreign, own in adoption.adopted.items()
