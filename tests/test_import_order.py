@@ -30,6 +30,7 @@ ORDER = [
     "precision",
     "pipeline",
     "capture",
+    "compilation",
     "conformance",
     "report",
     "bundle",

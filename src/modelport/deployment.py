@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modelport.backends import Engine, get_backend
+from modelport.backends import Backend, Engine, get_backend
 from modelport.backends.interface import Artifact
 from modelport.bundle import BundleWriter, Manifest, require_replaceable
 from modelport.capture.captures import Captured, captures
 from modelport.capture.programs import open_program
+from modelport.compilation import GRAPH, Compiled, compile_model
 from modelport.errors import BuildError, ExportError, ModelportError, ProofError
+from modelport.findings import Finding, Severity
 from modelport.graph import check
 from modelport.model import Model
 from modelport.ops.libraries import collect_libraries
@@ -31,8 +33,6 @@ from modelport.proof import (
 from modelport.recipe import Recipe, load_recipe
 from modelport.report import ReportData, render_report
 from modelport.target import Target
-
-_GRAPH = "graphs/model.onnx"
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ class _Road:
     def walk(self) -> None:
         """Captures by one strategy after the other until the engines agree with the original."""
         failures: list[ModelportError] = []
-        # One graph serves all targets of a backend; there is one backend so far.
+        # One capture serves all targets: rewriters are chosen by the first.
         attempts = captures(self._recipe, self._targets[0])
         while (captured := self._next(attempts)) is not None:
             self.model, self.runner = captured.model, captured.original.runner
@@ -166,7 +166,7 @@ class _Road:
             self._build_operators()
         with self._stage("check"):
             libraries = [self._folder / name for name in self._libraries]
-            _require_valid(self._folder / _GRAPH, libraries)
+            _require_valid(self._folder / GRAPH, libraries)
         with self._stage("compile"):
             self._compile()
         with self._stage("run the original"):
@@ -178,8 +178,8 @@ class _Road:
         with self._stage("capture"):
             captured = next(attempts, None)
             if captured is not None:
-                (self._folder / _GRAPH).parent.mkdir(exist_ok=True)
-                captured.model.save(self._folder / _GRAPH)
+                (self._folder / GRAPH).parent.mkdir(exist_ok=True)
+                captured.model.save(self._folder / GRAPH)
         return captured
 
     def _build_operators(self) -> None:
@@ -190,11 +190,32 @@ class _Road:
         self.artifacts, self.engines = {}, {}
         for target in self._targets:
             backend = get_backend(target)
-            self.artifacts[target] = backend.compile(self._folder, _GRAPH, target, self._libraries)
-            self.engines[target] = backend.load(
-                self._folder, self.artifacts[target], target, self.model.signature
-            )
+            compiled = compile_model(self.model, self._folder, target, self._libraries)
+            self.artifacts[target] = compiled.artifact
+            self.engines[target] = self._open(backend, compiled)
             self.model.provenance.setdefault("versions", {})[target.backend] = backend.version()
+
+    def _open(self, backend: Backend, compiled: Compiled) -> Engine:
+        """The engine, or, where it cannot run here, ONNX Runtime on the graph it was made from."""
+        why_not = backend.why_not_run(compiled.target)
+        if not why_not:
+            return backend.load(
+                self._folder, compiled.artifact, compiled.target, self.model.signature
+            )
+        self.model.findings.append(
+            Finding(
+                "engine-not-run",
+                Severity.WARNING,
+                f"the engine for {compiled.target} was built and did not run: {why_not}; the graph "
+                "that it was built from is what was compared, on ONNX Runtime",
+                fix="`modelport verify` the bundle on a machine that can run it",
+            )
+        )
+        substitute = Target("onnxruntime")
+        artifact = Artifact(compiled.artifact.graph, tuple(self._libraries), _with(self._libraries))
+        return get_backend(substitute).load(
+            self._folder, artifact, substitute, self.model.signature
+        )
 
     def _run_original(self, captured: Captured) -> list[str]:
         """Runs the original on its own cases, on probes, and on drawn cases."""
@@ -238,6 +259,10 @@ class _Road:
                 engine_outputs=engine.run_shared(example.case.inputs),
             )
         )
+
+
+def _with(libraries: Sequence[str]) -> dict[str, Any]:
+    return {"libraries": list(libraries)} if libraries else {}
 
 
 def _require_valid(path: Path, libraries: Sequence[Path]) -> None:

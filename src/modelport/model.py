@@ -60,6 +60,10 @@ class Model:
         values = (value.const_value for value in self.ir.graph.initializers.values())
         return sum(nbytes_of(tensor) for tensor in values if tensor is not None)
 
+    def copy(self) -> Model:
+        """A model that can be changed without changing this one; weights are shared."""
+        return Model(self.ir.clone(), dict(self.dims), list(self.findings), dict(self.provenance))
+
     def operators(self) -> set[tuple[str, str]]:
         """The domain and the type of the operators in the graph, subgraphs included."""
         return {(node.domain, node.op_type) for node in self.ir.graph.all_nodes()}

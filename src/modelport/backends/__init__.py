@@ -1,7 +1,7 @@
 """Backends: what runs a graph. One folder each, with the same three files."""
 
 from modelport.backends.diagnosis import Diagnosis, doctor
-from modelport.backends.interface import Backend, Binding, Engine, Probe
+from modelport.backends.interface import Backend, Binding, Capabilities, Engine, Probe
 from modelport.backends.linting import lint_rules
 from modelport.backends.registry import BACKENDS, get_backend
 
@@ -9,6 +9,7 @@ __all__ = [
     "BACKENDS",
     "Backend",
     "Binding",
+    "Capabilities",
     "Diagnosis",
     "Engine",
     "Probe",

@@ -36,6 +36,30 @@ class Probe:
     remedy: str = ""
 
 
+@dataclass(frozen=True)
+class Capabilities:
+    """What a backend takes; the documentation and `modelport doctor` print it from here.
+
+    Attributes:
+        devices: Tokens of the devices that it runs on.
+        precisions: How each precision that it offers comes about: ``graph`` (the graph is rewritten
+            before it is compiled) or ``runtime`` (the backend converts what it computes with).
+        dtypes: NumPy's names of the element types that inputs and outputs may have.
+        dynamic_shapes: What it needs to know of dynamic dimensions: ``any`` size at run time,
+            ``ranges`` that are declared, or ``none`` (sizes are fixed when it compiles).
+        custom_operators: In which forms it takes operators that ONNX lacks: ``kernels``,
+            ``plugins``, ``bodies`` (functions of standard operators).
+        threads: Whether the number of threads can be chosen.
+    """
+
+    devices: tuple[str, ...]
+    precisions: Mapping[str, str]
+    dtypes: tuple[str, ...]
+    dynamic_shapes: str
+    custom_operators: tuple[str, ...]
+    threads: bool
+
+
 class Binding(ABC):
     """A call whose input and output buffers are fixed in advance and reused by every run.
 
@@ -146,14 +170,24 @@ class Artifact:
 class Backend(Protocol):
     """A module that offers one backend."""
 
+    CAPABILITIES: Capabilities
+
     def probe(self) -> Probe:
         """Says whether the backend works here."""
 
     def version(self) -> str:
         """The version of what runs the engines, for the manifest."""
 
+    def why_not_run(self, target: Target) -> str:
+        """Why engines of a target can be built but not run on this machine; empty if they run."""
+
     def compile(
-        self, folder: Path, graph: str, target: Target, libraries: Sequence[str] = ()
+        self,
+        folder: Path,
+        graph: str,
+        target: Target,
+        libraries: Sequence[str] = (),
+        options: Mapping[str, Any] | None = None,
     ) -> Artifact:
         """Makes an engine from a graph.
 
@@ -162,6 +196,7 @@ class Backend(Protocol):
             graph: Path of the ONNX file inside the folder.
             target: What to build for.
             libraries: Libraries of operators that the graph uses, relative to the folder.
+            options: What the backend can be told about building and running, by name.
 
         Returns:
             The files made, and the libraries that the engine needs.

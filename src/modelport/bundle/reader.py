@@ -131,6 +131,11 @@ def load(
         if not path.is_file():
             raise UsageError(f"no such file: {path}")
         wanted = Target.parse(target or "onnxruntime")
+        if wanted.precision != "fp32":
+            raise UsageError(
+                f"loading {path.name} converts nothing to {wanted.precision}",
+                fix="leave the precision away: the graph runs in the one that it has",
+            )
         return get_backend(wanted).load(path.parent, Artifact(path.name, (), options), wanted)
     with Bundle.open(path) as bundle:
         return bundle.load(target, **options)

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from modelport.backends import Engine, get_backend
-from modelport.backends.interface import Artifact
 from modelport.bundle import Bundle, load
+from modelport.compilation import GRAPH, compile_model
 from modelport.errors import UsageError
 from modelport.model import Model
 from modelport.ops.libraries import collect_libraries
@@ -154,14 +154,11 @@ def build_engine(
     Raises:
         BuildError: The backend refuses the model.
     """
-    path = model.save(folder / "model.onnx")
+    (folder / GRAPH).parent.mkdir(exist_ok=True)
+    model.save(folder / GRAPH)
     libraries = collect_libraries(model.operators(), folder, cuda=target.device == "cuda")
-    backend = get_backend(target)
-    if options:
-        artifact = Artifact(path.name, tuple(libraries), {**options, "libraries": libraries})
-    else:
-        artifact = backend.compile(folder, path.name, target, libraries)
-    return backend.load(folder, artifact, target)
+    compiled = compile_model(model, folder, target, libraries, options)
+    return get_backend(target).load(folder, compiled.artifact, target)
 
 
 def _open_model(

@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from modelport.backends.interface import Artifact
+from modelport.backends.interface import Artifact, Capabilities
 from modelport.backends.onnxruntime.session import absolute, open_session
 from modelport.target import Target
 
+CAPABILITIES = Capabilities(
+    devices=("cpu", "cuda"),
+    precisions={"fp32": "graph", "fp16": "graph", "bf16": "graph", "int8": "graph"},
+    dtypes=(
+        *("float32", "float64", "float16", "bfloat16", "int8", "int16", "int32", "int64"),
+        *("uint8", "uint16", "uint32", "uint64", "bool", "str"),
+    ),
+    dynamic_shapes="any",
+    custom_operators=("kernels", "bodies"),
+    threads=True,
+)
 
-def compile(folder: Path, graph: str, target: Target, libraries: Sequence[str] = ()) -> Artifact:
+
+def why_not_run(target: Target) -> str:
+    """Nothing: what compiles has been opened; see `modelport.backends.Backend.why_not_run`."""
+    return ""
+
+
+def compile(
+    folder: Path,
+    graph: str,
+    target: Target,
+    libraries: Sequence[str] = (),
+    options: Mapping[str, Any] | None = None,
+) -> Artifact:
     """Proves that ONNX Runtime takes the graph; see `modelport.backends.Backend.compile`."""
-    options = {"libraries": list(libraries)} if libraries else {}
+    options = {**(options or {}), **({"libraries": list(libraries)} if libraries else {})}
     open_session(folder / graph, target, absolute(options, folder))
     return Artifact(graph, tuple(libraries), options)

@@ -115,7 +115,7 @@ def _require_known(options: Mapping[str, Any], level: Any) -> None:
 
 
 def _providers(target: Target, available: list[str]) -> list[str]:
-    if target.precision != "fp32" or target.provider or target.compute_capabilities:
+    if target.provider or target.compute_capabilities:
         raise UsageError(
             f"the onnxruntime backend does not offer {str(target)!r}",
             fix="onnxruntime, onnxruntime:cpu or onnxruntime:cuda",

@@ -1,0 +1,37 @@
+"""Preparation: what a backend does not take, and standard ONNX can say otherwise, is rewritten."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from modelport.findings import Finding
+from modelport.model import Model
+from modelport.target import Target
+
+PREPARATIONS: Mapping[str, Callable[[Model, Target], list[Finding]]] = {}
+"""What is done for a backend: changes the model in place and says what it changed."""
+
+
+def prepare(model: Model, target: Target) -> Model:
+    """The graph as a target's backend takes it.
+
+    Args:
+        model: The model; it stays as it is.
+        target: What is to run it.
+
+    Returns:
+        The model itself where nothing is to be changed, else a copy with a note for each change
+        among its findings.
+
+    Raises:
+        PassError: The backend cannot take the graph, and no rewrite is known.
+    """
+    rewrite = PREPARATIONS.get(target.backend)
+    if rewrite is None:
+        return model
+    copy = model.copy()
+    changes = rewrite(copy, target)
+    if not changes:
+        return model
+    copy.findings += changes
+    return copy

@@ -1,0 +1,5 @@
+"""Precision: fp16, bf16 and int8 as rewrites of the graph, the same for every backend."""
+
+from modelport.precision.conversion import convert
+
+__all__ = ["convert"]
