@@ -214,7 +214,7 @@ def _standard_body(node: ir.Node, opset: int) -> ir.Function | None:
         return None
     if not onnx.defs.has(node.op_type, opset, ""):
         return None
-    schema = onnx.defs.get_schema(node.op_type, opset, "")
+    schema: Any = onnx.defs.get_schema(node.op_type, opset, "")
     versions = [
         *((version, False) for version in schema.function_opset_versions),
         *((version, True) for version in schema.context_dependent_function_opset_versions),
@@ -241,7 +241,7 @@ def _standard_body(node: ir.Node, opset: int) -> ir.Function | None:
     return None
 
 
-def _of_context(schema: onnx.defs.OpSchema, version: int, node: ir.Node) -> bytes:
+def _of_context(schema: Any, version: int, node: ir.Node) -> bytes:
     """The function of a node by the types of its inputs; empty where one is not known."""
     types = []
     for value in node.inputs:
