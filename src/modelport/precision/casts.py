@@ -138,9 +138,7 @@ def cast_behind(value: ir.Value, dtype: ir.DataType) -> ir.Value:
             if reader.outputs[0].dtype is dtype and not reader.outputs[0].is_graph_output():
                 return reader.outputs[0]
     name = f"{value.name}_to_{dtype.name.lower()}"
-    node = ir.Node(
-        "", "Cast", [value], [ir.AttrInt64("to", dtype.value)], name=name, num_outputs=1
-    )
+    node = ir.Node("", "Cast", [value], [ir.AttrInt64("to", dtype.value)], name=name, num_outputs=1)
     result = node.outputs[0]
     result.name, result.shape, result.type = name, value.shape, ir.TensorType(dtype)
     graph, producer = value.graph, value.producer()

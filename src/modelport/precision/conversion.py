@@ -108,9 +108,7 @@ def _kept_findings(kept: Mapping[ir.Node, str], dtype: ir.DataType) -> list[Find
                     where=f"{node.name!r} ({node.op_type})",
                 )
             )
-    counts = Counter(
-        node.op_type for node in kept if node.op_type not in ("Constant", "Identity")
-    )
+    counts = Counter(node.op_type for node in kept if node.op_type not in ("Constant", "Identity"))
     if counts:
         names = ", ".join(f"{count} {name}" for name, count in counts.most_common())
         found.append(Finding("kept-in-fp32", Severity.NOTE, f"these stay in float32: {names}"))

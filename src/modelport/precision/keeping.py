@@ -29,7 +29,9 @@ SENSITIVE = frozenset(
 float32"), by their names in ONNX, and their like: sums of many terms, and functions that are steep
 or whose argument is large."""
 
-_COORDINATES = frozenset({"GridSample", "RoiAlign", "AffineGrid", "NonMaxSuppression", "MaxRoiPool"})
+_COORDINATES = frozenset(
+    {"GridSample", "RoiAlign", "AffineGrid", "NonMaxSuppression", "MaxRoiPool"}
+)
 """Operators on positions: 16 bits tell no neighbouring pixels apart from 2,048 on."""
 
 _GENERATORS = frozenset(

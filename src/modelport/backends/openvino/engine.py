@@ -78,9 +78,7 @@ class OpenVinoEngine(Engine):
                     fix="convert it outside of the model, or deploy for onnxruntime",
                 )
 
-    def run(
-        self, inputs: Mapping[str, Array], outputs: Sequence[str] | None = None
-    ) -> Arrays:
+    def run(self, inputs: Mapping[str, Array], outputs: Sequence[str] | None = None) -> Arrays:
         """Runs the model once; see `Engine.run`."""
         self._examine(inputs)
         names = self._output_names if outputs is None else self._requested(outputs)

@@ -66,9 +66,7 @@ class Program:
             ) from error
 
 
-def load_program(
-    path: Path, target: Target, options: Mapping[str, Any] | None = None
-) -> Program:
+def load_program(path: Path, target: Target, options: Mapping[str, Any] | None = None) -> Program:
     """Opens a program.
 
     Args:
