@@ -12,9 +12,10 @@ from typing import Any
 
 from modelport.backends import Backend, Engine, get_backend
 from modelport.backends.interface import Artifact
+from modelport.backends.torch.program import program_of
 from modelport.bundle import BundleWriter, Manifest, require_replaceable
 from modelport.capture.captures import Captured, captures
-from modelport.capture.programs import open_program
+from modelport.capture.programs import open_program, write_program
 from modelport.compilation import GRAPH, Compiled, compile_model
 from modelport.errors import BuildError, ExportError, ModelportError, ProofError
 from modelport.findings import Finding, Severity
@@ -182,6 +183,8 @@ class _Road:
             if captured is not None:
                 (self._folder / GRAPH).parent.mkdir(exist_ok=True)
                 captured.model.save(self._folder / GRAPH)
+                if any(target.backend == "torch" for target in self._targets):
+                    write_program(self._recipe, self._folder / program_of(GRAPH))
         return captured
 
     def _build_operators(self) -> None:

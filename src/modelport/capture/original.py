@@ -13,9 +13,10 @@ import numpy as np
 
 from modelport.backends import get_backend
 from modelport.backends.interface import Artifact
+from modelport.backends.torch.arrays import to_numpy
 from modelport.capture.custom_operators import add_bodies
 from modelport.capture.dynamic import DynamicDims, dynamic_dims
-from modelport.capture.inputs import BoundInputs, bind_inputs, to_numpy
+from modelport.capture.inputs import BoundInputs, bind_inputs
 from modelport.capture.reference import PlainRun, draws_by_chance, run_plainly, torch_reference
 from modelport.errors import ExportError
 from modelport.findings import Finding, Severity
