@@ -1,6 +1,18 @@
 """Precision: fp16, bf16 and int8 as rewrites of the graph, the same for every backend."""
 
-from modelport.precision.conversion import convert
+from modelport.precision.calibration import calibrate
+from modelport.precision.conversion import convert, is_quantized
+from modelport.precision.quantization import Point, Quantization, quantize
+from modelport.precision.tables import CalibrationTable
 from modelport.precision.widening import widen
 
-__all__ = ["convert", "widen"]
+__all__ = [
+    "CalibrationTable",
+    "Point",
+    "Quantization",
+    "calibrate",
+    "convert",
+    "is_quantized",
+    "quantize",
+    "widen",
+]

@@ -1,4 +1,4 @@
-"""int8 as a rewrite: explicit QuantizeLinear and DequantizeLinear around what computes in 8 bits."""
+"""int8 as a rewrite: explicit Q/DQ around what computes in 8 bits."""
 
 from __future__ import annotations
 
@@ -120,10 +120,10 @@ class QuantizeGraph:
             if len(places) < len([value for value in node.inputs if is_float(value)]):
                 continue
             near = all(value in made or value in read for value in values)
-            if near and self._known(result) and all(map(self._known, values)):
-                if self._reaches(result, inside):
-                    joined.append(node)
-                    made.add(result)
+            known = all(map(self._known, (result, *values)))
+            if near and known and self._reaches(result, inside):
+                joined.append(node)
+                made.add(result)
         return joined
 
     def _reaches(self, value: ir.Value, inside: Collection[ir.Node]) -> bool:
