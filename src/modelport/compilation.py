@@ -10,9 +10,11 @@ from typing import Any
 from modelport.backends import get_backend
 from modelport.backends.interface import Artifact
 from modelport.errors import UsageError
+from modelport.findings import Finding
 from modelport.model import Model
 from modelport.passes import prepare
 from modelport.precision import convert
+from modelport.progress import Progress
 from modelport.target import Target
 
 GRAPH = "graphs/model.onnx"
@@ -27,11 +29,13 @@ class Compiled:
         target: What it was compiled for.
         model: The graph as the backend took it.
         artifact: The files.
+        findings: What was changed and noticed on the way.
     """
 
     target: Target
     model: Model
     artifact: Artifact
+    findings: tuple[Finding, ...] = ()
 
 
 def compile_model(
@@ -40,6 +44,7 @@ def compile_model(
     target: Target,
     libraries: Sequence[str] = (),
     options: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
 ) -> Compiled:
     """Compiles a model for one target.
 
@@ -49,6 +54,7 @@ def compile_model(
         target: What to compile for.
         libraries: Libraries of operators that the graph uses, relative to the folder.
         options: What the backend can be told, by name.
+        progress: Told of the steps of a long build.
 
     Returns:
         The artifact, and the graph that it was made from.
@@ -65,6 +71,11 @@ def compile_model(
             f"the backend {target.backend} does not compute in {target.precision}",
             fix=f"its precisions are: {', '.join(precisions)}",
         )
+    if target.device not in backend.CAPABILITIES.devices:
+        raise UsageError(
+            f"the backend {target.backend} does not run on {target.device}",
+            fix=f"it runs on: {', '.join(backend.CAPABILITIES.devices)}",
+        )
     ready = prepare(model, target)
     if precisions[target.precision] == "graph":
         ready = convert(ready, target.precision)
@@ -72,4 +83,6 @@ def compile_model(
     if ready is not model:
         graph = f"graphs/{str(target).replace(':', '-')}.onnx"
         ready.save(folder / graph)
-    return Compiled(target, ready, backend.compile(folder, graph, target, libraries, options))
+    artifact = backend.compile(folder, graph, target, libraries, options, progress)
+    noticed = [*ready.findings[len(model.findings) :], *artifact.findings]
+    return Compiled(target, ready, artifact, tuple(noticed))

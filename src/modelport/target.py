@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from modelport.errors import UsageError
 
 DEVICES = ("cpu", "cuda")
-PROVIDERS = ("tensorrt", "openvino", "dnnl")
+PROVIDERS = ("tensorrt", "tensorrt-rtx", "openvino", "dnnl")
+ON_GPUS = ("tensorrt", "tensorrt-rtx")
+"""Backends and providers that run on GPUs alone: ``cuda`` is their device by default."""
 PRECISIONS = ("fp32", "tf32", "fp16", "bf16", "int8", "fp8")
 _COMPUTE_CAPABILITY = re.compile(r"sm\d{2,3}")
 
@@ -19,7 +21,7 @@ class Target:
 
     Attributes:
         backend: Name of the backend, e.g. ``onnxruntime``.
-        device: ``cpu`` or ``cuda``.
+        device: ``cpu`` or ``cuda``; where a text names none, ``cpu`` but for what runs on GPUs alone.
         provider: The execution provider inside the backend, where it has several.
         precision: The precision of the graph's arithmetic.
         compute_capabilities: CUDA compute capabilities to build for ahead of time, e.g. ``sm89``.
@@ -63,6 +65,8 @@ class Target:
                     f"target {text!r} gives two values for its {field}: {fields[field]}, {token}"
                 )
             fields[field] = token
+        if backend in ON_GPUS or fields.get("provider") in ON_GPUS:
+            fields.setdefault("device", "cuda")
         return cls(backend, compute_capabilities=tuple(capabilities), **fields)
 
     def __str__(self) -> str:

@@ -9,7 +9,7 @@ from modelport.backends.interface import Backend
 from modelport.errors import UsageError
 from modelport.target import Target
 
-BACKENDS = ("onnxruntime",)
+BACKENDS = ("onnxruntime", "tensorrt", "tensorrt-rtx")
 
 
 def get_backend(target: Target | str) -> Backend:
@@ -23,4 +23,4 @@ def get_backend(target: Target | str) -> Backend:
         raise UsageError(
             f"unknown backend {name!r}", fix=f"the backends are: {', '.join(BACKENDS)}"
         )
-    return cast(Backend, importlib.import_module(f"modelport.backends.{name}"))
+    return cast(Backend, importlib.import_module(f"modelport.backends.{name.replace('-', '_')}"))
