@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from modelport.errors import UsageError
 
 DEVICES = ("cpu", "cuda")
-PROVIDERS = ("tensorrt", "tensorrt-rtx", "openvino", "dnnl")
+PROVIDERS = ("tensorrt", "tensorrt-rtx", "openvino", "dnnl", "compile")
 ON_GPUS = ("tensorrt", "tensorrt-rtx")
 """Backends and providers that run on GPUs alone: ``cuda`` is their device by default."""
 PRECISIONS = ("fp32", "tf32", "fp16", "bf16", "int8", "fp8")
@@ -21,8 +21,10 @@ class Target:
 
     Attributes:
         backend: Name of the backend, e.g. ``onnxruntime``.
-        device: ``cpu`` or ``cuda``; where a text names none, ``cpu`` but for what runs on GPUs alone.
-        provider: The execution provider inside the backend, where it has several.
+        device: ``cpu`` or ``cuda``; where a text names none, ``cpu`` but for what has no other
+            place than a GPU.
+        provider: What runs it inside the backend, where that has several: an execution provider of
+            ONNX Runtime, or PyTorch's ``compile``.
         precision: The precision of the graph's arithmetic.
         compute_capabilities: CUDA compute capabilities to build for ahead of time, e.g. ``sm89``.
     """

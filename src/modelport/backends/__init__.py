@@ -3,7 +3,7 @@
 from modelport.backends.diagnosis import Diagnosis, doctor
 from modelport.backends.interface import Backend, Binding, Capabilities, Engine, Probe
 from modelport.backends.linting import lint_rules
-from modelport.backends.registry import BACKENDS, get_backend
+from modelport.backends.registry import BACKENDS, backend_names, get_backend
 
 __all__ = [
     "BACKENDS",
@@ -13,6 +13,7 @@ __all__ = [
     "Diagnosis",
     "Engine",
     "Probe",
+    "backend_names",
     "doctor",
     "get_backend",
     "lint_rules",

@@ -8,7 +8,7 @@ import subprocess
 from dataclasses import dataclass
 
 from modelport.backends.interface import Probe
-from modelport.backends.registry import BACKENDS, get_backend
+from modelport.backends.registry import backend_names, get_backend
 
 _EXPORT_PACKAGES = ("torch", "onnx", "onnx-ir", "onnxscript", "jinja2")
 _COMPILERS = {"c++": "apt-get install g++", "nvcc": "install the CUDA toolkit (CUDA kernels only)"}
@@ -42,7 +42,7 @@ def doctor() -> Diagnosis:
     return Diagnosis(
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.machine()}",
-        backends=tuple(get_backend(name).probe() for name in BACKENDS),
+        backends=tuple(get_backend(name).probe() for name in backend_names()),
         packages=tuple(map(_probe_package, _EXPORT_PACKAGES)),
         compilers=tuple(_probe_compiler(name, remedy) for name, remedy in _COMPILERS.items()),
     )

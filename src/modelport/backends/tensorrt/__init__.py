@@ -3,11 +3,19 @@
 from functools import partial
 
 from modelport.backends.tensorrt.compile import CAPABILITIES, compile
-from modelport.backends.tensorrt.engine import load, why_not_run
+from modelport.backends.tensorrt.engine import load, open_engine, why_not_run
 from modelport.backends.tensorrt.flavor import TENSORRT
 from modelport.backends.tensorrt.probe import probe_flavor, version_of
 
 probe = partial(probe_flavor, TENSORRT)
 version = partial(version_of, TENSORRT)
 
-__all__ = ["CAPABILITIES", "compile", "load", "probe", "version", "why_not_run"]
+__all__ = [
+    "CAPABILITIES",
+    "compile",
+    "load",
+    "open_engine",
+    "probe",
+    "version",
+    "why_not_run",
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,8 +17,8 @@ from modelport.backends.tensorrt.layers import confirm_types, read_layers
 from modelport.backends.tensorrt.options import HARDWARE, BuildOptions, capabilities_of
 from modelport.backends.tensorrt.profiles import plan_profiles
 from modelport.backends.tensorrt.record import BuildRecord
-from modelport.backends.tensorrt.refusals import describe, refusal
-from modelport.errors import BuildError
+from modelport.backends.tensorrt.refusals import all_nodes, describe, refusal
+from modelport.errors import BuildError, UsageError
 from modelport.model import Model
 from modelport.progress import Progress
 from modelport.target import Target
@@ -73,7 +74,8 @@ def compile(
         graph: As for every backend.
         target: What to build for. Without a compute capability TensorRT builds for the GPU of this
             machine, and TensorRT for RTX for all that it builds for by itself.
-        libraries: Libraries of plugins, relative to the folder. TensorRT for RTX takes none.
+        libraries: Libraries of kernels, which are not for TensorRT: ONNX Runtime needs them to run
+            the graph in the engine's place. Those of plugins are an option.
         options: By name, what `BuildOptions` has.
         progress: Told of TensorRT's phases.
 
@@ -93,6 +95,7 @@ def compile(
     profiles, findings = plan_profiles(model.signature, wanted)
     stem = f"{FOLDER}/{str(target).replace(':', '-')}"
     (folder / FOLDER).mkdir(exist_ok=True)
+    kept = [_kept(Path(library), folder) for library in wanted.plugins]
     cache = timing_cache(flavor, module)
     job = {
         "module": flavor.module,
@@ -105,7 +108,7 @@ def compile(
         "workspace": wanted.workspace,
         "flags": wanted.flags,
         "hardware": HARDWARE.get(wanted.hardware_compatible, ""),
-        "libraries": [str(folder / name) for name in libraries] if plugins else [],
+        "libraries": [str(folder / name) for name in kept],
         "plugins": plugins,
         "timing_cache": None if cache is None else str(cache),
         "gpu": not why_no_gpu(),
@@ -134,13 +137,29 @@ def compile(
         seconds=time.perf_counter() - begin,
     )
     record.write(folder / f"{stem}.json", folder / f"{stem}.engine")
-    used = tuple(libraries) if plugins else ()
     return Artifact(
         graph,
-        (f"{stem}.engine", f"{stem}.json", *used),
-        {"engine": f"{stem}.engine", "record": f"{stem}.json", "libraries": list(used)},
+        (f"{stem}.engine", f"{stem}.json", *kept, *libraries),
+        {
+            "engine": f"{stem}.engine",
+            "record": f"{stem}.json",
+            "plugins": kept,
+            "kernels": list(libraries),
+        },
         tuple(findings),
     )
+
+
+def _kept(library: Path, folder: Path) -> str:
+    """A library of plugins beside the engine, relative to the folder."""
+    place = f"{FOLDER}/{library.name}"
+    try:
+        shutil.copyfile(library, folder / place)
+    except OSError as error:
+        raise UsageError(
+            f"cannot read the library of plugins {library}: {error.strerror}"
+        ) from error
+    return place
 
 
 def _plugins(ir: onnx_ir.Model, flavor: Flavor) -> list[str]:
@@ -150,11 +169,9 @@ def _plugins(ir: onnx_ir.Model, flavor: Flavor) -> list[str]:
     process.
     """
     bodies = {(key[0], key[1]) for key in ir.functions}
-    graphs = [ir.graph, *ir.functions.values()]
     custom = [
         node
-        for graph in graphs
-        for node in graph.all_nodes()
+        for node in all_nodes(ir)
         if node.domain not in _STANDARD and (node.domain, node.op_type) not in bodies
     ]
     if custom and not flavor.plugins:

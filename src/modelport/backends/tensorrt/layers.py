@@ -88,8 +88,7 @@ def read_layers(inspected: Mapping[str, Any] | None, listed: str) -> list[Layer]
     begins = [match.start() for match in _LINE.finditer(listed)]
     ends = [*begins[1:], listed.find("\n\nI/O Tensors:") if begins else 0]
     lines = (
-        listed[begin : end if end >= 0 else None]
-        for begin, end in zip(begins, ends, strict=False)
+        listed[begin : end if end >= 0 else None] for begin, end in zip(begins, ends, strict=False)
     )
     return [_of_line(line.strip("\n")) for line in lines]
 

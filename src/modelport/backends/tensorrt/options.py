@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -35,6 +36,7 @@ class BuildOptions:
         hardware_compatible: A key of `HARDWARE`, or empty for the GPU of the build alone.
         strip_weights: Leave out the weights; `refit` puts them in.
         refittable: Weights can be replaced after the build.
+        plugins: Files of libraries of plugins; they are kept beside the engine.
     """
 
     profiles: Sequence[Mapping[str, int | Sequence[int]]] = ()
@@ -46,6 +48,7 @@ class BuildOptions:
     hardware_compatible: str = ""
     strip_weights: bool = False
     refittable: bool = False
+    plugins: Sequence[str | os.PathLike[str]] = ()
 
     @classmethod
     def read(cls, options: Mapping[str, Any], flavor: Flavor) -> BuildOptions:
@@ -68,6 +71,11 @@ class BuildOptions:
             raise UsageError(
                 f"unknown hardware compatibility {given.hardware_compatible!r}",
                 fix=f"one of: {', '.join(HARDWARE)}",
+            )
+        if given.plugins and not flavor.plugins:
+            raise UsageError(
+                f"{flavor.title} takes no plugins",
+                fix="give operators a body of standard ones (an ONNX function)",
             )
         if not flavor.compatible and (given.version_compatible or given.hardware_compatible):
             raise UsageError(

@@ -100,9 +100,8 @@ def _range(
             )
         return least, usual, most
     least = dim.min
-    most = dim.max
-    if most is None:
-        most = max(least, ASSUMED_BATCH if first else ASSUMED_SIZE, options.opt.get(name, 0))
+    assumed = max(least, ASSUMED_BATCH if first else ASSUMED_SIZE, options.opt.get(name, 0))
+    most = assumed if dim.max is None else dim.max
     if name in options.opt:
         if not least <= options.opt[name] <= most:
             raise UsageError(

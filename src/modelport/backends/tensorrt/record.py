@@ -101,6 +101,11 @@ class BuildRecord:
         return record
 
 
+def record_of(engine: Path) -> Path:
+    """Where the record of an engine lies that is no part of a bundle."""
+    return engine.with_name(f"{engine.name}.json")
+
+
 def _layer(data: dict[str, Any]) -> Layer:
     tensors = {
         side: tuple(

@@ -134,7 +134,7 @@ def describe(node: onnx_ir.Node) -> str:
 
 def _find(ir: onnx_ir.Model, operator: str, output: str, name: str) -> onnx_ir.Node | None:
     found = None
-    for node in _all_nodes(ir):
+    for node in all_nodes(ir):
         if output and any(value.name == output for value in node.outputs):
             return node
         if found is None and name and node.name == name and node.op_type == operator:
@@ -142,7 +142,8 @@ def _find(ir: onnx_ir.Model, operator: str, output: str, name: str) -> onnx_ir.N
     return found
 
 
-def _all_nodes(ir: onnx_ir.Model) -> Sequence[onnx_ir.Node]:
+def all_nodes(ir: onnx_ir.Model) -> Sequence[onnx_ir.Node]:
+    """The nodes of a model, those inside of nodes and of functions included."""
     return [
         *ir.graph.all_nodes(),
         *(node for function in ir.functions.values() for node in function.all_nodes()),
@@ -152,9 +153,11 @@ def _all_nodes(ir: onnx_ir.Model) -> Sequence[onnx_ir.Node]:
 def _named(text: str, ir: onnx_ir.Model) -> Sequence[onnx_ir.Node]:
     """The nodes that a text names. TensorRT calls those without a name after their output."""
     found = []
-    for node in _all_nodes(ir):
+    for node in all_nodes(ir):
         names = [node.name] if node.name else [f"node_of_{out.name}" for out in node.outputs]
-        if any(re.search(rf"(?<![\w/.]){re.escape(name)}(?:_\d+)?(?![\w/])", text) for name in names):
+        if any(
+            re.search(rf"(?<![\w/.]){re.escape(name)}(?:_\d+)?(?![\w/])", text) for name in names
+        ):
             found.append(node)
     return found
 

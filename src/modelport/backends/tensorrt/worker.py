@@ -14,11 +14,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from modelport.backends.tensorrt.logger import logger
+
 DEEPEST_PHASE = 2
 """TensorRT's phases lie within each other; what is deeper than this takes no time worth telling."""
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     """TensorRT does not take the graph or what was asked for."""
 
     def __init__(self, stage: str, **details: Any) -> None:
@@ -33,7 +35,7 @@ class _Build:
         self._job = job
         self._tell = tell
         self._trt: Any = importlib.import_module(job["module"])
-        self._log = _logger(self._trt)
+        self._log = logger(self._trt)
 
     def run(self) -> dict[str, Any]:
         """Parses, builds, and writes the engine."""
@@ -47,7 +49,7 @@ class _Build:
         config = self._configured(builder, network)
         plan = builder.build_serialized_network(network, config)
         if plan is None:
-            raise _Refused("build", log=self._log.errors)
+            raise _RefusedError("build", log=self._log.errors)
         data = bytes(plan)
         Path(job["engine"]).write_bytes(data)
         if job["timing_cache"]:
@@ -65,13 +67,13 @@ class _Build:
         creators = {item.name for item in self._trt.get_plugin_registry().all_creators}
         missing = [name for name in self._job["plugins"] if name not in creators]
         if missing:
-            raise _Refused("plugins", missing=missing)
+            raise _RefusedError("plugins", missing=missing)
 
     def _parse(self, network: Any) -> None:
         parser = self._trt.OnnxParser(network, self._log)
         if not parser.parse_from_file(self._job["graph"]) or parser.num_errors:
             errors = [parser.get_error(place) for place in range(parser.num_errors)]
-            raise _Refused(
+            raise _RefusedError(
                 "parse",
                 log=self._log.errors,
                 errors=[
@@ -115,7 +117,7 @@ class _Build:
         shapes = [item.name for item in inputs if item.is_shape_tensor]
         unknown = [name for name in shapes if name not in self._job["values"]]
         if unknown:
-            raise _Refused("values", inputs=unknown)
+            raise _RefusedError("values", inputs=unknown)
         for profile in self._job["profiles"] or ([{}] if shapes else []):
             made = builder.create_optimization_profile()
             for name, sizes in profile.items():
@@ -123,7 +125,7 @@ class _Build:
             for name in shapes:
                 made.set_shape_input(name, *map(tuple, self._job["values"][name]))
             if config.add_optimization_profile(made) < 0:
-                raise _Refused("profile", log=self._log.errors)
+                raise _RefusedError("profile", log=self._log.errors)
 
     def _inspect(self, plan: bytes) -> Any:
         """What the inspector says of the engine; nothing without a GPU, which opening it takes."""
@@ -135,27 +137,6 @@ class _Build:
             return None
         inspector = engine.create_engine_inspector()
         return json.loads(inspector.get_engine_information(trt.LayerInformationFormat.JSON))
-
-
-def _logger(trt: Any) -> Any:
-    """Keeps errors, warnings and the builder's list of layers; prints nothing."""
-
-    class Log(trt.ILogger):  # type: ignore[misc]
-        def __init__(self) -> None:
-            trt.ILogger.__init__(self)
-            self.errors: list[str] = []
-            self.warnings: list[str] = []
-            self.layers = ""
-
-        def log(self, severity: Any, message: str) -> None:
-            if severity <= trt.ILogger.ERROR:
-                self.errors.append(message)
-            elif severity == trt.ILogger.WARNING:
-                self.warnings.append(message)
-            elif message.startswith("Layers:\n"):
-                self.layers = message
-
-    return Log()
 
 
 def _monitor(trt: Any, tell: Any) -> Any:
@@ -205,7 +186,7 @@ def main() -> int:
 
     try:
         tell(built=_Build(job, tell).run())
-    except _Refused as refusal:
+    except _RefusedError as refusal:
         tell(refused=refusal.details)
     return 0
 
