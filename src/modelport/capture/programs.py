@@ -103,9 +103,7 @@ def _flat(model: Any, bound: BoundInputs) -> torch.nn.Module:
             self.module = module
 
         def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
-            leaves = [
-                tensors[index_of[path]] if path in index_of else leaf for path, leaf in pairs
-            ]
+            leaves = [tensors[index_of[path]] if path in index_of else leaf for path, leaf in pairs]
             args, kwargs = programs.unflatten(leaves, structure)
             return tuple(flat_outputs(self.module(*args, **kwargs)))
 
