@@ -95,6 +95,5 @@ void deform_conv2d(Context& ctx, In<T, 4> input, In<T, 4> weight, In<T, 4> offse
   check(rows < 65536, "more than a million outputs: ", s.outputs);
   const Arguments<T, S> arguments{input.data(), weight.data(), offset.data(), mask.data(), bias.data(), data, s};
   const dim3 blocks(static_cast<unsigned>((s.n * s.out_pixels() + 127) / 128), static_cast<unsigned>(rows));
-  convolve<T, S><<<blocks, 128, 0, ctx.stream()>>>(arguments, panels);
-  check(cudaGetLastError() == cudaSuccess, "deform_conv2d could not be launched");
+  ctx.launch_grid(convolve<T, S>, blocks, 128, arguments, panels);
 }

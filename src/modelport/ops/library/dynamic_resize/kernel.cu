@@ -103,21 +103,9 @@ void dynamic_resize(Context& ctx, In<T, 4> x, HostIn<float, 1> scales, Out<T> ou
   const float down = scales[count - 2], across = scales[count - 1];
   const Shape made{x.dim(0), x.dim(1), output_size(x.dim(2), down), output_size(x.dim(3), across)};
   T* y = output.alloc(made);
-  const int64_t elements = made.count();
-  if (elements == 0) return;
   const Sizes s{x.dim(0) * x.dim(1), x.dim(2), x.dim(3), made[2], made[3]};
   const A step_down = step_of<A>(s.height, s.out_height, down, align_corners);
   const A step_across = step_of<A>(s.width, s.out_width, across, align_corners);
-  const int64_t wanted = (elements + 255) / 256;
-  const auto blocks = static_cast<unsigned>(wanted < 65536 ? wanted : 65536);
-  const auto launch = [&](auto kernel) {
-    kernel<<<blocks, 256, 0, ctx.stream()>>>(x.data(), y, s, step_down, step_across, align_corners);
-  };
-  if (taps == 1)
-    launch(resize<1, T, A>);
-  else if (taps == 2)
-    launch(resize<2, T, A>);
-  else
-    launch(resize<4, T, A>);
-  check(cudaGetLastError() == cudaSuccess, "dynamic_resize could not be launched");
+  const auto kernel = taps == 1 ? resize<1, T, A> : taps == 2 ? resize<2, T, A> : resize<4, T, A>;
+  ctx.launch(kernel, made.count(), x.data(), y, s, step_down, step_across, align_corners);
 }

@@ -85,11 +85,8 @@ void grid(Context& ctx, In<T, 2> pos, In<T, 1> size, Opt<T, 1> start, Opt<T, 1> 
   if (points == 0) return;
   auto* bounds = ctx.scratch<Bounds<T>>(1);
   if (axes > 0)
-    find_bounds<T><<<static_cast<unsigned>(axes), threads, 0, ctx.stream()>>>(
-        pos.data(), start ? start.data() : nullptr, end ? end.data() : nullptr, points, axes, bounds);
-  find_strides<T><<<1, 1, 0, ctx.stream()>>>(size.data(), axes, bounds);
-  const int64_t blocks = (points + threads - 1) / threads;
-  number<T><<<static_cast<unsigned>(blocks < 65536 ? blocks : 65536), threads, 0, ctx.stream()>>>(
-      pos.data(), size.data(), bounds, points, axes, voxels);
-  check(cudaGetLastError() == cudaSuccess, "grid could not be launched");
+    ctx.launch_grid(find_bounds<T>, dim3(static_cast<unsigned>(axes)), threads, pos.data(), start.data(), end.data(),
+                    points, axes, bounds);
+  ctx.launch_grid(find_strides<T>, dim3(1), 1, size.data(), axes, bounds);
+  ctx.launch(number<T>, points, pos.data(), size.data(), bounds, points, axes, voxels);
 }

@@ -146,17 +146,7 @@ void grid_sample(Context& ctx, In<T> x, In<T> grid, Out<T> output, std::string_v
     check(x.dim(2 + axis) > 0, "x has shape ", x.shape(), "; there is nothing to look at");
   }
   T* y = output.alloc(made);
-  if (made.count() == 0) return;
-  const int64_t wanted = (s.images * s.points + 255) / 256;
-  const auto blocks = static_cast<unsigned>(wanted < 65536 ? wanted : 65536);
-  const auto launch = [&](auto kernel) {
-    kernel<<<blocks, 256, 0, ctx.stream()>>>(x.data(), grid.data(), y, s);
-  };
-  if (taps == 4)
-    launch(sample<2, 4, T, A>);
-  else if (axes == 2)
-    taps == 1 ? launch(sample<2, 1, T, A>) : launch(sample<2, 2, T, A>);
-  else
-    taps == 1 ? launch(sample<3, 1, T, A>) : launch(sample<3, 2, T, A>);
-  check(cudaGetLastError() == cudaSuccess, "grid_sample could not be launched");
+  const auto of_images = taps == 1 ? sample<2, 1, T, A> : taps == 2 ? sample<2, 2, T, A> : sample<2, 4, T, A>;
+  const auto of_volumes = taps == 1 ? sample<3, 1, T, A> : sample<3, 2, T, A>;
+  ctx.launch(axes == 2 ? of_images : of_volumes, s.images * s.points, x.data(), grid.data(), y, s);
 }

@@ -18,8 +18,5 @@ template <class T>
 void hsigmoid(Context& ctx, In<T> x, Out<T> output) {
   using S = std::conditional_t<(sizeof(T) < 4), float, T>;
   T* to = output.alloc(x.shape());
-  const int64_t count = x.size(), blocks = (count + 255) / 256;
-  if (count == 0) return;
-  compute<T, S><<<static_cast<unsigned>(blocks < 65536 ? blocks : 65536), 256, 0, ctx.stream()>>>(x.data(), to, count);
-  check(cudaGetLastError() == cudaSuccess, "hsigmoid could not be launched");
+  ctx.launch(compute<T, S>, x.size(), x.data(), to, x.size());
 }

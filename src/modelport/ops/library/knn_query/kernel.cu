@@ -57,23 +57,20 @@ __global__ void search(const T* points, const T* queries, Cloud cloud, int64_t n
 template <class T>
 void knn_query(Context& ctx, In<T, 2> xyz, HostIn<int32_t, 1> offset, Opt<T, 2> new_xyz, HostOpt<int32_t, 1> new_offset,
                Out<int32_t> idx, Out<T> dist, int64_t nsample) {
-  const auto clouds = clouds_of(xyz, offset, new_xyz, new_offset, nsample);
   const int64_t total = new_xyz ? new_xyz.dim(0) : xyz.dim(0);
+  check(nsample >= 1, "nsample is ", nsample, "; it must be 1 or more");
+  // By the number of all queries, which does not depend on where clouds end.
+  T* squares = ctx.scratch<T>(total * nsample);
+  int32_t* places = ctx.scratch<int32_t>(total * nsample);
+  const auto clouds = clouds_of(xyz, offset, new_xyz, new_offset, nsample);
   const T* queries = new_xyz ? new_xyz.data() : xyz.data();
   int32_t* indices = idx.alloc({total, nsample});
   T* distances = dist.alloc({total, nsample});
-  int64_t largest = 0;
-  for (const Cloud& cloud : clouds)
-    if (cloud.query_end - cloud.query_begin > largest) largest = cloud.query_end - cloud.query_begin;
-  if (largest == 0) return;
-  T* squares = ctx.scratch<T>(largest * nsample);
-  int32_t* places = ctx.scratch<int32_t>(largest * nsample);
   for (const Cloud& cloud : clouds) {
     const int64_t count = cloud.query_end - cloud.query_begin;
     if (count == 0) continue;
-    search<T><<<static_cast<unsigned>((count + threads - 1) / threads), threads, 0, ctx.stream()>>>(
-        xyz.data(), queries, cloud, nsample, squares, places, indices, distances, std::numeric_limits<T>::max(),
-        std::numeric_limits<T>::infinity());
+    ctx.launch_grid(search<T>, dim3(static_cast<unsigned>((count + threads - 1) / threads)), threads, xyz.data(), queries,
+                    cloud, nsample, squares, places, indices, distances, std::numeric_limits<T>::max(),
+                    std::numeric_limits<T>::infinity());
   }
-  check(cudaGetLastError() == cudaSuccess, "knn_query could not be launched");
 }

@@ -16,10 +16,5 @@ void my_add(Context& ctx, In<T> a, In<T> b, Out<T> output, double alpha, double 
   check(a.shape() == b.shape(), "a has shape ", a.shape(), ", b has shape ", b.shape());
   using Sum = std::conditional_t<(sizeof(T) < 4 || std::is_same_v<T, float>), float, double>;
   T* sum = output.alloc(a.shape());
-  const int64_t count = a.size();
-  if (count == 0) return;
-  const int64_t blocks = (count + 255) / 256;
-  add<T, Sum><<<static_cast<unsigned>(blocks < 65536 ? blocks : 65536), 256, 0, ctx.stream()>>>(
-      a.data(), b.data(), sum, static_cast<Sum>(alpha), static_cast<Sum>(beta), count);
-  check(cudaGetLastError() == cudaSuccess, "my_add could not be launched");
+  ctx.launch(add<T, Sum>, a.size(), a.data(), b.data(), sum, static_cast<Sum>(alpha), static_cast<Sum>(beta), a.size());
 }

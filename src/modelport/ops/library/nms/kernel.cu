@@ -68,7 +68,7 @@ __global__ void choose(const unsigned long long* rows, unsigned long long* cover
   if (threadIdx.x == 0) *total = kept;
 }
 
-unsigned blocks_of(int64_t threads) { return static_cast<unsigned>((threads + 255) / 256); }
+dim3 blocks_of(int64_t threads) { return dim3(static_cast<unsigned>((threads + 255) / 256)); }
 
 }  // namespace
 
@@ -90,10 +90,10 @@ void nms(Context& ctx, In<T, 2> boxes, In<T, 1> scores, Out<int64_t> output, dou
   auto* order = ctx.scratch<int64_t>(count);
   auto* chosen = ctx.scratch<int64_t>(count + 1);
   auto* rows = ctx.scratch<unsigned long long>((count + 1) * words);
+  ctx.launch_grid(rank_boxes<T, S>, blocks_of(count), 256, boxes.data(), scores.data(), ordered, order, count);
+  ctx.launch_grid(compare<S>, blocks_of(count * words), 256, ordered, rows, count, words, bound);
+  ctx.launch_grid(choose, dim3(1), 1024, rows, rows + count * words, order, chosen, chosen + count, count, words);
   const cudaStream_t stream = ctx.stream();
-  rank_boxes<T, S><<<blocks_of(count), 256, 0, stream>>>(boxes.data(), scores.data(), ordered, order, count);
-  compare<S><<<blocks_of(count * words), 256, 0, stream>>>(ordered, rows, count, words, bound);
-  choose<<<1, 1024, 0, stream>>>(rows, rows + count * words, order, chosen, chosen + count, count, words);
   int64_t total = 0;
   cudaMemcpyAsync(&total, chosen + count, sizeof total, cudaMemcpyDeviceToHost, stream);
   check(cudaStreamSynchronize(stream) == cudaSuccess, "nms failed: ", cudaGetErrorString(cudaGetLastError()));

@@ -102,9 +102,5 @@ void roi_align(Context& ctx, In<T, 4> x, In<T, 2> rois, Out<T> output, double sp
   check(s.height > 0 && s.width > 0, "x has shape ", x.shape(), "; there is nothing to look at");
   T* y = output.alloc({s.regions, s.channels, pooled_height, pooled_width});
   const int64_t count = s.regions * s.channels * pooled_height * pooled_width;
-  if (count == 0) return;
-  const int64_t wanted = (count + 255) / 256;
-  const auto blocks = static_cast<unsigned>(wanted < 65536 ? wanted : 65536);
-  pool<T, A><<<blocks, 256, 0, ctx.stream()>>>(x.data(), rois.data(), y, s, static_cast<A>(spatial_scale));
-  check(cudaGetLastError() == cudaSuccess, "roi_align could not be launched");
+  ctx.launch(pool<T, A>, count, x.data(), rois.data(), y, s, static_cast<A>(spatial_scale));
 }

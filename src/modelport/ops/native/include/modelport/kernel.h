@@ -173,7 +173,30 @@ class Context {
   virtual int threads() const = 0;
 #if defined(__CUDACC__)
   cudaStream_t stream() const { return static_cast<cudaStream_t>(raw_stream()); }
+
+  // Launches a kernel with a thread for each of `count`, nothing where it is 0. Of more than 16
+  // million a thread takes several: the kernel goes on by the number of threads in the grid.
+  template <class... Parameters, class... Arguments>
+  void launch(void (*kernel)(Parameters...), int64_t count, const Arguments&... arguments) {
+    constexpr int64_t threads = 256, most_blocks = 65536;
+    if (count <= 0) return;
+    const int64_t blocks = (count + threads - 1) / threads;
+    launch_grid(kernel, dim3(static_cast<unsigned>(blocks < most_blocks ? blocks : most_blocks)), threads, arguments...);
+  }
+
+  // Launches a kernel on a grid of its own.
+  template <class... Parameters, class... Arguments>
+  void launch_grid(void (*kernel)(Parameters...), dim3 blocks, unsigned threads, const Arguments&... arguments) {
+    if (only_measures()) return;
+    kernel<<<blocks, threads, 0, stream()>>>(arguments...);
+    const cudaError_t error = cudaGetLastError();
+    check(error == cudaSuccess, "a kernel could not be launched: ", cudaGetErrorString(error));
+  }
 #endif
+
+  // Whether only the scratch memory is asked for that a call would take: nothing is launched, the
+  // values of tensors are not there, and the call ends where it asks for the stream.
+  virtual bool only_measures() const { return false; }
 
   virtual void* raw_stream() const = 0;
   virtual size_t input_count() const = 0;
