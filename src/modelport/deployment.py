@@ -22,7 +22,6 @@ from modelport.findings import Finding, Severity
 from modelport.graph import check
 from modelport.model import Model
 from modelport.ops.libraries import collect_libraries
-from modelport.precision import widen
 from modelport.precision.standing_in import stand_in
 from modelport.progress import Progress, Stages
 from modelport.proof import (
