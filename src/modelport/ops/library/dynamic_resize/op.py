@@ -105,6 +105,11 @@ def _cubic(distance: Tensor) -> Tensor:
 
 @dynamic_resize.shapes
 def _(x: TensorInfo, scales: TensorInfo, *, most_scale: float, **_: Any) -> TensorInfo:
+    if len(x.shape) != 4:
+        raise OperatorError(
+            f"dynamic_resize: x has rank {len(x.shape)}",
+            fix="it is [N, C, H, W]; a single picture is a batch of one",
+        )
     sizes = [DATA_DEPENDENT.at_most(size * math.ceil(most_scale)) for size in x.shape[2:]]
     return x.like([*x.shape[:2], *sizes])
 
