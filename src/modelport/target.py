@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from modelport.errors import UsageError
 
 DEVICES = ("cpu", "cuda")
-PROVIDERS = ("tensorrt", "openvino", "dnnl")
+PROVIDERS = ("tensorrt", "openvino", "dnnl", "compile")
 PRECISIONS = ("fp32", "tf32", "fp16", "bf16", "int8", "fp8")
 _COMPUTE_CAPABILITY = re.compile(r"sm\d{2,3}")
 
@@ -20,7 +20,8 @@ class Target:
     Attributes:
         backend: Name of the backend, e.g. ``onnxruntime``.
         device: ``cpu`` or ``cuda``.
-        provider: The execution provider inside the backend, where it has several.
+        provider: What runs it inside the backend, where that has several: an execution provider of
+            ONNX Runtime, or PyTorch's ``compile``.
         precision: The precision of the graph's arithmetic.
         compute_capabilities: CUDA compute capabilities to build for ahead of time, e.g. ``sm89``.
     """

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from modelport import UsageError
+from modelport.backends.torch.arrays import from_numpy, to_numpy
 from modelport.capture import bind_inputs
-from modelport.capture.inputs import from_numpy, to_numpy
 
 
 class Pair(torch.nn.Module):

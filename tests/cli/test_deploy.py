@@ -80,7 +80,7 @@ def test_mismatch_exits_with_1_names_it_and_writes_nothing(cli: RunCli, tmp_path
     [
         (("--target", "nothing"), "unknown backend 'nothing'"),
         (("--target", "onnxruntime:fp99"), "unknown token 'fp99'"),
-        (("--target", "onnxruntime:int8"), "does not offer"),
+        (("--target", "onnxruntime:dnnl"), "does not offer"),
         (("--capture", "guess"), "guess"),
         (("--opset", "many"), "many"),
     ],

@@ -1,26 +1,73 @@
-"""The backends that there are."""
+"""The backends that there are: those that come along, and those that others install."""
 
 from __future__ import annotations
 
+import functools
 import importlib
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from modelport.backends.interface import Backend
 from modelport.errors import UsageError
 from modelport.target import Target
 
-BACKENDS = ("onnxruntime",)
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+BACKENDS = ("onnxruntime", "openvino", "torch")
+"""Those that come along."""
+
+ENTRY_POINTS = "modelport.backends"
+"""Group of the entry points by which a package brings a backend: its name, and its module."""
+
+
+def backend_names() -> tuple[str, ...]:
+    """Names of all backends, those of other packages included."""
+    return (*BACKENDS, *(name for name in _installed() if name not in BACKENDS))
 
 
 def get_backend(target: Target | str) -> Backend:
     """The backend of a target, imported on first use.
 
     Raises:
-        UsageError: There is no backend of that name.
+        UsageError: There is no backend of that name, or the package that brings it is broken.
     """
     name = Target.parse(target).backend
-    if name not in BACKENDS:
+    if name in BACKENDS:
+        return cast(Backend, importlib.import_module(f"modelport.backends.{name}"))
+    if name not in _installed():
         raise UsageError(
-            f"unknown backend {name!r}", fix=f"the backends are: {', '.join(BACKENDS)}"
+            f"unknown backend {name!r}", fix=f"the backends are: {', '.join(backend_names())}"
         )
-    return cast(Backend, importlib.import_module(f"modelport.backends.{name}"))
+    return _load(_installed()[name])
+
+
+def _load(entry: EntryPoint) -> Backend:
+    package = entry.dist.name if entry.dist else entry.value
+    try:
+        backend = entry.load()
+    except (ImportError, AttributeError) as error:
+        raise UsageError(
+            f"the backend {entry.name!r} of {package} cannot be imported",
+            where=entry.value,
+            why=f"{type(error).__name__}: {error}",
+            fix=f"reinstall {package}, or remove it",
+        ) from error
+    missing = [name for name in _OFFERED if not hasattr(backend, name)]
+    if missing:
+        raise UsageError(
+            f"the backend {entry.name!r} of {package} lacks {', '.join(missing)}",
+            where=entry.value,
+            fix="it needs what modelport.backends.Backend describes",
+        )
+    return cast(Backend, backend)
+
+
+_OFFERED = ("CAPABILITIES", "probe", "version", "why_not_run", "compile", "load")
+
+
+@functools.cache
+def _installed() -> dict[str, EntryPoint]:
+    # Only looked at for a name that does not come along: it takes longer than the rest of a load.
+    from importlib.metadata import entry_points
+
+    return {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}

@@ -226,11 +226,12 @@ def to_torch_shapes(declared: DynamicDims, bound: BoundInputs) -> Any:
     """
     pairs, structure = programs.flatten_with_paths((bound.args, dict(bound.kwargs)))
     name_of = dict(zip(bound.paths, bound.names, strict=True))
-    leaves = [_torch_leaf(declared.get(name_of.get(path, ""), {})) for path, _ in pairs]
+    leaves = [torch_hints(declared.get(name_of.get(path, ""), {})) for path, _ in pairs]
     return bound.by_parameter(*programs.unflatten(leaves, structure))
 
 
-def _torch_leaf(axes: Mapping[int, Dim]) -> dict[int, Any] | None:
+def torch_hints(axes: Mapping[int, Dim]) -> dict[int, Any] | None:
+    """What torch is told of the dynamic axes of one tensor; None where it has none."""
     from torch.export import Dim as TorchDim
 
     hints = {}

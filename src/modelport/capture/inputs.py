@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modelport.backends.torch.arrays import from_numpy, to_numpy
 from modelport.capture.torch_private import programs
 from modelport.errors import UsageError
 from modelport.findings import Finding, Severity
@@ -157,27 +158,6 @@ def number_findings(bound: BoundInputs) -> list[Finding]:
         )
         for name in bound.numbers
     ]
-
-
-def to_numpy(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
-    """A tensor's values as a NumPy array of the same dtype (bfloat16 as in ml_dtypes)."""
-    import torch
-
-    tensor = tensor.detach().cpu().contiguous()
-    if tensor.dtype is torch.bfloat16:
-        import ml_dtypes
-
-        return tensor.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
-    return tensor.numpy()
-
-
-def from_numpy(array: np.ndarray[Any, Any]) -> torch.Tensor:
-    """The inverse of `to_numpy`; the values are copied."""
-    import torch
-
-    if array.dtype.name == "bfloat16":
-        return torch.from_numpy(array.view(np.int16).copy()).view(torch.bfloat16)
-    return torch.from_numpy(np.array(array))
 
 
 def _is_number(leaf: Any) -> bool:

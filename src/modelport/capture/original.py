@@ -13,9 +13,10 @@ import numpy as np
 
 from modelport.backends import get_backend
 from modelport.backends.interface import Artifact
+from modelport.backends.torch.arrays import to_numpy
 from modelport.capture.custom_operators import add_bodies
 from modelport.capture.dynamic import DynamicDims, dynamic_dims
-from modelport.capture.inputs import BoundInputs, bind_inputs, to_numpy
+from modelport.capture.inputs import BoundInputs, bind_inputs
 from modelport.capture.reference import PlainRun, draws_by_chance, run_plainly, torch_reference
 from modelport.errors import ExportError
 from modelport.findings import Finding, Severity
@@ -23,7 +24,7 @@ from modelport.model import Model
 from modelport.ops import registry
 from modelport.ops.libraries import collect_libraries
 from modelport.passes.adoption import UNKNOWN_PLUGIN, adopt
-from modelport.proof import Case
+from modelport.proof import EXAMPLE, Case
 from modelport.recipe import Recipe
 from modelport.signature import Signature, TensorSpec
 from modelport.target import Target
@@ -159,7 +160,7 @@ def open_module(
         inputs.append(TensorSpec(name, array.dtype.name, tuple(shape)))
     declared = {dim.name: dim for axes in dims.values() for dim in axes.values()}
     signature = Signature(tuple(inputs), captured.outputs, {**declared, **captured.dims})
-    given = [Case("example", examples, "the recipe's example")]
+    given = [Case(EXAMPLE, examples, "the recipe's example")]
     for index, args in enumerate(recipe.cases):
         further = bind_inputs(recipe.model, args, recipe.kwargs, recipe.input_names)
         arrays = {name: to_numpy(tensor) for name, tensor in further.tensors.items()}

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from modelport.errors import UsageError
+from modelport.backends.torch.program import save_program
+from modelport.capture.dynamic import dynamic_dims, torch_hints
+from modelport.capture.inputs import BoundInputs, bind_inputs
+from modelport.capture.reference import evaluating, flat_outputs
+from modelport.capture.torch_private import programs
+from modelport.errors import ExportError, UsageError
 from modelport.recipe import Recipe
+
+if TYPE_CHECKING:
+    import torch
 
 
 def open_program(recipe: Recipe) -> Recipe:
@@ -44,3 +53,58 @@ def open_program(recipe: Recipe) -> Recipe:
     return dataclasses.replace(
         recipe, model=model, args=example_args, kwargs=example_kwargs, name=recipe.title
     )
+
+
+def write_program(recipe: Recipe, path: Path) -> None:
+    """Captures a PyTorch model by ``torch.export`` alone, and writes the program.
+
+    Args:
+        recipe: The recipe, as `open_program` leaves it.
+        path: Where to write.
+
+    Raises:
+        ExportError: The recipe is of an ONNX file, or torch cannot capture the model.
+    """
+    import torch
+
+    if isinstance(recipe.model, str | Path):
+        raise ExportError(
+            f"{recipe.model} is no PyTorch model",
+            fix="the torch backend runs what was captured from PyTorch: deploy from a recipe",
+        )
+    bound = bind_inputs(recipe.model, recipe.args, recipe.kwargs, recipe.input_names)
+    dims = dynamic_dims(recipe, bound)
+    shapes = tuple(torch_hints(dims.get(name, {})) for name in bound.names)
+    try:
+        with evaluating(recipe.model), torch.no_grad(), programs.sizes_of_one_may_vary():
+            program = torch.export.export(
+                _flat(recipe.model, bound), tuple(bound.tensors.values()), dynamic_shapes=(shapes,)
+            )
+    except Exception as error:  # user code and torch raise anything
+        raise ExportError(
+            "torch.export cannot capture the model as a program",
+            why=f"{type(error).__name__}: {error}".partition("\n")[0],
+            fix="leave the torch backend out: the graph may have been captured in another way",
+        ) from error
+    save_program(program, bound.names, path)
+
+
+def _flat(model: Any, bound: BoundInputs) -> torch.nn.Module:
+    """The model as a function of tensors alone that returns a tuple of tensors."""
+    import torch
+
+    module = model.module() if isinstance(model, torch.export.ExportedProgram) else model
+    pairs, structure = programs.flatten_with_paths((bound.args, dict(bound.kwargs)))
+    index_of = {path: index for index, path in enumerate(bound.paths)}
+
+    class Flat(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.module = module
+
+        def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            leaves = [tensors[index_of[path]] if path in index_of else leaf for path, leaf in pairs]
+            args, kwargs = programs.unflatten(leaves, structure)
+            return tuple(flat_outputs(self.module(*args, **kwargs)))
+
+    return Flat().eval()

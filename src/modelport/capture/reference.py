@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modelport.capture.inputs import BoundInputs, to_numpy
+from modelport.backends.torch.arrays import to_numpy
+from modelport.capture.inputs import BoundInputs
 from modelport.capture.status import exporting
 from modelport.capture.torch_private import programs
 from modelport.errors import ExportError, RunError

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 
 from modelport.backends.interface import Engine
+from modelport.backends.torch.arrays import from_numpy, to_numpy
 from modelport.capture.custom_operators import add_bodies
 from modelport.capture.exporter import export
-from modelport.capture.inputs import from_numpy, to_numpy
 from modelport.conformance.graphs import (
     OPSET,
     NotPossibleError,

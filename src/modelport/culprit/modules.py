@@ -37,7 +37,7 @@ def record_modules(model: Any, run: Run, inputs: Mapping[str, Array], store: Sto
     """
     import torch
 
-    from modelport.capture.inputs import to_numpy
+    from modelport.backends.torch.arrays import to_numpy
     from modelport.capture.reference import flat_outputs
 
     calls: Counter[str] = Counter()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -166,3 +167,9 @@ def nodes_of_module(graph: onnx_ir.Graph, path: str) -> Iterator[onnx_ir.Node]:
             fix=did_you_mean(path, sorted(known - {""})) if known - {""} else None,
         )
     yield from found
+
+
+def free_name(known: Tensors, name: str) -> str:
+    """The name itself, or the first numbered form of it that no tensor has."""
+    candidates = itertools.chain([name], (f"{name}_{number}" for number in itertools.count(2)))
+    return next(candidate for candidate in candidates if candidate not in known)

@@ -50,6 +50,22 @@ def infer_types(model: onnx_ir.Model) -> None:
     _merge(model.graph, onnx_ir.from_proto(proto).graph)
 
 
+def infer_anew(ir: onnx_ir.Model) -> None:
+    """Forgets the shapes of all that nodes compute, and infers them again."""
+    outputs = {value: value.shape for value in ir.graph.outputs}
+    types = {}
+    for node in ir.graph.all_nodes():
+        for value in node.outputs:
+            types[value] = value.type
+            value.shape = value.type = None
+    infer_types(ir)
+    for value, kind in types.items():
+        value.type = value.type or kind
+    for value, shape in outputs.items():
+        if value.shape is None and shape is not None:
+            value.shape = shape
+
+
 def _without_weights(model: onnx_ir.Model) -> onnx_ir.Model:
     """A copy that has inputs in place of large initializers."""
     import onnx_ir

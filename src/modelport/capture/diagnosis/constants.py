@@ -23,33 +23,55 @@ _FOLDED: Mapping[str, Callable[..., Any]] = {
 
 
 def constant_of(value: onnx_ir.Value | None) -> Array | None:
-    """The array that a value always is; None where it is computed from an input, or not small.
+    """The array that a value always is; None where it is computed from an input.
 
     Args:
         value: An initializer, or the output of a Constant or of arithmetic on such.
     """
     if value is None:
         return None
+    # Each value is looked at once, and without recursion: sums can stand in a row of thousands.
+    known: dict[onnx_ir.Value, Array | None] = {}
+    waiting = [value]
+    while waiting:
+        current = waiting[-1]
+        arguments = _arguments(current)
+        if any(argument in known and known[argument] is None for argument in arguments):
+            known[current] = None
+        elif pending := [argument for argument in arguments if argument not in known]:
+            waiting.append(pending[0])
+            continue
+        else:
+            known[current] = _compute(current, [known[argument] for argument in arguments])
+        waiting.pop()
+    return known[value]
+
+
+def _arguments(value: onnx_ir.Value) -> list[onnx_ir.Value]:
+    """What has to be constant for a value to be so."""
     node = value.producer()
+    if value.const_value is not None or node is None or not _is_folded(node):
+        return []
+    return [argument for argument in node.inputs if argument is not None]
+
+
+def _is_folded(node: onnx_ir.Node) -> bool:
+    return not node.domain and (node.op_type == "ConstantOfShape" or node.op_type in _FOLDED)
+
+
+def _compute(value: onnx_ir.Value, arguments: list[Any]) -> Array | None:
     if value.const_value is not None:
         return value.const_value.numpy()
+    node = value.producer()
     if node is None or node.domain:
         return None
     if node.op_type == "Constant":
         return _of_attributes(node)
-    if node.op_type != "ConstantOfShape" and node.op_type not in _FOLDED:
-        return None
-    arguments = []
-    for argument in node.inputs:
-        array = constant_of(argument)
-        if array is None:
-            return None  # at the first: both sides of every residual sum would double the work
-        arguments.append(array)
     if node.op_type == "ConstantOfShape":
         filling = node.attributes.get("value")
         number = 0.0 if filling is None else filling.as_tensor().numpy().item()
         return np.full([int(size) for size in arguments[0]], number)
-    return np.asarray(_FOLDED[node.op_type](*arguments))
+    return np.asarray(_FOLDED[node.op_type](*arguments)) if _is_folded(node) else None
 
 
 def _of_attributes(node: onnx_ir.Node) -> Array | None:

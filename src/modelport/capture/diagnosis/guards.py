@@ -187,14 +187,13 @@ def _narrowed(
     program: torch.export.ExportedProgram, signature: Signature, symbols: Mapping[str, str]
 ) -> Iterator[Guard]:
     """Ranges that torch.export made narrower than they were declared."""
-    for symbol, bounds in program.range_constraints.items():
-        name = symbols.get(str(symbol))
+    for symbol, (lower, upper) in programs.symbol_ranges(program).items():
+        name = symbols.get(symbol)
         if name is None:
             continue
         dim = signature.dims.get(name, Dim(name))
-        lower, upper = _finite(bounds.lower, 0), _finite(bounds.upper, None)
         sizes = []
-        if lower is not None and lower > dim.min:
+        if lower > dim.min:
             sizes.append({name: lower - 1})
         if upper is not None and (dim.max is None or upper < dim.max):
             sizes.append({name: upper + 1})
@@ -202,20 +201,9 @@ def _narrowed(
             text = f"{lower} <= {name}" + ("" if upper is None else f" <= {upper}")
 
             def is_broken_by(
-                tried: Sizes, name: str = name, lower: Any = lower, upper: Any = upper
+                tried: Sizes, name: str = name, lower: int = lower, upper: int | None = upper
             ) -> bool:
                 size = tried.get(name)
-                return size is not None and (
-                    (lower is not None and size < lower) or (upper is not None and size > upper)
-                )
+                return size is not None and (size < lower or (upper is not None and size > upper))
 
             yield None, text, tuple(sizes), is_broken_by
-
-
-def _finite(bound: Any, otherwise: int | None) -> int | None:
-    # torch writes "no bound" as an infinity of its own, or as its largest integer.
-    try:
-        number = int(bound)
-    except (OverflowError, TypeError, ValueError, AttributeError):
-        return otherwise
-    return number if abs(number) < 2**31 else otherwise

@@ -58,6 +58,7 @@ PRIVATE: Mapping[str, tuple[str, str]] = {
     "fresh symbols": (_SHAPES, "ShapeEnv.ignore_fresh_unbacked_symbols"),
     "guard log": (_SHAPES, "ShapeEnv._log_guard"),
     "symbolic files": (_SHAPES, "uninteresting_files"),
+    "shape options": ("torch.fx.experimental._config", "patch"),
     "tree map": ("torch.utils._pytree", "tree_map"),
     "dispatch mode": ("torch.utils._python_dispatch", "TorchDispatchMode"),
     "graph log": ("torch._C", "_jit_onnx_log"),

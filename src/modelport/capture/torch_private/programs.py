@@ -10,7 +10,7 @@ import importlib
 import itertools
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -164,6 +164,12 @@ def watching_guards() -> Iterator[list[GuardPlace]]:
         yield watched
     finally:
         environment._log_guard = log
+
+
+def sizes_of_one_may_vary() -> AbstractContextManager[Any]:
+    """As in ``torch.onnx.export``, a dynamic dimension stays so where the example's size is 1."""
+    context: AbstractContextManager[Any] = resolve("shape options")(backed_size_oblivious=True)
+    return context
 
 
 def shape_guards(program: Any) -> list[Any]:

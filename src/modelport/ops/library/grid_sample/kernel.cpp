@@ -116,7 +116,7 @@ struct Table {
   int32_t offset[rows][block];
   A weight[rows][block * taps];
 
-  void fill(const Looks<taps, A>* looks, const int64_t* size, int64_t row_stride, int64_t count) {
+  __attribute__((noinline)) void fill(const Looks<taps, A>* looks, const int64_t* size, int64_t row_stride, int64_t count) {
     A start[block], across[block * taps];
     make_window(looks[0], size[0], count, start, across);
     const auto stride1 = static_cast<int32_t>(row_stride),
@@ -184,7 +184,7 @@ struct Windows {
 };
 
 template <int axes, int taps, class T, class A>
-void look(const Table<axes, taps, A>& table, const T* __restrict from, T* __restrict to, int64_t count) {
+__attribute__((noinline)) void look(const Table<axes, taps, A>& table, const T* __restrict from, T* __restrict to, int64_t count) {
   using Wide = Windows<taps, T, A>;
   alignas(64) A parts[block * taps];
   // A last vector of fewer points reads offsets that lie in the table, too.
@@ -227,7 +227,7 @@ void find_nearest(Table<axes, 1, A>& table, const A (*coordinates)[block], const
 }
 
 template <int axes, int taps, Padding padding, class A>
-void prepare(Table<axes, taps, A>& table, const A (*coordinates)[block], const int64_t* size,
+__attribute__((noinline)) void prepare(Table<axes, taps, A>& table, const A (*coordinates)[block], const int64_t* size,
              int64_t row_stride, bool align_corners, int64_t count) {
   const int64_t whole = (count + 7) / 8 * 8;  // whole vectors
   if constexpr (taps == 1) {

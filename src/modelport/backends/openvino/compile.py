@@ -1,0 +1,41 @@
+"""Compiling for OpenVINO: the graph is what is kept; what is proven is that it compiles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from modelport.backends.interface import Artifact, Capabilities
+from modelport.backends.openvino.compiled import open_compiled
+from modelport.backends.openvino.engine import DTYPES, OpenVinoEngine
+from modelport.target import Target
+
+CAPABILITIES = Capabilities(
+    devices=("cpu",),
+    precisions={"fp32": "graph", "fp16": "graph", "bf16": "runtime", "int8": "graph"},
+    dtypes=DTYPES,
+    dynamic_shapes="any",
+    custom_operators=("bodies",),
+    threads=True,
+)
+
+
+def why_not_run(target: Target) -> str:
+    """Nothing: what compiles has been opened; see `modelport.backends.Backend.why_not_run`."""
+    return ""
+
+
+def compile(
+    folder: Path,
+    graph: str,
+    target: Target,
+    libraries: Sequence[str] = (),
+    options: Mapping[str, Any] | None = None,
+) -> Artifact:
+    """Proves that OpenVINO takes the graph; see `modelport.backends.Backend.compile`.
+
+    Libraries of operators are not for OpenVINO: their nodes have become standard operators.
+    """
+    OpenVinoEngine.require_dtypes(open_compiled(folder / graph, target, options))
+    return Artifact(graph, options=dict(options or {}))

@@ -1,0 +1,54 @@
+"""Compiling for PyTorch: the exported program is what is kept; what is proven is that it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from modelport.backends.interface import Artifact, Capabilities
+from modelport.backends.torch.engine import load_program
+from modelport.backends.torch.program import program_of
+from modelport.errors import BuildError, RunError
+from modelport.target import Target
+
+CAPABILITIES = Capabilities(
+    devices=("cpu", "cuda"),
+    precisions={"fp32": "graph"},
+    dtypes=(
+        *("float32", "float64", "float16", "bfloat16", "int8", "int16", "int32", "int64"),
+        *("uint8", "uint16", "uint32", "uint64", "bool"),
+    ),
+    dynamic_shapes="ranges",
+    custom_operators=("kernels",),
+    threads=True,
+)
+
+
+def why_not_run(target: Target) -> str:
+    """Nothing: what compiles has been run; see `modelport.backends.Backend.why_not_run`."""
+    return ""
+
+
+def compile(
+    folder: Path,
+    graph: str,
+    target: Target,
+    libraries: Sequence[str] = (),
+    options: Mapping[str, Any] | None = None,
+) -> Artifact:
+    """Runs the program beside the graph on its example; see `modelport.backends.Backend.compile`.
+
+    Libraries of operators are not for PyTorch: it takes those that are declared.
+    """
+    path = program_of(graph)
+    program = load_program(folder / path, target, options)
+    try:
+        program.run(program.examples)
+    except RunError as error:
+        raise BuildError(
+            f"PyTorch cannot run {path} as {target}",
+            why=error.why,
+            fix="torch.compile needs g++; deploy for torch without compile",
+        ) from error
+    return Artifact(graph, (path,), dict(options or {}))
