@@ -12,7 +12,7 @@ from modelport.backends.interface import Artifact
 from modelport.errors import UsageError
 from modelport.model import Model
 from modelport.passes import prepare
-from modelport.precision import convert
+from modelport.precision import convert, widen
 from modelport.target import Target
 
 GRAPH = "graphs/model.onnx"
@@ -68,6 +68,8 @@ def compile_model(
     ready = prepare(model, target)
     if precisions[target.precision] == "graph":
         ready = convert(ready, target.precision)
+        if (target.backend, target.device) == ("onnxruntime", "cpu"):
+            ready = widen(ready)
     graph = GRAPH
     if ready is not model:
         graph = f"graphs/{str(target).replace(':', '-')}.onnx"

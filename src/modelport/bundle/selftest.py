@@ -11,6 +11,7 @@ from modelport.proof import (
     ReferenceCase,
     Verification,
     draw_cases,
+    far_cases,
     run_reference,
     tolerance_for,
     verify_cases,
@@ -48,7 +49,7 @@ def verify(
                 opened.load(target).run_shared,
                 tolerance=functools.partial(tolerance_for, precision=target.precision),
                 refused=refused,
-            )
+            ).without(far_cases([item.case for item in references], target.precision))
             for target in opened.manifest.artifacts
         }
 
