@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modelport.backends import Backend, Engine, get_backend
+from modelport.backends import Engine, get_backend
 from modelport.backends.interface import Artifact
+from modelport.backends.substitute import open_or_substitute
 from modelport.backends.torch.program import program_of
 from modelport.bundle import BundleWriter, Manifest, require_replaceable
 from modelport.capture.captures import Captured, captures
@@ -137,6 +138,7 @@ class _Road:
     artifacts: dict[Target, Artifact]
     engines: dict[Target, Engine]
     verifications: dict[Target, Verification]
+    _substituted: dict[Target, str]
 
     def __init__(
         self, recipe: Recipe, targets: Sequence[Target], folder: Path, stage: Stages, seed: int
@@ -186,39 +188,42 @@ class _Road:
         return captured
 
     def _build_operators(self) -> None:
-        cuda = any(target.device == "cuda" for target in self._targets)
+        cuda = any(
+            target.device == "cuda"
+            and "kernels" in get_backend(target).CAPABILITIES.custom_operators
+            for target in self._targets
+        )
         self._libraries = collect_libraries(self.model.operators(), self._folder, cuda=cuda)
 
     def _compile(self) -> None:
-        self.artifacts, self.engines = {}, {}
+        self.artifacts, self.engines, self._substituted = {}, {}, {}
         for target in self._targets:
             backend = get_backend(target)
-            compiled = compile_model(self.model, self._folder, target, self._libraries)
+            compiled = compile_model(
+                self.model, self._folder, target, self._libraries, progress=self._stage.progress
+            )
+            self.model.findings += compiled.findings
             self.artifacts[target] = compiled.artifact
-            self.engines[target] = self._open(backend, compiled)
+            self.engines[target] = self._open(compiled)
             self.model.provenance.setdefault("versions", {})[target.backend] = backend.version()
 
-    def _open(self, backend: Backend, compiled: Compiled) -> Engine:
-        """The engine, or, where it cannot run here, ONNX Runtime on the graph it was made from."""
-        why_not = backend.why_not_run(compiled.target)
-        if not why_not:
-            return backend.load(
-                self._folder, compiled.artifact, compiled.target, self.model.signature
-            )
-        self.model.findings.append(
-            Finding(
-                "engine-not-run",
-                Severity.WARNING,
-                f"the engine for {compiled.target} was built and did not run: {why_not}; the graph "
-                "that it was built from is what was compared, on ONNX Runtime",
-                fix="`modelport verify` the bundle on a machine that can run it",
-            )
+    def _open(self, compiled: Compiled) -> Engine:
+        """The engine, or what stands in for it."""
+        engine, why_not = open_or_substitute(
+            self._folder, compiled.artifact, compiled.target, self.model.signature
         )
-        substitute = Target("onnxruntime")
-        artifact = Artifact(compiled.artifact.graph, tuple(self._libraries), _with(self._libraries))
-        return get_backend(substitute).load(
-            self._folder, artifact, substitute, self.model.signature
-        )
+        self._substituted[compiled.target] = why_not
+        if why_not:
+            self.model.findings.append(
+                Finding(
+                    "engine-not-run",
+                    Severity.WARNING,
+                    f"the engine for {compiled.target} was built and did not run: {why_not}; the "
+                    "graph that it was built from is what was compared, on ONNX Runtime",
+                    fix="`modelport verify` the bundle on a machine that can run it",
+                )
+            )
+        return engine
 
     def _run_original(self, captured: Captured) -> list[str]:
         """Runs the original on its own cases, on probes, and on drawn cases."""
@@ -233,8 +238,11 @@ class _Road:
         self.verifications = {}
         for target, engine in self.engines.items():
             tolerance = functools.partial(tolerance_for, precision=target.precision)
-            self.verifications[target] = verify_cases(
+            verification = verify_cases(
                 self.references, engine.run_shared, tolerance=tolerance, refused=refused
+            )
+            self.verifications[target] = dataclasses.replace(
+                verification, substituted=self._substituted[target]
             )
         first = next(iter(self.verifications.values()))
         if fragile := captured.fragile(self.references, first.cases):
@@ -262,10 +270,6 @@ class _Road:
                 engine_outputs=engine.run_shared(example.case.inputs),
             )
         )
-
-
-def _with(libraries: Sequence[str]) -> dict[str, Any]:
-    return {"libraries": list(libraries)} if libraries else {}
 
 
 def _require_valid(path: Path, libraries: Sequence[Path]) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 import os
 
+from modelport.backends.substitute import open_or_substitute
 from modelport.bundle.reader import Bundle
 from modelport.proof import (
     ReferenceCase,
@@ -31,7 +33,8 @@ def verify(
         seed: Seed of the fresh cases; another one than deploying uses.
 
     Returns:
-        The comparison, by target.
+        The comparison, by target. Where an engine cannot run on this machine, it is that of its
+        graph on ONNX Runtime, and says so.
 
     Raises:
         UsageError: The bundle or the source cannot be read.
@@ -42,15 +45,19 @@ def verify(
             references, refused = opened.reference_cases(), list[str]()
         else:
             references, refused = _fresh_references(opened, against, seed)
-        return {
-            target: verify_cases(
+        results = {}
+        for target, artifact in opened.manifest.artifacts.items():
+            engine, why_not = open_or_substitute(
+                opened.folder, artifact, target, opened.manifest.signature
+            )
+            result = verify_cases(
                 references,
-                opened.load(target).run_shared,
+                engine.run_shared,
                 tolerance=functools.partial(tolerance_for, precision=target.precision),
                 refused=refused,
             )
-            for target in opened.manifest.artifacts
-        }
+            results[target] = dataclasses.replace(result, substituted=why_not)
+        return results
 
 
 def _fresh_references(
