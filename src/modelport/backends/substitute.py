@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from modelport.backends.adapters import adapters_in, load_engine
 from modelport.backends.interface import Artifact, Engine
 from modelport.backends.registry import get_backend
 from modelport.signature import Signature
@@ -26,10 +27,9 @@ def open_or_substitute(
     Returns:
         An engine, and why it is not the artifact's own; empty where it is.
     """
-    backend = get_backend(target)
-    why_not = backend.why_not_run(target)
+    why_not = get_backend(target).why_not_run(target)
     if not why_not:
-        return backend.load(folder, artifact, target, signature), ""
+        return load_engine(folder, artifact, target, signature), ""
     libraries = {"libraries": artifact.options.get("kernels", [])}
-    graph = Artifact(artifact.graph, options=libraries)
-    return get_backend(SUBSTITUTE).load(folder, graph, SUBSTITUTE, signature), why_not
+    graph = Artifact(artifact.graph, options={**libraries, **adapters_in(artifact.options)})
+    return load_engine(folder, graph, SUBSTITUTE, signature), why_not

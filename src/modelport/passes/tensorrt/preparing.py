@@ -16,6 +16,7 @@ from modelport.passes.tensorrt.pooling import ExpandPooling
 from modelport.passes.tensorrt.quantization import ExpandQuantization
 from modelport.passes.tensorrt.ranks import RaiseRanks
 from modelport.passes.tensorrt.scattering import ExpandScattering
+from modelport.passes.tensorrt.shape_inputs import TakeIntegers
 from modelport.target import Target
 
 TITLES = {"tensorrt": "TensorRT", "tensorrt-rtx": "TensorRT for RTX"}
@@ -56,6 +57,7 @@ def prepare_for_tensorrt(model: Model, target: Target) -> list[Finding]:
     title = TITLES[target.backend]
     findings = inline_bodies(model, lacks, title)
     InferShapes()(model.ir)
+    findings += _take_integers(model, title)
     for kind in _EXPANSIONS:
         expansion = kind()
         if expansion(model.ir).modified:
@@ -72,6 +74,33 @@ def lacks(node: ir.Node) -> bool:
     if node.op_type == "LayerNormalization":
         return any(value.uses() or value.is_graph_output() for value in node.outputs[1:])
     return node.op_type in _WITHOUT
+
+
+def _take_integers(model: Model, title: str) -> list[Finding]:
+    taking = TakeIntegers()
+    taking(model.ir)
+    findings = []
+    for adapter in taking.taken:
+        told = ", ".join(str(list(item)) for item in adapter.values)
+        findings += [
+            Finding(
+                "adapted-input",
+                Severity.NOTE,
+                f"{title} makes shapes of integers alone: the engine takes {adapter.tensor!r} as "
+                f"int64, times 2 ** {adapter.bits}; modelport converts it, a run is given what the "
+                "model declares",
+                where=adapter.tensor,
+            ),
+            Finding(
+                "values-assumed",
+                Severity.WARNING,
+                f"shapes are made of the values of {adapter.tensor!r}, of which {title} must know "
+                f"the least, the usual and the largest; assumed: {told}",
+                where=adapter.tensor,
+                fix=f"give them: values={{{adapter.tensor!r}: [least, usual, largest]}}",
+            ),
+        ]
+    return findings
 
 
 def _notes(expansion: Expansion, title: str) -> list[Finding]:
