@@ -15,6 +15,7 @@ from modelport.passes.tensorrt.normalization import ExpandNormalization
 from modelport.passes.tensorrt.pooling import ExpandPooling
 from modelport.passes.tensorrt.quantization import ExpandQuantization
 from modelport.passes.tensorrt.ranks import RaiseRanks
+from modelport.passes.tensorrt.rows import pad_rows
 from modelport.passes.tensorrt.scattering import ExpandScattering
 from modelport.passes.tensorrt.shape_inputs import TakeIntegers
 from modelport.target import Target
@@ -58,6 +59,9 @@ def prepare_for_tensorrt(model: Model, target: Target) -> list[Finding]:
     findings = inline_bodies(model, lacks, title)
     InferShapes()(model.ir)
     findings += _take_integers(model, title)
+    if target.backend == "tensorrt-rtx":
+        # TensorRT itself has sizes that depend on values, and these operators.
+        findings += pad_rows(model, title)
     for kind in _EXPANSIONS:
         expansion = kind()
         if expansion(model.ir).modified:
