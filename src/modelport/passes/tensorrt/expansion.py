@@ -18,17 +18,23 @@ Operand = ir.Value | int | float | Sequence[int] | np.ndarray[Any, Any] | None
 """What a node reads: a value; an integer, or a list of them, for an int64 constant; a float for a
 constant of the type of the node's first input that is no constant; an array; None for nothing."""
 
+OLDEST = 16
+"""The oldest opset that has the operators written here."""
+
 
 class Writer:
     """Writes the nodes that take the place of one.
 
     Attributes:
         node: The node that is replaced.
+        opset: The opset of the model.
     """
 
-    def __init__(self, node: ir.Node) -> None:
+    def __init__(self, node: ir.Node, opset: int) -> None:
         self.node = node
+        self.opset = opset
         self._nodes: list[ir.Node] = []
+        self._outer: list[list[ir.Node]] = []
 
     def __call__(self, operator: str, *inputs: Operand, outputs: int = 1, **attributes: Any) -> Any:
         """Writes a standard operator's node.
@@ -42,6 +48,10 @@ class Writer:
         Returns:
             The output; a list where there are several.
         """
+        if operator.startswith("Reduce") and operator != "ReduceSum" and self.opset < 18:
+            # Their axes were attributes before.
+            attributes = {**attributes, **({"axes": inputs[1]} if inputs[1:] else {})}
+            inputs = inputs[:1]
         like = next((item for item in inputs if isinstance(item, ir.Value)), None)
         values = [self._value(item, like) for item in inputs]
         while values and values[-1] is None:
@@ -72,8 +82,6 @@ class Writer:
 
     def begin_body(self) -> None:
         """What is written from here on goes into a graph inside of a node; see `body`."""
-        if not hasattr(self, "_outer"):
-            self._outer: list[list[ir.Node]] = []
         self._outer.append(self._nodes)
         self._nodes = []
 
@@ -150,12 +158,18 @@ class Expansion(Rewrite):
         """
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
-        """Expands the nodes that TensorRT does not take as they are, subgraphs included."""
+        """Expands the nodes that TensorRT does not take as they are, subgraphs included.
+
+        In a model of an older opset than `OLDEST` they stay.
+        """
         modified = False
+        opset = model.opset_imports.get("", 0)
+        if opset < OLDEST:
+            return ir.passes.PassResult(model, False)
         for node in list(model.graph.all_nodes()):
             if not is_onnx(node, *self.operators):
                 continue
-            write = Writer(node)
+            write = Writer(node, opset)
             outputs = self.expand(node, write)
             if outputs is not None:
                 write.replace(outputs)
@@ -165,6 +179,27 @@ class Expansion(Rewrite):
             # A graph inside of a node names its values without looking at those outside.
             NameFixPass()(model)
         return ir.passes.PassResult(model, modified)
+
+
+def looked_at(write: Writer, x: Operand, places: Operand) -> ir.Value:
+    """What is seen of pictures at places, by bilinear interpolation with zeros outside.
+
+    Args:
+        write: Writes the nodes.
+        x: [N, C, H, W].
+        places: [N, h, w, 2], float32: x before y, in pixels.
+
+    Returns:
+        [N, C, h, w].
+    """
+    shape = write("Cast", write("Shape", x), to=ir.DataType.FLOAT)
+    size = write("Gather", shape, [3, 2])
+    one, two = np.asarray(1, np.float32), np.asarray(2, np.float32)
+    # GridSample's own places go from -1 to 1, from edge to edge.
+    grid = write("Sub", write("Div", write("Add", write("Mul", places, two), one), size), one)
+    mode = "linear" if write.opset >= 20 else "bilinear"
+    seen: ir.Value = write("GridSample", x, write("CastLike", grid, x), mode=mode, align_corners=0)
+    return seen
 
 
 def input_of(node: ir.Node, place: int) -> ir.Value | None:

@@ -8,6 +8,7 @@ from modelport.findings import Finding, Severity
 from modelport.model import Model
 from modelport.passes.bodies import inline_bodies
 from modelport.passes.inference import InferShapes, forget_inferred_names
+from modelport.passes.tensorrt.deformation import ExpandDeformation
 from modelport.passes.tensorrt.expansion import Expansion
 from modelport.passes.tensorrt.indices import ExpandIndices
 from modelport.passes.tensorrt.integers import ExpandIntegers
@@ -15,6 +16,7 @@ from modelport.passes.tensorrt.normalization import ExpandNormalization
 from modelport.passes.tensorrt.pooling import ExpandPooling
 from modelport.passes.tensorrt.quantization import ExpandQuantization
 from modelport.passes.tensorrt.ranks import RaiseRanks
+from modelport.passes.tensorrt.rois import ExpandRegions
 from modelport.passes.tensorrt.rows import pad_rows
 from modelport.passes.tensorrt.scattering import ExpandScattering
 from modelport.passes.tensorrt.shape_inputs import TakeIntegers
@@ -31,6 +33,9 @@ _EXPANSIONS: tuple[type[Expansion], ...] = (
     ExpandIntegers,
     RaiseRanks,
 )
+_FOR_RTX: tuple[type[Expansion], ...] = (ExpandRegions, ExpandDeformation)
+"""What TensorRT itself has, as plugins that it brings along."""
+
 _WITHOUT = frozenset(
     {
         *("AffineGrid", "Bernoulli", "CenterCropPad", "NegativeLogLikelihoodLoss"),
@@ -59,10 +64,12 @@ def prepare_for_tensorrt(model: Model, target: Target) -> list[Finding]:
     findings = inline_bodies(model, lacks, title)
     InferShapes()(model.ir)
     findings += _take_integers(model, title)
+    expansions = _EXPANSIONS
     if target.backend == "tensorrt-rtx":
         # TensorRT itself has sizes that depend on values, and these operators.
         findings += pad_rows(model, title)
-    for kind in _EXPANSIONS:
+        expansions = (*_FOR_RTX, *_EXPANSIONS)
+    for kind in expansions:
         expansion = kind()
         if expansion(model.ir).modified:
             InferShapes()(model.ir)

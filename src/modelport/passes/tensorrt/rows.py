@@ -13,7 +13,7 @@ from modelport.errors import PassError
 from modelport.findings import Finding, Severity
 from modelport.model import Model
 from modelport.passes.inference import InferShapes
-from modelport.passes.tensorrt.expansion import Writer, rank
+from modelport.passes.tensorrt.expansion import OLDEST, Writer, rank
 from modelport.passes.tensorrt.row_flow import Rows, padded_outputs
 from modelport.passes.tensorrt.suppression import suppressed
 from modelport.passes.values import is_onnx
@@ -39,12 +39,12 @@ def pad_rows(model: Model, title: str) -> list[Finding]:
         PassError: A node that follows computes across the rows.
     """
     found = [node for node in model.ir.graph if is_onnx(node, *_SOURCES)]
-    if not found:
+    if not found or model.opset < OLDEST:
         return []
     rows: dict[ir.Value, Rows] = {}
     findings = []
     for node in found:
-        write = Writer(node)
+        write = Writer(node, model.opset)
         name, place = node.outputs[0].name, node.name or node.outputs[0].name
         values, there, axis, size = _SOURCES[node.op_type](node, write)
         along = [-1 if place == axis else 1 for place in range(size)]
