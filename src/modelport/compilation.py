@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from modelport.backends import get_backend
+from modelport.backends.adapters import adapters_of, shape_values, with_adapters
 from modelport.backends.interface import Artifact
 from modelport.backends.tensorrt.record import BuildRecord, record_of
 from modelport.capture import export
@@ -112,13 +113,16 @@ def compile_model(
     given = dict(options or {})
     if backend.CAPABILITIES.dynamic_shapes == "ranges":
         given.setdefault("usual", model.provenance.get("usual_sizes", {}))
+    adapters = adapters_of(ready.ir)
+    if adapters:
+        given["values"] = shape_values(adapters, given.get("values", {}))
     graph = GRAPH
     if ready is not model:
         graph = f"graphs/{str(target).replace(':', '-')}.onnx"
         ready.save(folder / graph)
     artifact = backend.compile(folder, graph, target, libraries, given, progress)
     noticed = [*ready.findings[len(model.findings) :], *artifact.findings]
-    return Compiled(target, ready, artifact, tuple(noticed))
+    return Compiled(target, ready, with_adapters(artifact, adapters), tuple(noticed))
 
 
 def compile(
