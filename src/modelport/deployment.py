@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from modelport.backends import Engine, get_backend
+from modelport.backends.adapters import load_engine
 from modelport.backends.interface import Artifact
 from modelport.backends.torch.program import program_of
 from modelport.bundle import BundleWriter, Manifest, require_replaceable
@@ -214,7 +215,7 @@ class _Road:
         why_not = self._substituted[compiled.target] = backend.why_not_run(compiled.target)
         signature = self.model.signature
         if not why_not:
-            return backend.load(self._folder, compiled.artifact, compiled.target, signature)
+            return load_engine(self._folder, compiled.artifact, compiled.target, signature)
         self.model.findings.append(
             Finding(
                 "engine-not-run",
