@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         rewrite,
         rewrite_module,
     )
+    from modelport.compilation import Compilation, compile
     from modelport.culprit import Bisection, Comparison, Reduction, bisect, compare, shrink
     from modelport.deployment import Deployment, deploy
     from modelport.errors import (
@@ -65,6 +66,7 @@ _HOMES = {
         "rewrite",
         "rewrite_module",
     ),
+    "compilation": ("Compilation", "compile"),
     "culprit": ("Bisection", "Comparison", "Reduction", "bisect", "compare", "shrink"),
     "deployment": ("Deployment", "deploy"),
     "errors": (
@@ -97,6 +99,7 @@ __all__ = [
     "Bundle",
     "BundleError",
     "Comparison",
+    "Compilation",
     "Deployment",
     "Dim",
     "Engine",
@@ -120,6 +123,7 @@ __all__ = [
     "bisect",
     "check",
     "compare",
+    "compile",
     "deploy",
     "describe_aten",
     "diagnose",

@@ -11,6 +11,7 @@ from modelport.cli import (
     bisect,
     check,
     compare,
+    compile,
     deploy,
     diagnose,
     doctor,
@@ -22,7 +23,20 @@ from modelport.cli import (
 )
 from modelport.errors import ModelportError, UsageError
 
-_COMMANDS = (deploy, export, diagnose, check, run, verify, compare, bisect, graph, ops, doctor)
+_COMMANDS = (
+    deploy,
+    compile,
+    export,
+    diagnose,
+    check,
+    run,
+    verify,
+    compare,
+    bisect,
+    graph,
+    ops,
+    doctor,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

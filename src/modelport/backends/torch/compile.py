@@ -10,6 +10,7 @@ from modelport.backends.interface import Artifact, Capabilities
 from modelport.backends.torch.engine import load_program
 from modelport.backends.torch.program import program_of
 from modelport.errors import BuildError, RunError
+from modelport.progress import Progress
 from modelport.target import Target
 
 CAPABILITIES = Capabilities(
@@ -36,6 +37,7 @@ def compile(
     target: Target,
     libraries: Sequence[str] = (),
     options: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
 ) -> Artifact:
     """Runs the program beside the graph on its example; see `modelport.backends.Backend.compile`.
 
