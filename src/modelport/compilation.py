@@ -20,7 +20,7 @@ from modelport.graph import reshape_targets, set_dims
 from modelport.graph.editing.sizes import ReshapeRule
 from modelport.model import Model
 from modelport.passes import prepare
-from modelport.precision import convert, widen
+from modelport.precision import CalibrationTable, convert, form_for, widen
 from modelport.progress import Progress, Stages
 from modelport.recipe import Recipe, load_recipe
 from modelport.signature import Dim
@@ -74,6 +74,7 @@ def compile_model(
     libraries: Sequence[str] = (),
     options: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
+    table: CalibrationTable | None = None,
 ) -> Compiled:
     """Compiles a model for one target.
 
@@ -84,6 +85,7 @@ def compile_model(
         libraries: Libraries of operators that the graph uses, relative to the folder.
         options: What the backend can be told, by name.
         progress: Told of the steps of a long build.
+        table: Ranges of the model's tensors, for targets in int8.
 
     Returns:
         The artifact, and the graph that it was made from.
@@ -107,7 +109,7 @@ def compile_model(
         )
     ready = prepare(model, target)
     if precisions[target.precision] == "graph":
-        ready = convert(ready, target.precision)
+        ready = convert(ready, target.precision, table=table, form=form_for(target))
         if (target.backend, target.device) == ("onnxruntime", "cpu"):
             ready = widen(ready)
     given = dict(options or {})

@@ -23,6 +23,8 @@ from modelport.findings import Finding, Severity
 from modelport.graph import check
 from modelport.model import Model
 from modelport.ops.libraries import collect_libraries
+from modelport.precision import CalibrationTable, calibrate, is_quantized
+from modelport.precision.data import Source
 from modelport.precision.standing_in import stand_in
 from modelport.progress import Progress, Stages
 from modelport.proof import (
@@ -75,6 +77,7 @@ def deploy(
     targets: Sequence[Target | str] = ("onnxruntime",),
     opset: int | None = None,
     capture: str | None = None,
+    data: Source | None = None,
     zipped: bool = False,
     seed: int = 0,
     progress: Progress | None = None,
@@ -91,6 +94,8 @@ def deploy(
         targets: What to deploy for.
         opset: Opset, in place of the recipe's.
         capture: Capture strategy, in place of the recipe's.
+        data: Calibration data, for targets in int8; see
+            `modelport.precision.data.CalibrationData`.
         zipped: Write one zip file instead of a directory.
         seed: Seed of the verification's cases.
         progress: Told of every stage.
@@ -113,7 +118,7 @@ def deploy(
     with stage("read the source"):
         recipe = _read_recipe(source, opset, capture)
     with BundleWriter(output, zipped=zipped) as writer:
-        road = _Road(recipe, wanted, writer.folder, stage, seed)
+        road = _Road(recipe, wanted, writer.folder, stage, seed, data)
         road.walk()
         with stage("write the bundle"):
             (writer.folder / "report.html").write_text(road.report(), encoding="utf-8")
@@ -143,13 +148,20 @@ class _Road:
     _substituted: dict[Target, str]
 
     def __init__(
-        self, recipe: Recipe, targets: Sequence[Target], folder: Path, stage: Stages, seed: int
+        self,
+        recipe: Recipe,
+        targets: Sequence[Target],
+        folder: Path,
+        stage: Stages,
+        seed: int,
+        data: Source | None,
     ) -> None:
         self._recipe = recipe
         self._targets = targets
         self._folder = folder
         self._stage = stage
         self._seed = seed
+        self._data = data
 
     def walk(self) -> None:
         """Captures by one strategy after the other until the engines agree with the original."""
@@ -172,8 +184,9 @@ class _Road:
         with self._stage("check"):
             libraries = [self._folder / name for name in self._libraries]
             _require_valid(self._folder / GRAPH, libraries)
+        table = self._calibrate()
         with self._stage("compile"):
-            self._compile()
+            self._compile(table)
         with self._stage("run the original"):
             refused = self._run_original(captured)
         with self._stage("verify"):
@@ -197,12 +210,28 @@ class _Road:
         )
         self._libraries = collect_libraries(self.model.operators(), self._folder, cuda=cuda)
 
-    def _compile(self) -> None:
+    def _calibrate(self) -> CalibrationTable | None:
+        """The ranges of the graph's tensors, where a target needs them and there are data."""
+        wanted = any(target.precision == "int8" for target in self._targets)
+        if self._data is None or not wanted or is_quantized(self.model):
+            return None
+        with self._stage("calibrate"):
+            libraries = [self._folder / name for name in self._libraries]
+            table = calibrate(self.model, self._data, libraries=libraries)
+        self.model.provenance["calibration"] = {"method": table.method, "cases": table.cases}
+        return table
+
+    def _compile(self, table: CalibrationTable | None) -> None:
         self.artifacts, self.engines, self._substituted = {}, {}, {}
         for target in self._targets:
             backend = get_backend(target)
             compiled = compile_model(
-                self.model, self._folder, target, self._libraries, progress=self._stage.progress
+                self.model,
+                self._folder,
+                target,
+                self._libraries,
+                progress=self._stage.progress,
+                table=table,
             )
             self.model.findings += compiled.findings
             self.artifacts[target] = compiled.artifact

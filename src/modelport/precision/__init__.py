@@ -2,16 +2,19 @@
 
 from modelport.precision.calibration import calibrate
 from modelport.precision.conversion import convert, is_quantized
+from modelport.precision.qdq import FORMS, form_for
 from modelport.precision.quantization import Point, Quantization, quantize
 from modelport.precision.tables import CalibrationTable
 from modelport.precision.widening import widen
 
 __all__ = [
+    "FORMS",
     "CalibrationTable",
     "Point",
     "Quantization",
     "calibrate",
     "convert",
+    "form_for",
     "is_quantized",
     "quantize",
     "widen",

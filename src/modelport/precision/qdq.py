@@ -22,12 +22,26 @@ from modelport.precision.roles import (
     weighted_nodes,
 )
 from modelport.precision.weights import add_dequantized, quantize_weight
+from modelport.target import Target
 
 Array = np.ndarray[Any, Any]
 
-FORMS = ("symmetric", "unsigned")
-"""Activations as int8 around zero, which TensorRT asks for; or as uint8 with a zero point and with
-every tensor between two convolutions in 8 bits, which CPUs are fast with."""
+FORMS = ("symmetric", "mixed", "unsigned")
+"""Activations as int8 around zero, which TensorRT asks for; likewise, but as uint8 where none is
+negative, which OpenVINO takes as well; or all as uint8 with a zero point, and with every tensor
+between two convolutions in 8 bits, which ONNX Runtime is fast with on CPUs."""
+
+_OF_BACKEND = {"openvino": "mixed", "tensorrt": "symmetric", "tensorrt-rtx": "symmetric"}
+
+
+def form_for(target: Target) -> str:
+    """The form of int8 that a target's backend is best with.
+
+    OpenVINO 2026.4 takes ``unsigned`` too, but then computes products of two activations with
+    another result than the standard's.
+    """
+    on_cpu = "unsigned" if target.device == "cpu" else "symmetric"
+    return _OF_BACKEND.get(target.backend, on_cpu)
 
 
 @dataclass(frozen=True)
@@ -46,7 +60,7 @@ class Grid:
     def of(cls, low: float, high: float, form: str) -> Grid:
         """The grid for values in a range that holds zero."""
         tiny = float(np.finfo(np.float32).tiny)
-        if form == "symmetric":
+        if form == "symmetric" or (form == "mixed" and low < 0.0):
             return cls(np.float32(max(-low, high, 127 * tiny) / 127.0), np.int8(0))
         step = max(high - low, 255 * tiny) / 255.0
         return cls(np.float32(step), np.uint8(np.clip(round(-low / step), 0, 255)))

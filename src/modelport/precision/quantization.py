@@ -18,7 +18,7 @@ from modelport.graph.shapes import infer_types
 from modelport.model import Model
 from modelport.passes import simplify
 from modelport.passes.values import is_onnx
-from modelport.precision.calibration import calibrate
+from modelport.precision.calibration import METHOD, read_ranges
 from modelport.precision.conversion import convert, is_quantized
 from modelport.precision.data import CalibrationData, Source
 from modelport.precision.forms import NAMES
@@ -125,7 +125,7 @@ def quantize(
     *,
     precision: str = "int8",
     form: str = "unsigned",
-    method: str = "mse",
+    method: str = METHOD,
     percentile: float = 99.99,
     table: CalibrationTable | None = None,
     keep: Sequence[str] = (),
@@ -319,7 +319,7 @@ class _Work:
         names = tensors_to_calibrate(graph)
         if self._precision != "int8":
             names = [str(v.name) for node in graph for v in node.outputs if is_float(v) and v.name]
-        return calibrate(
+        return read_ranges(
             model,
             self._cases(),
             names,
