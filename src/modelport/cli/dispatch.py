@@ -18,6 +18,7 @@ from modelport.cli import (
     export,
     graph,
     ops,
+    quantize,
     run,
     verify,
 )
@@ -27,6 +28,7 @@ _COMMANDS = (
     deploy,
     compile,
     export,
+    quantize,
     diagnose,
     check,
     run,

@@ -3,7 +3,8 @@
 from modelport.precision.calibration import calibrate
 from modelport.precision.conversion import convert, is_quantized
 from modelport.precision.qdq import FORMS, form_for
-from modelport.precision.quantization import Point, Quantization, quantize
+from modelport.precision.quantization import quantize
+from modelport.precision.results import Point, Quantization
 from modelport.precision.tables import CalibrationTable
 from modelport.precision.widening import widen
 

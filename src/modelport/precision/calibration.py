@@ -18,7 +18,7 @@ from modelport.precision.histograms import (
     least_divergence,
     least_squares,
 )
-from modelport.precision.observing import Array, Arrays, Observer
+from modelport.precision.observing import Array, Arrays, Observer, libraries_of
 from modelport.precision.roles import tensors_to_calibrate
 from modelport.precision.tables import CalibrationTable
 from modelport.progress import Progress, Silent
@@ -37,7 +37,7 @@ def calibrate(
     *,
     method: str = METHOD,
     percentile: float = 99.99,
-    libraries: Sequence[Path] = (),
+    libraries: Sequence[Path] | None = None,
     progress: Progress | None = None,
 ) -> CalibrationTable:
     """Reads the ranges that int8 needs off runs of a model on a user's data.
@@ -47,7 +47,8 @@ def calibrate(
         data: Calibration data; see `modelport.precision.data.CalibrationData`.
         method: One of `METHODS`.
         percentile: Share of the magnitudes inside of the range, in percent, for ``percentile``.
-        libraries: Libraries of operators that the model needs.
+        libraries: Libraries of operators that the model needs; by default those of the operators
+            that are declared.
         progress: Told of every case.
 
     Returns:
@@ -65,7 +66,7 @@ def calibrate(
         tensors_to_calibrate(typed.ir.graph),
         method=method,
         percentile=percentile,
-        libraries=libraries,
+        libraries=libraries_of(model) if libraries is None else libraries,
         progress=progress,
     )
 
@@ -90,7 +91,8 @@ def read_ranges(
         tensors: Names of the model's inputs, or of tensors that its main graph computes.
         method: One of `METHODS`.
         percentile: Share of the magnitudes inside of the range, in percent, for ``percentile``.
-        libraries: Libraries of operators that the model needs.
+        libraries: Libraries of operators that the model needs; by default those of the operators
+            that are declared.
         progress: Told of every case.
 
     Returns:
@@ -133,7 +135,8 @@ def observe(
         cases: Inputs by name.
         tensors: Names of tensors.
         look: Given every tensor's name and values.
-        libraries: Libraries of operators that the model needs.
+        libraries: Libraries of operators that the model needs; by default those of the operators
+            that are declared.
         progress: Told of every case.
 
     Returns:

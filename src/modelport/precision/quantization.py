@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +17,26 @@ from modelport.model import Model
 from modelport.passes import simplify
 from modelport.passes.values import is_onnx
 from modelport.precision.calibration import METHOD, read_ranges
+from modelport.precision.compression import SCHEMES, compress, compressible
 from modelport.precision.conversion import convert, is_quantized
 from modelport.precision.data import CalibrationData, Source
 from modelport.precision.forms import NAMES
 from modelport.precision.improving import IMPROVEMENTS
 from modelport.precision.keeping import MOVEMENT
+from modelport.precision.observing import libraries_of
+from modelport.precision.results import Point, Quantization
 from modelport.precision.roles import is_float, tensors_to_calibrate, weighted_nodes
 from modelport.precision.scoring import Metric, Scorer
 from modelport.precision.searching import Attempt, search, sensitivities
 from modelport.precision.tables import CalibrationTable
 from modelport.progress import Progress, Stages
+from modelport.proof import draw_cases
 
 QUANTIZATION_KEY = "modelport.quantization"
 """Key of what was chosen, in an ONNX file's metadata."""
+
+PRECISIONS = ("int8", "fp16", "bf16", *SCHEMES)
+"""What `quantize` can bring a model to."""
 
 MAX_DROP = 0.005
 """How much of the score may be lost by default."""
@@ -39,89 +44,12 @@ MAX_DROP = 0.005
 _HELD_OUT = 5
 """One case of this many is kept from calibration to judge by, where no others are given."""
 
-_JUDGED, _SENSITIVITY_CASES = 32, 2
-
-
-@dataclass(frozen=True)
-class Point:
-    """A set of operators that was tried, and what came of it.
-
-    Attributes:
-        kept: How many operators stayed in float32.
-        drop: How much of the score was lost.
-        milliseconds: Median time of a run on ONNX Runtime on this machine's CPU.
-        original_milliseconds: That of the original, measured in turns with it.
-    """
-
-    kept: int
-    drop: float
-    milliseconds: float
-    original_milliseconds: float
-
-
-@dataclass(frozen=True)
-class Quantization:
-    """What `quantize` did.
-
-    Attributes:
-        model: The model in lower precision.
-        precision: int8, fp16 or bf16.
-        table: The ranges it was made with.
-        score: The original's score.
-        drop: How much of it is lost.
-        max_drop: How much might be.
-        operators: How many operators could be of lower precision.
-        kept: Names of those that stay in float32 for the sake of accuracy.
-        sensitivity: What each operator costs on its own, the largest first; empty where it was not
-            needed.
-        improvements: What was done to the graph before, since it helped.
-        points: Accuracy against speed, for the sets that were tried.
-        seconds: Seconds of every stage, by name.
-    """
-
-    model: Model
-    precision: str
-    table: CalibrationTable
-    score: float
-    drop: float
-    max_drop: float
-    operators: int
-    kept: tuple[str, ...]
-    sensitivity: dict[str, float]
-    improvements: tuple[str, ...]
-    points: tuple[Point, ...]
-    seconds: dict[str, float]
-
-    def to_json(self) -> dict[str, Any]:
-        """The result as plain dicts and lists."""
-        findings = [dataclasses.asdict(finding) for finding in self.model.findings]
-        return {
-            **_choice(self),
-            "sensitivity": self.sensitivity,
-            "points": [dataclasses.asdict(point) for point in self.points],
-            "findings": findings,
-            "seconds": self.seconds,
-        }
-
-
-def _choice(result: Quantization) -> dict[str, Any]:
-    """What was chosen and why: for the file's metadata and the manifest."""
-    return {
-        "precision": result.precision,
-        "calibration": result.table.method,
-        "cases": result.table.cases,
-        "score": result.score,
-        "drop": result.drop,
-        "max_drop": result.max_drop,
-        "operators": result.operators,
-        "kept": list(result.kept),
-        "improvements": list(result.improvements),
-    }
+_JUDGED, _SENSITIVITY_CASES, _DRAWN = 32, 2, 8
 
 
 def quantize(
     model: Model | str | os.PathLike[str],
-    data: Source,
+    data: Source | None = None,
     *,
     precision: str = "int8",
     form: str = "unsigned",
@@ -132,7 +60,7 @@ def quantize(
     metric: Metric | None = None,
     judge_on: Source | None = None,
     max_drop: float = MAX_DROP,
-    libraries: Sequence[Path] = (),
+    libraries: Sequence[Path] | None = None,
     progress: Progress | None = None,
 ) -> Quantization:
     """Brings a model to lower precision, and leaves as few operators in float32 as accuracy asks.
@@ -144,8 +72,11 @@ def quantize(
 
     Args:
         model: A model, which is not changed, or an ONNX file.
-        data: Calibration data; see `modelport.precision.data.CalibrationData`.
-        precision: ``int8``, ``fp16`` or ``bf16``.
+        data: Data to calibrate on and to judge by; see `modelport.precision.data.CalibrationData`.
+            int8 needs them; other precisions are judged on drawn inputs without.
+        precision: One of `PRECISIONS`: ``int8`` with calibrated ranges; ``fp16`` and ``bf16``;
+            ``dynamic`` (8 bits with activations scaled at every run, on ONNX Runtime alone);
+            ``weights8`` and ``weights4`` (weights alone).
         form: Of int8: ``unsigned`` for CPUs, or ``symmetric``, which TensorRT asks for.
         method: How ranges are chosen: one of `modelport.precision.calibration.METHODS`.
         percentile: Share of the magnitudes inside of a range, in percent, for ``percentile``.
@@ -156,7 +87,8 @@ def quantize(
         judge_on: Data to judge by; by default every fifth case of `data`, which is then not
             calibrated on.
         max_drop: How much of the score may be lost.
-        libraries: Libraries of operators that the model needs.
+        libraries: Libraries of operators that the model needs; by default those of the operators
+            that are declared.
         progress: Told of every stage.
 
     Returns:
@@ -168,12 +100,21 @@ def quantize(
         ProofError: The bound cannot be met; the message tells the best that was reached.
         BuildError: ONNX Runtime does not take the model.
     """
+    if precision not in PRECISIONS:
+        raise UsageError(f"unknown precision {precision!r}", fix=f"one of: {', '.join(PRECISIONS)}")
+    if precision == "int8" and data is None:
+        raise UsageError(
+            "a graph does not turn to int8 without data to calibrate on",
+            fix="give data as the model was trained on: --data PLACE",
+        )
     original = model if isinstance(model, Model) else Model.load(model)
     if is_quantized(original):
         raise UsageError(
             "the model is quantized already: it has nodes such as QuantizeLinear",
             fix="deploy it as it is, or quantize the model in float32",
         )
+    if libraries is None:
+        libraries = libraries_of(original)
     work = _Work(original, precision, form, keep, libraries, Stages(progress), progress)
     with work.stage("read the data"):
         work.read(data, judge_on, method, percentile, table)
@@ -205,7 +146,7 @@ class _Work:
 
     def read(
         self,
-        data: Source,
+        data: Source | None,
         judge_on: Source | None,
         method: str,
         percentile: float,
@@ -213,6 +154,9 @@ class _Work:
     ) -> None:
         """Opens the data, and takes the cases to judge by out of them."""
         signature = self._original.signature
+        if data is None:
+            drawn = itertools.islice(draw_cases(signature, {}), _DRAWN)
+            data = [case.inputs for case in drawn]
         self._data = CalibrationData(data, signature)
         self._holds_out = judge_on is None and table is None
         source = self._data if judge_on is None else CalibrationData(judge_on, signature)
@@ -291,7 +235,7 @@ class _Work:
             points=points,
             seconds=self.stage.seconds,
         )
-        choice = _choice(result)
+        choice = result.choice
         result.model.ir.metadata_props[QUANTIZATION_KEY] = json.dumps(choice)
         result.model.provenance["quantization"] = choice
         return result
@@ -315,6 +259,8 @@ class _Work:
         return whole
 
     def _calibrated(self, model: Model) -> CalibrationTable:
+        if self._precision in SCHEMES:
+            return CalibrationTable()
         graph = model.ir.graph
         names = tensors_to_calibrate(graph)
         if self._precision != "int8":
@@ -330,6 +276,8 @@ class _Work:
         )
 
     def _converted(self, kept: Sequence[str]) -> Model:
+        if self._precision in SCHEMES:
+            return compress(self._ready, self._precision, (*self._keep, *kept))
         return convert(
             self._ready,
             self._precision,
@@ -341,15 +289,12 @@ class _Work:
     def _operators(self) -> list[str]:
         """Names of the nodes, in 16 bits of operators, that the search may leave in float32."""
         kept = set(self._keep)
-        if self._precision == "int8":
-            nodes = [
-                node
-                for node in weighted_nodes(self._ready.ir.graph)
-                if not {node.name, node.op_type} & kept
-            ]
-            return [str(node.name) for node in nodes]
-        half = convert(self._ready, self._precision, table=self._table, keep=self._keep)
-        return sorted(_computing(half.ir) - kept)
+        if self._precision in ("fp16", "bf16"):
+            half = convert(self._ready, self._precision, table=self._table, keep=self._keep)
+            return sorted(_computing(half.ir) - kept)
+        list_nodes = compressible if self._precision in SCHEMES else weighted_nodes
+        nodes = list_nodes(self._ready.ir.graph)
+        return [str(node.name) for node in nodes if not {node.name, node.op_type} & kept]
 
 
 def _computing(model: ir.Model) -> set[str]:
