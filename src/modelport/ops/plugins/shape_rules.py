@@ -69,7 +69,9 @@ def _walk(operator: Operator, trail: Trail) -> Way:
     for place, item in enumerate(schema.inputs):
         if item.kind == "List":
             count = trail.steps.add("count", place)
-            inputs.append(Items(trail, count, lambda index, place=place: TracedInfo(trail, place + index)))  # type: ignore[misc]  # noqa: E501
+            inputs.append(
+                Items(trail, count, lambda index, place=place: TracedInfo(trail, place + index))
+            )  # type: ignore[misc]
         elif item.kind == "Opt" and not trail.holds(trail.steps.add("present", place)):
             inputs.append(None)
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from modelport.ops.plugins.program import Condition, Step, Steps
+from modelport.ops.plugins.program import Condition, Steps
 from modelport.ops.shapes import TensorInfo
 
 if TYPE_CHECKING:
