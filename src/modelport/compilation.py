@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,38 @@ from modelport.backends import get_backend
 from modelport.backends.interface import Artifact
 from modelport.errors import UsageError
 from modelport.model import Model
-from modelport.passes import prepare
+from modelport.passes import prepare, rewritten
 from modelport.precision import convert, widen
 from modelport.target import Target
 
 GRAPH = "graphs/model.onnx"
 """Where the captured graph lies in a folder; those made from it for a target lie beside it."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a model is to be compiled for a target.
+
+    Attributes:
+        target: What to compile for.
+        options: What the backend is told, by name.
+        rewrites: Names of rewrites that the graph gets first; see `modelport.passes.REWRITES`.
+        reason: Why this and nothing else, where it was chosen.
+    """
+
+    target: Target
+    options: Mapping[str, Any] = field(default_factory=dict)
+    rewrites: tuple[str, ...] = ()
+    reason: str = ""
+
+    @classmethod
+    def of(cls, target: Target | str | Plan) -> Plan:
+        """The plan itself, or the plain one for a target."""
+        return target if isinstance(target, Plan) else cls(Target.parse(target))
+
+    def __str__(self) -> str:
+        options = [f"{name}={value}" for name, value in self.options.items()]
+        return " ".join([str(self.target), *options, *self.rewrites])
 
 
 @dataclass(frozen=True)
@@ -40,6 +66,7 @@ def compile_model(
     target: Target,
     libraries: Sequence[str] = (),
     options: Mapping[str, Any] | None = None,
+    rewrites: Sequence[str] = (),
 ) -> Compiled:
     """Compiles a model for one target.
 
@@ -49,6 +76,7 @@ def compile_model(
         target: What to compile for.
         libraries: Libraries of operators that the graph uses, relative to the folder.
         options: What the backend can be told, by name.
+        rewrites: Names of rewrites that the graph gets first; see `modelport.passes.REWRITES`.
 
     Returns:
         The artifact, and the graph that it was made from.
@@ -65,7 +93,7 @@ def compile_model(
             f"the backend {target.backend} does not compute in {target.precision}",
             fix=f"its precisions are: {', '.join(precisions)}",
         )
-    ready = prepare(model, target)
+    ready = prepare(rewritten(model, rewrites), target)
     if precisions[target.precision] == "graph":
         ready = convert(ready, target.precision)
         if (target.backend, target.device) == ("onnxruntime", "cpu"):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from modelport.backends.interface import Artifact, Capabilities
-from modelport.backends.torch.engine import load_program
+from modelport.backends.torch.engine import COMPILE, load_program
 from modelport.backends.torch.program import program_of
 from modelport.errors import BuildError, RunError
 from modelport.target import Target
@@ -22,6 +22,8 @@ CAPABILITIES = Capabilities(
     dynamic_shapes="ranges",
     custom_operators=("kernels",),
     threads=True,
+    providers=(COMPILE,),
+    tunable={"channels_last": (False, True), "freezing": (False, True)},
 )
 
 
