@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         rewrite,
         rewrite_module,
     )
+    from modelport.compilation import Compilation, compile
     from modelport.culprit import Bisection, Comparison, Reduction, bisect, compare, shrink
     from modelport.deployment import Deployment, deploy
     from modelport.errors import (
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from modelport.recipe import Recipe
     from modelport.signature import Dim
     from modelport.target import Target
+    from modelport.tuning import Tuning, tune
 
 _HOMES = {
     "backends": ("Engine", "doctor"),
@@ -65,6 +67,7 @@ _HOMES = {
         "rewrite",
         "rewrite_module",
     ),
+    "compilation": ("Compilation", "compile"),
     "culprit": ("Bisection", "Comparison", "Reduction", "bisect", "compare", "shrink"),
     "deployment": ("Deployment", "deploy"),
     "errors": (
@@ -86,6 +89,7 @@ _HOMES = {
     "recipe": ("Recipe",),
     "signature": ("Dim",),
     "target": ("Target",),
+    "tuning": ("Tuning", "tune"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -97,6 +101,7 @@ __all__ = [
     "Bundle",
     "BundleError",
     "Comparison",
+    "Compilation",
     "Deployment",
     "Dim",
     "Engine",
@@ -115,11 +120,13 @@ __all__ = [
     "Simplification",
     "Target",
     "TensorInfo",
+    "Tuning",
     "UsageError",
     "bind_operator",
     "bisect",
     "check",
     "compare",
+    "compile",
     "deploy",
     "describe_aten",
     "diagnose",
@@ -135,6 +142,7 @@ __all__ = [
     "rewrite_module",
     "shrink",
     "simplify",
+    "tune",
     "verify",
 ]
 

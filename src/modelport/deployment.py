@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modelport.backends import Backend, Engine, get_backend
+from modelport.backends import Engine, get_backend
 from modelport.backends.interface import Artifact
 from modelport.backends.torch.program import program_of
 from modelport.bundle import BundleWriter, Manifest, require_replaceable
@@ -22,7 +22,7 @@ from modelport.findings import Finding, Severity
 from modelport.graph import check
 from modelport.model import Model
 from modelport.ops.libraries import collect_libraries
-from modelport.precision import widen
+from modelport.precision.standing_in import stand_in
 from modelport.progress import Progress, Stages
 from modelport.proof import (
     ReferenceCase,
@@ -139,6 +139,7 @@ class _Road:
     artifacts: dict[Target, Artifact]
     engines: dict[Target, Engine]
     verifications: dict[Target, Verification]
+    _substituted: dict[Target, str]
 
     def __init__(
         self,
@@ -194,29 +195,40 @@ class _Road:
         return captured
 
     def _build_operators(self) -> None:
-        cuda = any(target.device == "cuda" for target in self._targets)
+        cuda = any(
+            target.device == "cuda"
+            and "kernels" in get_backend(target).CAPABILITIES.custom_operators
+            for target in self._targets
+        )
         self._libraries = collect_libraries(self.model.operators(), self._folder, cuda=cuda)
 
     def _compile(self) -> None:
-        self.artifacts, self.engines = {}, {}
+        self.artifacts, self.engines, self._substituted = {}, {}, {}
         for target, plan in self._plans.items():
             backend = get_backend(target)
             compiled = compile_model(
-                self.model, self._folder, target, self._libraries, plan.options, plan.rewrites
+                self.model,
+                self._folder,
+                target,
+                self._libraries,
+                plan.options,
+                plan.rewrites,
+                self._stage.progress,
             )
+            self.model.findings += compiled.findings
             if plan.reason:
                 self.model.findings.append(Finding("chosen", Severity.NOTE, plan.reason))
             self.artifacts[target] = compiled.artifact
-            self.engines[target] = self._open(backend, compiled)
+            self.engines[target] = self._open(compiled)
             self.model.provenance.setdefault("versions", {})[target.backend] = backend.version()
 
-    def _open(self, backend: Backend, compiled: Compiled) -> Engine:
+    def _open(self, compiled: Compiled) -> Engine:
         """The engine, or, where it cannot run here, ONNX Runtime on the graph it was made from."""
-        why_not = backend.why_not_run(compiled.target)
+        backend = get_backend(compiled.target)
+        why_not = self._substituted[compiled.target] = backend.why_not_run(compiled.target)
+        signature = self.model.signature
         if not why_not:
-            return backend.load(
-                self._folder, compiled.artifact, compiled.target, self.model.signature
-            )
+            return backend.load(self._folder, compiled.artifact, compiled.target, signature)
         self.model.findings.append(
             Finding(
                 "engine-not-run",
@@ -226,23 +238,7 @@ class _Road:
                 fix="`modelport verify` the bundle on a machine that can run it",
             )
         )
-        return self._run_graph(compiled)
-
-    def _run_graph(self, compiled: Compiled) -> Engine:
-        """ONNX Runtime on a graph that was made for another backend."""
-        substitute, graph = Target("onnxruntime"), compiled.artifact.graph
-        runnable = widen(compiled.model)
-        if runnable is not compiled.model:
-            graph = f"{graph}.widened"
-            runnable.save(self._folder / graph)
-        artifact = Artifact(graph, tuple(self._libraries), _with(self._libraries))
-        try:
-            return get_backend(substitute).load(
-                self._folder, artifact, substitute, self.model.signature
-            )
-        finally:
-            if graph != compiled.artifact.graph:
-                (self._folder / graph).unlink()
+        return stand_in(self._folder, compiled.artifact, signature)
 
     def _run_original(self, captured: Captured) -> list[str]:
         """Runs the original on its own cases, on probes, and on drawn cases."""
@@ -257,8 +253,11 @@ class _Road:
         self.verifications = {}
         for target, engine in self.engines.items():
             tolerance = functools.partial(tolerance_for, precision=target.precision)
-            self.verifications[target] = verify_cases(
+            verification = verify_cases(
                 self.references, engine.run_shared, tolerance=tolerance, refused=refused
+            )
+            self.verifications[target] = dataclasses.replace(
+                verification, substituted=self._substituted[target]
             )
         first = next(iter(self.verifications.values()))
         if fragile := captured.fragile(self.references, first.cases):
@@ -291,10 +290,6 @@ class _Road:
                 engine_outputs=engine.run_shared(example.case.inputs),
             )
         )
-
-
-def _with(libraries: Sequence[str]) -> dict[str, Any]:
-    return {"libraries": list(libraries)} if libraries else {}
 
 
 def _require_valid(path: Path, libraries: Sequence[Path]) -> None:

@@ -11,6 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from modelport.errors import RunError
+from modelport.findings import Finding
+from modelport.progress import Progress
 from modelport.signature import InputGuard, Signature
 from modelport.target import Target
 
@@ -164,11 +166,13 @@ class Artifact:
         graph: The graph that the engine was made from, relative to the folder.
         files: Further files that the engine needs, relative to the folder.
         options: What the backend needs to know to load them.
+        findings: What the backend noticed while it compiled; a bundle keeps them with the model's.
     """
 
     graph: str
     files: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
 
 
 class Backend(Protocol):
@@ -192,6 +196,7 @@ class Backend(Protocol):
         target: Target,
         libraries: Sequence[str] = (),
         options: Mapping[str, Any] | None = None,
+        progress: Progress | None = None,
     ) -> Artifact:
         """Makes an engine from a graph.
 
@@ -201,6 +206,7 @@ class Backend(Protocol):
             target: What to build for.
             libraries: Libraries of operators that the graph uses, relative to the folder.
             options: What the backend can be told about building and running, by name.
+            progress: Told of the steps of a build that takes long.
 
         Returns:
             The files made, and the libraries that the engine needs.

@@ -99,10 +99,11 @@ class Bundle:
 def load(
     path: str | os.PathLike[str], target: Target | str | None = None, **options: Any
 ) -> Engine:
-    """Opens the engine of a bundle, or of an ONNX file.
+    """Opens the engine of a bundle, or of an ONNX file, or an engine file.
 
     Args:
-        path: A bundle (directory or zip), or a ``.onnx`` file, which runs as it is.
+        path: A bundle (directory or zip), a ``.onnx`` file, which runs as it is, or an ``.engine``
+            file that `modelport.compile` wrote.
         target: One of the bundle's targets, the first by default; for an ONNX file any target
             whose backend takes one, ONNX Runtime on the CPU by default.
         **options: Options of the backend, such as ``threads``.
@@ -126,6 +127,10 @@ def load(
                 fix="leave the precision away: the graph runs in the one that it has",
             )
         return get_backend(wanted).load(path.parent, Artifact(path.name, (), options), wanted)
+    if path.suffix == ".engine":
+        from modelport.backends.tensorrt import open_engine
+
+        return open_engine(path, target, options)
     with Bundle.open(path) as bundle:
         return bundle.load(target, **options)
 

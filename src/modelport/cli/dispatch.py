@@ -11,6 +11,7 @@ from modelport.cli import (
     bisect,
     check,
     compare,
+    compile,
     deploy,
     diagnose,
     doctor,
@@ -18,11 +19,26 @@ from modelport.cli import (
     graph,
     ops,
     run,
+    tune,
     verify,
 )
 from modelport.errors import ModelportError, UsageError
 
-_COMMANDS = (deploy, export, diagnose, check, run, verify, compare, bisect, graph, ops, doctor)
+_COMMANDS = (
+    deploy,
+    tune,
+    compile,
+    export,
+    diagnose,
+    check,
+    run,
+    verify,
+    compare,
+    bisect,
+    graph,
+    ops,
+    doctor,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

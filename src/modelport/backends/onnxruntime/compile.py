@@ -8,6 +8,7 @@ from typing import Any
 
 from modelport.backends.interface import Artifact, Capabilities
 from modelport.backends.onnxruntime.session import absolute, open_session
+from modelport.progress import Progress
 from modelport.target import Target
 
 CAPABILITIES = Capabilities(
@@ -35,6 +36,7 @@ def compile(
     target: Target,
     libraries: Sequence[str] = (),
     options: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
 ) -> Artifact:
     """Proves that ONNX Runtime takes the graph; see `modelport.backends.Backend.compile`."""
     options = {**(options or {}), **({"libraries": list(libraries)} if libraries else {})}

@@ -9,6 +9,7 @@ from typing import Any
 from modelport.backends.interface import Artifact, Capabilities
 from modelport.backends.openvino.compiled import HINTS, open_compiled
 from modelport.backends.openvino.engine import DTYPES, OpenVinoEngine
+from modelport.progress import Progress
 from modelport.target import Target
 
 CAPABILITIES = Capabilities(
@@ -33,6 +34,7 @@ def compile(
     target: Target,
     libraries: Sequence[str] = (),
     options: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
 ) -> Artifact:
     """Proves that OpenVINO takes the graph; see `modelport.backends.Backend.compile`.
 

@@ -10,6 +10,7 @@ from modelport.backends.interface import Artifact, Capabilities
 from modelport.backends.torch.engine import COMPILE, load_program
 from modelport.backends.torch.program import program_of
 from modelport.errors import BuildError, RunError
+from modelport.progress import Progress
 from modelport.target import Target
 
 CAPABILITIES = Capabilities(
@@ -19,7 +20,7 @@ CAPABILITIES = Capabilities(
         *("float32", "float64", "float16", "bfloat16", "int8", "int16", "int32", "int64"),
         *("uint8", "uint16", "uint32", "uint64", "bool"),
     ),
-    dynamic_shapes="ranges",
+    dynamic_shapes="any",
     custom_operators=("kernels",),
     threads=True,
     providers=(COMPILE,),
@@ -38,6 +39,7 @@ def compile(
     target: Target,
     libraries: Sequence[str] = (),
     options: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
 ) -> Artifact:
     """Runs the program beside the graph on its example; see `modelport.backends.Backend.compile`.
 
