@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from modelport.recipe import Recipe
     from modelport.signature import Dim
     from modelport.target import Target
+    from modelport.tuning import Tuning, tune
 
 _HOMES = {
     "backends": ("Engine", "doctor"),
@@ -88,6 +89,7 @@ _HOMES = {
     "recipe": ("Recipe",),
     "signature": ("Dim",),
     "target": ("Target",),
+    "tuning": ("Tuning", "tune"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -118,6 +120,7 @@ __all__ = [
     "Simplification",
     "Target",
     "TensorInfo",
+    "Tuning",
     "UsageError",
     "bind_operator",
     "bisect",
@@ -139,6 +142,7 @@ __all__ = [
     "rewrite_module",
     "shrink",
     "simplify",
+    "tune",
     "verify",
 ]
 

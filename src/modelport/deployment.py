@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from modelport.backends import Engine, get_backend
+from modelport.backends.adapters import load_engine
 from modelport.backends.interface import Artifact
 from modelport.backends.torch.program import program_of
 from modelport.bundle import BundleWriter, Manifest, require_replaceable
 from modelport.capture.captures import Captured, captures
 from modelport.capture.programs import open_program, write_program
-from modelport.compilation import GRAPH, Compiled, compile_model
+from modelport.compilation import GRAPH, Compiled, Plan, compile_model
 from modelport.errors import BuildError, ExportError, ModelportError, ProofError
 from modelport.findings import Finding, Severity
 from modelport.graph import check
@@ -71,7 +72,7 @@ def deploy(
     source: str | os.PathLike[str] | Recipe,
     output: str | os.PathLike[str],
     *,
-    targets: Sequence[Target | str] = ("onnxruntime",),
+    targets: Sequence[Target | str | Plan] = ("onnxruntime",),
     opset: int | None = None,
     capture: str | None = None,
     zipped: bool = False,
@@ -87,7 +88,7 @@ def deploy(
         source: A recipe, or a source: ``file.py[:factory]``, ``package.module:factory``, a
             ``.onnx`` or a ``.pt2`` file.
         output: The bundle to write, ``NAME.port``; an older bundle there is replaced.
-        targets: What to deploy for.
+        targets: What to deploy for; a plan says by which options, too.
         opset: Opset, in place of the recipe's.
         capture: Capture strategy, in place of the recipe's.
         zipped: Write one zip file instead of a directory.
@@ -105,14 +106,14 @@ def deploy(
     """
     output = Path(output)
     require_replaceable(output)
-    wanted = list(dict.fromkeys(map(Target.parse, targets)))
-    for target in wanted:
+    plans = {plan.target: plan for plan in map(Plan.of, targets)}
+    for target in plans:
         get_backend(target)
     stage = Stages(progress)
     with stage("read the source"):
         recipe = _read_recipe(source, opset, capture)
     with BundleWriter(output, zipped=zipped) as writer:
-        road = _Road(recipe, wanted, writer.folder, stage, seed)
+        road = _Road(recipe, plans, writer.folder, stage, seed)
         road.walk()
         with stage("write the bundle"):
             (writer.folder / "report.html").write_text(road.report(), encoding="utf-8")
@@ -142,10 +143,16 @@ class _Road:
     _substituted: dict[Target, str]
 
     def __init__(
-        self, recipe: Recipe, targets: Sequence[Target], folder: Path, stage: Stages, seed: int
+        self,
+        recipe: Recipe,
+        plans: Mapping[Target, Plan],
+        folder: Path,
+        stage: Stages,
+        seed: int,
     ) -> None:
         self._recipe = recipe
-        self._targets = targets
+        self._plans = plans
+        self._targets = list(plans)
         self._folder = folder
         self._stage = stage
         self._seed = seed
@@ -198,12 +205,20 @@ class _Road:
 
     def _compile(self) -> None:
         self.artifacts, self.engines, self._substituted = {}, {}, {}
-        for target in self._targets:
+        for target, plan in self._plans.items():
             backend = get_backend(target)
             compiled = compile_model(
-                self.model, self._folder, target, self._libraries, progress=self._stage.progress
+                self.model,
+                self._folder,
+                target,
+                self._libraries,
+                plan.options,
+                plan.rewrites,
+                self._stage.progress,
             )
             self.model.findings += compiled.findings
+            if plan.reason:
+                self.model.findings.append(Finding("chosen", Severity.NOTE, plan.reason))
             self.artifacts[target] = compiled.artifact
             self.engines[target] = self._open(compiled)
             self.model.provenance.setdefault("versions", {})[target.backend] = backend.version()
@@ -214,7 +229,7 @@ class _Road:
         why_not = self._substituted[compiled.target] = backend.why_not_run(compiled.target)
         signature = self.model.signature
         if not why_not:
-            return backend.load(self._folder, compiled.artifact, compiled.target, signature)
+            return load_engine(self._folder, compiled.artifact, compiled.target, signature)
         self.model.findings.append(
             Finding(
                 "engine-not-run",

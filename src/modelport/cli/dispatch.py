@@ -19,12 +19,14 @@ from modelport.cli import (
     graph,
     ops,
     run,
+    tune,
     verify,
 )
 from modelport.errors import ModelportError, UsageError
 
 _COMMANDS = (
     deploy,
+    tune,
     compile,
     export,
     diagnose,

@@ -2,6 +2,7 @@
 
 from modelport.passes.adoption import adopt
 from modelport.passes.preparation import prepare
+from modelport.passes.rewriting import REWRITES, rewritten
 from modelport.passes.simplification import Simplification, simplify
 
-__all__ = ["Simplification", "adopt", "prepare", "simplify"]
+__all__ = ["REWRITES", "Simplification", "adopt", "prepare", "rewritten", "simplify"]

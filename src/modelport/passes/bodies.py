@@ -240,8 +240,18 @@ def _standard_body(node: ir.Node, opset: int) -> ir.Function | None:
         assert isinstance(function, ir.Function)
         if all(_means_the_same(inner, version, opset) for inner in function.all_nodes()):
             function.opset_imports[""] = opset
+            _set_defaults(function, schema)
             return function
     return None
+
+
+def _set_defaults(function: ir.Function, schema: Any) -> None:
+    """Lets a function's attributes have the defaults of its operator, which its proto leaves out."""
+    for name in function.attributes:
+        default = schema.attributes[name].default_value
+        if default.type:
+            attribute = ir.serde.deserialize_attribute(default)
+            function.attributes[name] = ir.Attr(name, attribute.type, attribute.value)
 
 
 def _of_context(schema: Any, version: int, node: ir.Node) -> bytes:

@@ -24,6 +24,7 @@ CAPABILITIES = Capabilities(
     dynamic_shapes="any",
     custom_operators=("kernels", "bodies"),
     threads=True,
+    tunable={"graph_optimization": ("all", "extended", "basic"), "spinning": (True, False)},
 )
 
 
