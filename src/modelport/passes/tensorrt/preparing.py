@@ -16,6 +16,7 @@ from modelport.passes.tensorrt.normalization import ExpandNormalization
 from modelport.passes.tensorrt.pooling import ExpandPooling
 from modelport.passes.tensorrt.quantization import ExpandQuantization
 from modelport.passes.tensorrt.ranks import RaiseRanks
+from modelport.passes.tensorrt.resizing import ExpandResizing
 from modelport.passes.tensorrt.rois import ExpandRegions
 from modelport.passes.tensorrt.rows import pad_rows
 from modelport.passes.tensorrt.scattering import ExpandScattering
@@ -26,6 +27,7 @@ TITLES = {"tensorrt": "TensorRT", "tensorrt-rtx": "TensorRT for RTX"}
 
 _EXPANSIONS: tuple[type[Expansion], ...] = (
     ExpandQuantization,
+    ExpandResizing,
     ExpandPooling,
     ExpandScattering,
     ExpandNormalization,
