@@ -12,6 +12,7 @@ from modelport.passes.tensorrt.deformation import ExpandDeformation
 from modelport.passes.tensorrt.expansion import Expansion
 from modelport.passes.tensorrt.indices import ExpandIndices
 from modelport.passes.tensorrt.integers import ExpandIntegers
+from modelport.passes.tensorrt.narrow import WidenIntegers
 from modelport.passes.tensorrt.normalization import ExpandNormalization
 from modelport.passes.tensorrt.pooling import ExpandPooling
 from modelport.passes.tensorrt.quantization import ExpandQuantization
@@ -20,6 +21,7 @@ from modelport.passes.tensorrt.resizing import ExpandResizing
 from modelport.passes.tensorrt.rois import ExpandRegions
 from modelport.passes.tensorrt.rows import pad_rows
 from modelport.passes.tensorrt.scattering import ExpandScattering
+from modelport.passes.tensorrt.sequences import ResolveSequences
 from modelport.passes.tensorrt.shape_inputs import TakeIntegers
 from modelport.target import Target
 
@@ -65,7 +67,9 @@ def prepare_for_tensorrt(model: Model, target: Target) -> list[Finding]:
     title = TITLES[target.backend]
     findings = inline_bodies(model, lacks, title)
     InferShapes()(model.ir)
+    ResolveSequences()(model.ir)
     findings += _take_integers(model, title)
+    findings += _widen_integers(model, title)
     expansions = _EXPANSIONS
     if target.backend == "tensorrt-rtx":
         # TensorRT itself has sizes that depend on values, and these operators.
@@ -114,6 +118,19 @@ def _take_integers(model: Model, title: str) -> list[Finding]:
             ),
         ]
     return findings
+
+
+def _widen_integers(model: Model, title: str) -> list[Finding]:
+    widening = WidenIntegers()
+    widening(model.ir)
+    return [
+        Finding(
+            "widened-integers",
+            Severity.NOTE,
+            f"{title} does not compute with {name}: {count} tensors are int32 inside of the graph",
+        )
+        for name, count in widening.widened.items()
+    ]
 
 
 def _notes(expansion: Expansion, title: str) -> list[Finding]:
