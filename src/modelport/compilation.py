@@ -20,7 +20,7 @@ from modelport.graph import reshape_targets, set_dims
 from modelport.graph.editing.sizes import ReshapeRule
 from modelport.model import Model
 from modelport.passes import prepare
-from modelport.precision import convert
+from modelport.precision import convert, widen
 from modelport.progress import Progress, Stages
 from modelport.recipe import Recipe, load_recipe
 from modelport.signature import Dim
@@ -108,6 +108,8 @@ def compile_model(
     ready = prepare(model, target)
     if precisions[target.precision] == "graph":
         ready = convert(ready, target.precision)
+        if (target.backend, target.device) == ("onnxruntime", "cpu"):
+            ready = widen(ready)
     given = dict(options or {})
     if backend.CAPABILITIES.dynamic_shapes == "ranges":
         given.setdefault("usual", model.provenance.get("usual_sizes", {}))

@@ -7,12 +7,14 @@ import functools
 import itertools
 import os
 
-from modelport.backends.substitute import open_or_substitute
+from modelport.backends import Engine, get_backend
+from modelport.backends.interface import Artifact
 from modelport.bundle.reader import Bundle
 from modelport.proof import (
     ReferenceCase,
     Verification,
     draw_cases,
+    far_cases,
     run_reference,
     tolerance_for,
     verify_cases,
@@ -47,17 +49,23 @@ def verify(
             references, refused = _fresh_references(opened, against, seed)
         results = {}
         for target, artifact in opened.manifest.artifacts.items():
-            engine, why_not = open_or_substitute(
-                opened.folder, artifact, target, opened.manifest.signature
-            )
+            why_not = get_backend(target).why_not_run(target)
+            engine = _stand_in(opened, artifact) if why_not else opened.load(target)
             result = verify_cases(
                 references,
                 engine.run_shared,
                 tolerance=functools.partial(tolerance_for, precision=target.precision),
                 refused=refused,
-            )
+            ).without(far_cases([item.case for item in references], target.precision))
             results[target] = dataclasses.replace(result, substituted=why_not)
         return results
+
+
+def _stand_in(bundle: Bundle, artifact: Artifact) -> Engine:
+    # It needs packages that a machine which only runs bundles may lack.
+    from modelport.precision.standing_in import stand_in
+
+    return stand_in(bundle.folder, artifact, bundle.manifest.signature)
 
 
 def _fresh_references(

@@ -25,7 +25,7 @@ from modelport.model import Model
 from modelport.ops import registry
 from modelport.ops.libraries import collect_libraries
 from modelport.passes.adoption import UNKNOWN_PLUGIN, adopt
-from modelport.proof import Case
+from modelport.proof import EXAMPLE, Case
 from modelport.recipe import Recipe
 from modelport.signature import Signature, TensorSpec
 from modelport.target import Target
@@ -171,7 +171,7 @@ def open_module(
         inputs.append(TensorSpec(name, array.dtype.name, tuple(shape)))
     declared = {dim.name: dim for axes in dims.values() for dim in axes.values()}
     signature = Signature(tuple(inputs), captured.outputs, {**declared, **captured.dims})
-    given = [Case("example", examples, "the recipe's example")]
+    given = [Case(EXAMPLE, examples, "the recipe's example")]
     for index, args in enumerate(recipe.cases):
         further = bind_inputs(recipe.model, args, recipe.kwargs, recipe.input_names)
         arrays = {name: to_numpy(tensor) for name, tensor in further.tensors.items()}

@@ -1,14 +1,8 @@
 """TensorRT, and TensorRT for RTX: one code for both, by the target's backend."""
 
-from functools import partial
-
 from modelport.backends.tensorrt.compile import CAPABILITIES, compile
 from modelport.backends.tensorrt.engine import load, open_engine, why_not_run
-from modelport.backends.tensorrt.flavor import TENSORRT
-from modelport.backends.tensorrt.probe import probe_flavor, version_of
-
-probe = partial(probe_flavor, TENSORRT)
-version = partial(version_of, TENSORRT)
+from modelport.backends.tensorrt.probe import probe, version
 
 __all__ = [
     "CAPABILITIES",

@@ -4,19 +4,33 @@ from __future__ import annotations
 
 from modelport.backends.interface import Probe
 from modelport.backends.tensorrt.device import why_no_gpu
-from modelport.backends.tensorrt.flavor import Flavor
+from modelport.backends.tensorrt.flavor import RTX, TENSORRT, Flavor
 from modelport.errors import UsageError
 
 
-def version_of(flavor: Flavor) -> str:
-    """The library's version; see `modelport.backends.Backend.version`."""
-    return str(flavor.open().__version__)
+def version() -> str:
+    """TensorRT's version; see `modelport.backends.Backend.version`."""
+    return str(TENSORRT.open().__version__)
 
 
-def probe_flavor(flavor: Flavor) -> Probe:
-    """Imports the library and looks for a GPU; see `modelport.backends.Backend.probe`."""
+def version_rtx() -> str:
+    """The version of TensorRT for RTX; see `modelport.backends.Backend.version`."""
+    return str(RTX.open().__version__)
+
+
+def probe() -> Probe:
+    """Imports TensorRT and looks for a GPU; see `modelport.backends.Backend.probe`."""
+    return _probe(TENSORRT)
+
+
+def probe_rtx() -> Probe:
+    """Imports TensorRT for RTX; see `modelport.backends.Backend.probe`."""
+    return _probe(RTX)
+
+
+def _probe(flavor: Flavor) -> Probe:
     try:
-        version = version_of(flavor)
+        version = str(flavor.open().__version__)
     except UsageError as error:
         return Probe(flavor.backend, False, "", error.why or error.what, flavor.install)
     missing = why_no_gpu()
