@@ -65,6 +65,9 @@ def prepare_for_tensorrt(model: Model, target: Target) -> list[Finding]:
         PassError: A body does not fit the model.
     """
     title = TITLES[target.backend]
+    for node in model.ir.graph.all_nodes():
+        # Errors name a node; a pass that names those without a name would count them.
+        node.name = node.name or node.outputs[0].name
     findings = inline_bodies(model, lacks, title)
     InferShapes()(model.ir)
     ResolveSequences()(model.ir)
