@@ -55,7 +55,11 @@ def ask_parser(ir: onnx_ir.Model, flavor: Flavor) -> Iterator[Finding]:
     for refused in _ask(copy, flavor):
         where, why, fix = explain(refused, [], copy)
         yield Finding(
-            "trt-parser", Severity.ERROR, f"{flavor.title} does not take it: {why}", where or "", fix
+            "trt-parser",
+            Severity.ERROR,
+            f"{flavor.title} does not take it: {why}",
+            where or "",
+            fix,
         )
 
 

@@ -91,9 +91,9 @@ class AxisResize:
         if self.mode == "linear":
             return np.maximum(1 - far, 0)
         a = self.cubic
-        near = ((a + 2) * far - (a + 3)) * far * far + 1
+        near: Array = ((a + 2) * far - (a + 3)) * far * far + 1
         beyond = ((a * far - 5 * a) * far + 8 * a) * far - 4 * a
-        return np.where(far <= 1, near, np.where(far < 2, beyond, 0))
+        return np.asarray(np.where(far <= 1, near, np.where(far < 2, beyond, 0)))
 
     def _sampled(self, row: Array, place: float) -> None:
         stretch = max(1 / self.scale, 1.0) if self.antialias else 1.0

@@ -114,7 +114,9 @@ def _wrapped(graph: ir.Graph, value: ir.Value, dtype: ir.DataType) -> ir.Value:
         # It is cast back, which wraps around by itself.
         return value
     limits = np.iinfo(dtype.numpy())
-    span = add_constant(graph, f"{value.name}_span", np.asarray(limits.max - limits.min + 1, np.int32))
+    span = add_constant(
+        graph, f"{value.name}_span", np.asarray(limits.max - limits.min + 1, np.int32)
+    )
     low = add_constant(graph, f"{value.name}_low", np.asarray(limits.min, np.int32))
     node = value.producer()
     assert node is not None

@@ -7,6 +7,7 @@ import onnx_ir as ir
 from modelport.findings import Finding, Severity
 from modelport.model import Model
 from modelport.passes.bodies import inline_bodies
+from modelport.passes.contract import apply_passes
 from modelport.passes.inference import InferShapes, forget_inferred_names
 from modelport.passes.tensorrt.deformation import ExpandDeformation
 from modelport.passes.tensorrt.expansion import Expansion
@@ -69,8 +70,8 @@ def prepare_for_tensorrt(model: Model, target: Target) -> list[Finding]:
         # Errors name a node; a pass that names those without a name would count them.
         node.name = node.name or node.outputs[0].name
     findings = inline_bodies(model, lacks, title)
-    InferShapes()(model.ir)
-    ResolveSequences()(model.ir)
+    apply_passes([InferShapes()], model.ir)
+    findings += _resolve_sequences(model, title)
     findings += _take_integers(model, title)
     findings += _widen_integers(model, title)
     expansions = _EXPANSIONS
@@ -80,8 +81,8 @@ def prepare_for_tensorrt(model: Model, target: Target) -> list[Finding]:
         expansions = (*_FOR_RTX, *_EXPANSIONS)
     for kind in expansions:
         expansion = kind()
-        if expansion(model.ir).modified:
-            InferShapes()(model.ir)
+        if apply_passes([expansion], model.ir):
+            apply_passes([InferShapes()], model.ir)
             findings += _notes(expansion, title)
     forget_inferred_names(model.ir)
     return findings
@@ -96,9 +97,18 @@ def lacks(node: ir.Node) -> bool:
     return node.op_type in _WITHOUT
 
 
+def _resolve_sequences(model: Model, title: str) -> list[Finding]:
+    if not apply_passes([ResolveSequences()], model.ir):
+        return []
+    text = (
+        f"{title} has no sequences and optionals: the tensors that they hold stand in their place"
+    )
+    return [Finding("resolved-sequences", Severity.NOTE, text)]
+
+
 def _take_integers(model: Model, title: str) -> list[Finding]:
     taking = TakeIntegers()
-    taking(model.ir)
+    apply_passes([taking], model.ir)
     findings = []
     for adapter in taking.taken:
         told = ", ".join(str(list(item)) for item in adapter.values)
@@ -125,7 +135,7 @@ def _take_integers(model: Model, title: str) -> list[Finding]:
 
 def _widen_integers(model: Model, title: str) -> list[Finding]:
     widening = WidenIntegers()
-    widening(model.ir)
+    apply_passes([widening], model.ir)
     return [
         Finding(
             "widened-integers",

@@ -78,10 +78,14 @@ def axis_resizes(node: ir.Node, x: ir.Value) -> dict[int, AxisResize] | None:
     if cropping and region is None:
         return None
     if wanted is not None and wanted.size:
-        found = _by_sizes(given, wanted, attributes.get_string("keep_aspect_ratio_policy", "stretch"))
+        found = _by_sizes(
+            given, wanted.tolist(), attributes.get_string("keep_aspect_ratio_policy", "stretch")
+        )
     elif scales is not None and scales.size:
         found = [
-            (math.floor(size * float(scale)), float(scale)) if isinstance(size, int) else (None, float(scale))
+            (math.floor(size * float(scale)), float(scale))
+            if isinstance(size, int)
+            else (None, float(scale))
             for size, scale in zip(given, scales, strict=True)
         ]
     else:
@@ -91,7 +95,7 @@ def axis_resizes(node: ir.Node, x: ir.Value) -> dict[int, AxisResize] | None:
         part = (0.0, 1.0)
         if cropping and region is not None:
             part = float(region[place]), float(region[place + len(axes)])
-        if (scale == 1.0 and (out == size or out is None) and part == (0.0, 1.0)):
+        if scale == 1.0 and (out == size or out is None) and part == (0.0, 1.0):
             continue
         if not isinstance(size, int) or out is None:
             return None
@@ -126,9 +130,7 @@ def _by_sizes(
     return [(math.floor(scale * size + 0.5), scale) for size, _ in pairs if isinstance(size, int)]
 
 
-def _multiplied(
-    write: Writer, x: ir.Value, matrix: ir.Value, axis: int, count: int
-) -> ir.Value:
+def _multiplied(write: Writer, x: ir.Value, matrix: ir.Value, axis: int, count: int) -> ir.Value:
     """A product along an axis."""
     if axis == count - 2:
         made: ir.Value = write("MatMul", matrix, x)
