@@ -208,7 +208,7 @@ def compile(
         (folder / GRAPH).parent.mkdir()
         model.save(folder / GRAPH)
         with stage("compile"):
-            compiled = compile_model(model, folder, wanted, (), options, progress)
+            compiled = compile_model(model, folder, wanted, (), options, progress=progress)
         files = compiled.artifact.options
         beside = record_of(output)
         record = BuildRecord.read(folder / files["record"], folder / files["engine"])
