@@ -246,17 +246,17 @@ def _reason(winner: Row, rows: Sequence[Row], metric: str) -> str:
         assert timing is not None
         low, high = timing.interval
         figure = f"{timing.median * 1e3:.3g} ms a call ({low * 1e3:.3g} to {high * 1e3:.3g})"
+    told = [
+        f"tuned for {metric}: {winner.plan}, of {len(rows)} candidates, with {figure} and an error "
+        f"of {winner.error or 0:.1e}"
+    ]
     rivals = [row for row in rows if row.state == FINISHED and row is not winner]
-    compared = (
-        "; ".join(
-            f"{row.plan} takes {row.ratio:.2f} times the time ({row.ratio_interval[0]:.2f} to "
-            f"{row.ratio_interval[1]:.2f})"
-            for row in rivals
-            if row.ratio is not None and row.ratio_interval is not None
-        )
-        or "no other was left in the end"
-    )
-    return (
-        f"tuned for {metric}: {winner.plan} is the best of {len(rows)} candidates here, with "
-        f"{figure} and an error of {winner.error or 0:.1e}; {compared}"
-    )
+    if metric != "memory" and any(row.ratio is not None and row.ratio < 1 for row in rivals):
+        told.append("those that are faster cannot be told from it, and have more options")
+    told += [
+        f"{row.plan} takes {row.ratio:.2f} times the time ({row.ratio_interval[0]:.2f} to "
+        f"{row.ratio_interval[1]:.2f})"
+        for row in rivals
+        if row.ratio is not None and row.ratio_interval is not None
+    ]
+    return "; ".join(told)
