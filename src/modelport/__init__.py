@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from modelport.recipe import Recipe
     from modelport.signature import Dim
     from modelport.target import Target
-    from modelport.tuning import Tuning, tune
+    from modelport.tuning import Bench, Tuning, bench, tune
 
 _HOMES = {
     "backends": ("Engine", "doctor"),
@@ -89,12 +89,13 @@ _HOMES = {
     "recipe": ("Recipe",),
     "signature": ("Dim",),
     "target": ("Target",),
-    "tuning": ("Tuning", "tune"),
+    "tuning": ("Bench", "Tuning", "bench", "tune"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "__version__",
+    "Bench",
     "Bisection",
     "DATA_DEPENDENT",
     "BuildError",
@@ -122,6 +123,7 @@ __all__ = [
     "TensorInfo",
     "Tuning",
     "UsageError",
+    "bench",
     "bind_operator",
     "bisect",
     "check",

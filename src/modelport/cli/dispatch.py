@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import modelport
 from modelport.cli import (
+    bench,
     bisect,
     check,
     compare,
@@ -27,6 +28,7 @@ from modelport.errors import ModelportError, UsageError
 _COMMANDS = (
     deploy,
     tune,
+    bench,
     compile,
     export,
     diagnose,

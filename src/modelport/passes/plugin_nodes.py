@@ -109,9 +109,7 @@ def _plug_in(node: ir.Node, operator: Operator) -> None:
     )
     owner = node.graph
     assert owner is not None
-    ir.convenience.replace_nodes_and_values(
-        owner, node, [node], [made], node.outputs, made.outputs
-    )
+    ir.convenience.replace_nodes_and_values(owner, node, [node], [made], node.outputs, made.outputs)
 
 
 def _constant(node: ir.Node, operator: Operator, name: str, value: ir.Value) -> Any:

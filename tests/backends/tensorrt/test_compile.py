@@ -65,9 +65,7 @@ def test_engine_and_record_lie_beside_each_other(cli: RunCli, file: Path, tmp_pa
     assert ["N", "H", "W"] == [axis for axis in ("N", "H", "W")]
 
 
-def test_layers_are_printed_with_types_and_shapes(
-    cli: RunCli, file: Path, tmp_path: Path
-) -> None:
+def test_layers_are_printed_with_types_and_shapes(cli: RunCli, file: Path, tmp_path: Path) -> None:
     ran = cli(
         "compile", file, "--target", "tensorrt-rtx:fp16:sm89", "-o", tmp_path / "m", "--layers"
     )
@@ -127,9 +125,7 @@ def test_a_fixed_model_takes_another_shape(cli: RunCli, tmp_path: Path) -> None:
     ran = cli(*arguments, "--shape", "x=1x1x20x30")
     assert json.loads(ran.out)["signature"]["outputs"][0]["shape"] == [1, 1, 20, 30]
     ran = cli(*arguments, "--shape", "x=batch,1,8,8", "--max-batch", 4, "--opt", "batch=3")
-    assert json.loads(ran.out)["profiles"] == [
-        {"x": [[1, 1, 8, 8], [3, 1, 8, 8], [4, 1, 8, 8]]}
-    ]
+    assert json.loads(ran.out)["profiles"] == [{"x": [[1, 1, 8, 8], [3, 1, 8, 8], [4, 1, 8, 8]]}]
     ran = cli(*arguments, "--max-batch", 4)
     assert ran.code == 2
     assert "no input has a dynamic first axis" in ran.err
@@ -241,9 +237,7 @@ def test_what_is_no_onnx_file_is_refused(cli: RunCli, tmp_path: Path, content: b
 
 def test_custom_nodes_are_found_before_parsing(tmp_path: Path) -> None:
     """The parser would take ``mine.Relu`` for the standard's Relu."""
-    path = onnx_text(
-        tmp_path / "m.onnx", "g (float[2] x) => (float[2] y) { y = mine.Relu(x) }"
-    )
+    path = onnx_text(tmp_path / "m.onnx", "g (float[2] x) => (float[2] y) { y = mine.Relu(x) }")
     with pytest.raises(modelport.ModelportError, match="mine::Relu"):
         modelport.compile(Model.load(path), tmp_path / "m.engine", target=TARGET)
     assert not (tmp_path / "m.engine").exists()

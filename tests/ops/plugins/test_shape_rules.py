@@ -108,7 +108,9 @@ def declared(name: str, reference: Callable[..., Any], rule: Callable[..., Any])
     return operator
 
 
-def pooled(x: torch.Tensor, *, size: int = 2, mode: str = "floor", pads: list[int] = (0, 0)) -> torch.Tensor:  # type: ignore[assignment]  # noqa: E501
+def pooled(
+    x: torch.Tensor, *, size: int = 2, mode: str = "floor", pads: list[int] = (0, 0)
+) -> torch.Tensor:  # type: ignore[assignment]  # noqa: E501
     raise NotImplementedError
 
 
