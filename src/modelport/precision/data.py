@@ -170,11 +170,16 @@ def _fitted(path: Path, spec: TensorSpec) -> Array:
 
     array = read_tensor(path, spec)
     shape = [*(spec.shape or ())][2:]
-    sizes = [wanted if isinstance(wanted, int) else there for wanted, there in zip(shape, array.shape[2:], strict=True)]
+    sizes = [
+        wanted if isinstance(wanted, int) else there
+        for wanted, there in zip(shape, array.shape[2:], strict=True)
+    ]
     if sizes == list(array.shape[2:]):
         return array
     planes = [
-        np.asarray(Image.fromarray(plane.astype(np.float32)).resize(sizes[::-1], Image.Resampling.BILINEAR))
+        np.asarray(
+            Image.fromarray(plane.astype(np.float32)).resize(sizes[::-1], Image.Resampling.BILINEAR)
+        )
         for plane in array[0]
     ]
     return np.stack(planes)[None].astype(array.dtype)
@@ -185,7 +190,11 @@ def _rows(archive: zipfile.ZipFile, spec: TensorSpec) -> Iterator[Array]:
     rank = len(spec.shape or ())
     with archive.open(f"{spec.name}.npy") as stream:
         version = np.lib.format.read_magic(stream)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        read = (
+            np.lib.format.read_array_header_1_0
+            if version == (1, 0)
+            else np.lib.format.read_array_header_2_0
+        )
         shape, fortran, dtype = read(stream)
         if fortran or dtype.hasobject or not shape:
             raise UsageError(

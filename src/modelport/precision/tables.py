@@ -89,7 +89,9 @@ class CalibrationTable:
             data = json.loads(text)
             if data["format"] != _FORMAT:
                 raise ValueError(f"it is a {data['format']!r}")
-            ranges = {name: (float(low), float(high)) for name, (low, high) in data["ranges"].items()}
+            ranges = {
+                name: (float(low), float(high)) for name, (low, high) in data["ranges"].items()
+            }
             return cls(ranges, str(data["method"]), int(data["cases"]))
         except (KeyError, TypeError, ValueError, AttributeError, struct.error) as error:
             raise UsageError(

@@ -75,9 +75,7 @@ def load(
     return TensorRtEngine(session, target, signature or record.signature)
 
 
-def open_engine(
-    path: Path, target: Target | str | None, options: Mapping[str, Any]
-) -> Engine:
+def open_engine(path: Path, target: Target | str | None, options: Mapping[str, Any]) -> Engine:
     """Opens an engine file that lies beside its record.
 
     Args:

@@ -69,10 +69,7 @@ def _adapt(ir_model: ir.Model, outputs: Mapping[ir.Value, Rows]) -> None:
             graph.outputs.append(rows.count)
     add_adapters(
         ir_model,
-        [
-            Trim(str(value.name), rows.axis, str(rows.count.name))
-            for value, rows in outputs.items()
-        ],
+        [Trim(str(value.name), rows.axis, str(rows.count.name)) for value, rows in outputs.items()],
     )
 
 
