@@ -48,10 +48,11 @@ if TYPE_CHECKING:
     from modelport.model import Model
     from modelport.ops import DATA_DEPENDENT, Operator, TensorInfo, bind_operator, operator
     from modelport.passes import Simplification, simplify
+    from modelport.precision import CalibrationTable, Quantization, calibrate, quantize
     from modelport.recipe import Recipe
     from modelport.signature import Dim
     from modelport.target import Target
-    from modelport.tuning import Tuning, tune
+    from modelport.tuning import Bench, Tuning, bench, tune
 
 _HOMES = {
     "backends": ("Engine", "doctor"),
@@ -86,19 +87,22 @@ _HOMES = {
     "model": ("Model",),
     "ops": ("DATA_DEPENDENT", "Operator", "TensorInfo", "bind_operator", "operator"),
     "passes": ("Simplification", "simplify"),
+    "precision": ("CalibrationTable", "Quantization", "calibrate", "quantize"),
     "recipe": ("Recipe",),
     "signature": ("Dim",),
     "target": ("Target",),
-    "tuning": ("Tuning", "tune"),
+    "tuning": ("Bench", "Tuning", "bench", "tune"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "__version__",
+    "Bench",
     "Bisection",
     "DATA_DEPENDENT",
     "BuildError",
     "Bundle",
+    "CalibrationTable",
     "BundleError",
     "Comparison",
     "Compilation",
@@ -113,6 +117,7 @@ __all__ = [
     "OperatorError",
     "PassError",
     "ProofError",
+    "Quantization",
     "Recipe",
     "Reduction",
     "RunError",
@@ -122,8 +127,10 @@ __all__ = [
     "TensorInfo",
     "Tuning",
     "UsageError",
+    "bench",
     "bind_operator",
     "bisect",
+    "calibrate",
     "check",
     "compare",
     "compile",
@@ -137,6 +144,7 @@ __all__ = [
     "mark",
     "operator",
     "operator_support",
+    "quantize",
     "register_symbolic",
     "rewrite",
     "rewrite_module",

@@ -19,7 +19,7 @@ from modelport.graph import reshape_targets, set_dims
 from modelport.graph.editing.sizes import ReshapeRule
 from modelport.model import Model
 from modelport.passes import prepare, rewritten
-from modelport.precision import convert, widen
+from modelport.precision import CalibrationTable, convert, form_for, widen
 from modelport.progress import Progress, Stages
 from modelport.recipe import Recipe, load_recipe
 from modelport.signature import Dim
@@ -100,6 +100,7 @@ def compile_model(
     options: Mapping[str, Any] | None = None,
     rewrites: Sequence[str] = (),
     progress: Progress | None = None,
+    table: CalibrationTable | None = None,
 ) -> Compiled:
     """Compiles a model for one target.
 
@@ -111,6 +112,7 @@ def compile_model(
         options: What the backend can be told, by name.
         rewrites: Names of rewrites that the graph gets first; see `modelport.passes.REWRITES`.
         progress: Told of the steps of a long build.
+        table: Ranges of the model's tensors, for targets in int8.
 
     Returns:
         The artifact, and the graph that it was made from.
@@ -134,7 +136,7 @@ def compile_model(
         )
     ready = prepare(rewritten(model, rewrites), target)
     if precisions[target.precision] == "graph":
-        ready = convert(ready, target.precision)
+        ready = convert(ready, target.precision, table=table, form=form_for(target))
         if (target.backend, target.device) == ("onnxruntime", "cpu"):
             ready = widen(ready)
     given = dict(options or {})

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from modelport.compilation import GRAPH, Plan
+from modelport.compilation import Plan
 from modelport.errors import RunError
 from modelport.progress import Stages
 from modelport.tuning.candidates import merged, variations
@@ -196,7 +196,7 @@ class Race:
             target=str(row.plan.target),
             options=row.plan.options,
             rewrites=row.plan.rewrites,
-            graph=GRAPH,
+            case=str(self._workspace.inputs),
         )
         row.opened, row.memory = opened["opened"], contestant.memory
         # One case before any time is spent on it, the others where it is fast enough to matter.

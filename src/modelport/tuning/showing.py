@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from modelport.report import Page, Point, Series
 from modelport.tuning.race import Row
+from modelport.tuning.timing import Timing
 
 if TYPE_CHECKING:
+    from modelport.tuning.measuring import Bench, Measured
     from modelport.tuning.tuner import Tuning
 
 TUNING_HEADS = (
@@ -80,3 +82,67 @@ def tuning_page(tuning: Tuning) -> Page:
 def _figures(row: Row) -> tuple[float, float, float]:
     assert row.timing is not None
     return (row.timing.median, *row.timing.interval)
+
+
+BENCH_HEADS = (
+    *("model", "setting", "ms a call", "95 %", "p90", "p99"),
+    *("calls a second", "times faster", "MiB"),
+)
+
+
+def bench_rows(bench: Bench) -> list[list[str]]:
+    """A line for every model at every setting."""
+    return [_bench_row(row) for row in bench.rows]
+
+
+def _bench_row(row: Measured) -> list[str]:
+    setting = [f"{name}={size}" for name, size in row.sizes.items()]
+    setting += [f"{row.threads} threads"] if row.threads else []
+    if row.timing is None:
+        return [row.model, ", ".join(setting), f"failed: {row.failure}", *[""] * 6]
+    calls = Timing(tuple(row.calls))
+    return [
+        row.model,
+        ", ".join(setting),
+        f"{row.timing.median * 1e3:.3g}",
+        "..".join(f"{end * 1e3:.3g}" for end in row.timing.interval),
+        f"{calls.percentile(90) * 1e3:.3g}",
+        f"{calls.percentile(99) * 1e3:.3g}",
+        f"{1 / row.timing.median:.4g}",
+        _ratio(row),
+        f"{row.memory / 2**20:.0f}",
+    ]
+
+
+def _ratio(row: Measured) -> str:
+    if row.ratio is None or row.ratio_interval is None:
+        return ""
+    low, high = row.ratio_interval
+    return f"{row.ratio:.2f} ({low:.2f}..{high:.2f})"
+
+
+def bench_page(bench: Bench) -> Page:
+    """The page about a bench: time over the first size that varies, else over the threads."""
+    varied = [name for row in bench.rows for name in row.sizes]
+    name = varied[0] if varied else "threads"
+    by_model: dict[str, list[Point]] = {}
+    for row in bench.rows:
+        if row.timing is not None:
+            x = float(row.sizes[name] if varied else row.threads)
+            others = [f"{key}={size}" for key, size in row.sizes.items() if key != name]
+            others += [f"{row.threads} threads"] if varied and row.threads else []
+            label = ", ".join([row.model, *others])
+            ends = (1e3 * end for end in row.timing.interval)
+            by_model.setdefault(label, []).append(Point(x, 1e3 * row.timing.median, *ends))
+    return Page(
+        "Measurements",
+        f"{len(bench.rows)} measurements against {bench.against}",
+        [
+            "Models took turns, each in a process of its own; p90 and p99 are those of single "
+            "calls." + (f" {bench.at_once} calls ran at a time." if bench.at_once > 1 else "")
+        ],
+        BENCH_HEADS,
+        bench_rows(bench),
+        [Series(label, tuple(points)) for label, points in by_model.items()],
+        (name, "ms a call"),
+    )

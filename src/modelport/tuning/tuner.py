@@ -9,14 +9,10 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelport.backends.torch.program import program_of
-from modelport.capture import export
-from modelport.capture.original import open_original
-from modelport.capture.programs import open_program, write_program
 from modelport.compilation import GRAPH, Plan
-from modelport.deployment import Deployment, deploy
 from modelport.errors import ExportError, ProofError, UsageError
 from modelport.model import Model
 from modelport.ops.libraries import collect_libraries
@@ -27,6 +23,9 @@ from modelport.target import Target
 from modelport.tuning.candidates import base_plans, cores
 from modelport.tuning.race import FINISHED, Race, Row, pareto
 from modelport.tuning.workspace import Workspace
+
+if TYPE_CHECKING:
+    from modelport.deployment import Deployment
 
 METRICS = ("latency", "throughput", "memory")
 BUDGET = 300.0
@@ -120,6 +119,9 @@ def tune(
         ExportError: The model cannot be captured.
         ProofError: No candidate computes what the original computes, within the tolerance.
     """
+    # Here and below: the processes that are timed load this package, and must not load PyTorch.
+    from modelport.capture.programs import open_program
+
     _examine(metric, tolerance, budget)
     wanted = [Target.parse(target) for target in targets]
     stage = Stages(progress)
@@ -143,6 +145,8 @@ def tune(
     reason = _reason(winner, race.rows, metric)
     deployment = None
     if output is not None:
+        from modelport.deployment import deploy
+
         plan = Plan(winner.plan.target, winner.plan.options, winner.plan.rewrites, reason)
         deployment = deploy(recipe, output, targets=[plan], seed=seed, progress=progress)
     right = [row for row in race.rows if row.error is not None and row.timing is not None]
@@ -176,6 +180,9 @@ def _fill(
     seed: int,
 ) -> None:
     """Captures the model, and runs the original on the cases."""
+    from modelport.capture import export
+    from modelport.capture.programs import write_program
+
     graph = workspace.folder / GRAPH
     graph.parent.mkdir(parents=True)
     model = export(recipe)
@@ -199,6 +206,8 @@ def _fill(
 
 def _references(recipe: Recipe, model: Model, seed: int) -> list[ReferenceCase]:
     """The original on its example and on drawn cases; without an example, the largest is first."""
+    from modelport.capture.original import open_original
+
     original = open_original(recipe, model.signature)
     cases = draw_cases(original.signature, original.examples, recipe.values, seed)
     references, _ = run_reference(original.run, cases, original.given)
@@ -237,17 +246,17 @@ def _reason(winner: Row, rows: Sequence[Row], metric: str) -> str:
         assert timing is not None
         low, high = timing.interval
         figure = f"{timing.median * 1e3:.3g} ms a call ({low * 1e3:.3g} to {high * 1e3:.3g})"
+    told = [
+        f"tuned for {metric}: {winner.plan}, of {len(rows)} candidates, with {figure} and an error "
+        f"of {winner.error or 0:.1e}"
+    ]
     rivals = [row for row in rows if row.state == FINISHED and row is not winner]
-    compared = (
-        "; ".join(
-            f"{row.plan} takes {row.ratio:.2f} times the time ({row.ratio_interval[0]:.2f} to "
-            f"{row.ratio_interval[1]:.2f})"
-            for row in rivals
-            if row.ratio is not None and row.ratio_interval is not None
-        )
-        or "no other was left in the end"
-    )
-    return (
-        f"tuned for {metric}: {winner.plan} is the best of {len(rows)} candidates here, with "
-        f"{figure} and an error of {winner.error or 0:.1e}; {compared}"
-    )
+    if metric != "memory" and any(row.ratio is not None and row.ratio < 1 for row in rivals):
+        told.append("those that are faster cannot be told from it, and have more options")
+    told += [
+        f"{row.plan} takes {row.ratio:.2f} times the time ({row.ratio_interval[0]:.2f} to "
+        f"{row.ratio_interval[1]:.2f})"
+        for row in rivals
+        if row.ratio is not None and row.ratio_interval is not None
+    ]
+    return "; ".join(told)

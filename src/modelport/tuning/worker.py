@@ -24,7 +24,7 @@ import numpy as np
 
 from modelport.backends import Engine, get_backend
 from modelport.bundle import load
-from modelport.compilation import Compiled, compile_model
+from modelport.compilation import GRAPH, Compiled, compile_model
 from modelport.errors import ModelportError, UsageError
 from modelport.model import Model
 from modelport.proof import Tolerance, tolerance_for, verify_cases
@@ -49,19 +49,19 @@ class Worker:
         target: str,
         options: Mapping[str, Any],
         rewrites: list[str],
-        graph: str,
+        case: str,
     ) -> Reply:
         """Compiles the model of a workspace for a target, and opens it."""
         workspace = Workspace(Path(folder))
         self._target = Target.parse(target)
         begin = time.perf_counter()
-        model = Model.load(workspace.folder / graph)
+        model = Model.load(workspace.folder / GRAPH)
         compiled = compile_model(
             model, workspace.folder, self._target, workspace.libraries(), options, rewrites
         )
         self._workspace = workspace
         self._open = functools.partial(self._open_compiled, compiled, model)
-        return self._opened(workspace.inputs, begin)
+        return self._opened(Path(case), begin)
 
     def _open_compiled(self, compiled: Compiled, model: Model) -> Engine:
         backend = get_backend(compiled.target)

@@ -89,10 +89,11 @@ class _Window:
         zero, total = dtype.type(0), len(list(itertools.product(*map(range, self._kernel))))
         seen: ir.Value = write("Sum", *self.taps(x, np.asarray(zero)))
         if with_padding or not any(self._pads):
-            mean: ir.Value = write("Div", seen, write.constant(np.asarray(total, dtype)))
-            return mean
-        ones = write("Expand", np.asarray([1], dtype), write("Shape", x))
-        mean = write("Div", seen, write("Sum", *self.taps(ones, np.asarray(zero))))
+            count = write.constant(np.asarray(total, dtype))
+        else:
+            ones = write("Expand", np.asarray([1], dtype), write("Shape", x))
+            count = write("Sum", *self.taps(ones, np.asarray(zero)))
+        mean: ir.Value = write("Div", seen, count)
         return mean
 
     def largest_and_place(self, x: ir.Value) -> list[ir.Value]:

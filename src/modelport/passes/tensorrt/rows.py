@@ -12,6 +12,7 @@ from modelport.backends.adapters import Trim, add_adapters
 from modelport.errors import PassError
 from modelport.findings import Finding, Severity
 from modelport.model import Model
+from modelport.passes.contract import apply_passes
 from modelport.passes.inference import InferShapes
 from modelport.passes.tensorrt.expansion import OLDEST, Writer, rank
 from modelport.passes.tensorrt.row_flow import Rows, padded_outputs
@@ -56,7 +57,7 @@ def pad_rows(model: Model, title: str) -> list[Finding]:
         findings.append(_note(node, str(place), title))
     NameFixPass()(model.ir)
     _forget_shapes(model.ir, rows)
-    InferShapes()(model.ir)
+    apply_passes([InferShapes()], model.ir)
     _adapt(model.ir, padded_outputs(model.ir.graph, rows, title))
     return findings
 
