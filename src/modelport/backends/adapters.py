@@ -65,7 +65,7 @@ class FixedPoint:
                 why=f"the engine takes it with {self.bits} bits after the point, in 64",
                 fix=f"give values below {2.0 ** (63 - self.bits):g}",
             )
-        return np.rint(scaled).astype(np.int64)
+        return np.asarray(np.rint(scaled), np.int64)
 
 
 @dataclass(frozen=True)
