@@ -6,12 +6,10 @@ import os
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from modelport.backends import Engine, get_backend
 from modelport.backends.adapters import load_engine
@@ -19,9 +17,8 @@ from modelport.backends.interface import Artifact
 from modelport.bundle.manifest import FILE_NAME, Manifest, is_inside, sha256
 from modelport.errors import BundleError, UsageError
 from modelport.proof import Case, ReferenceCase, read_case
-from modelport.signature import TensorSpec
 from modelport.target import Target
-from modelport.tensorfile import as_stored
+from modelport.tensorfile import as_declared
 
 
 class Bundle:
@@ -95,17 +92,9 @@ class Bundle:
         signature = self.manifest.signature
         case, outputs = read_case(self.folder / path)
         return ReferenceCase(
-            Case(case.name, _as_declared(case.inputs, signature.inputs), "kept in the bundle"),
-            _as_declared(outputs, signature.outputs),
+            Case(case.name, as_declared(case.inputs, signature.inputs), "kept in the bundle"),
+            as_declared(outputs, signature.outputs),
         )
-
-
-def _as_declared(
-    arrays: dict[str, np.ndarray[Any, Any]], specs: Sequence[TensorSpec]
-) -> dict[str, np.ndarray[Any, Any]]:
-    """Arrays in the dtypes that files cannot keep."""
-    dtypes = {spec.name: spec.dtype for spec in specs}
-    return {name: as_stored(array, dtypes.get(name, "")) for name, array in arrays.items()}
 
 
 def load(

@@ -9,14 +9,17 @@ from pathlib import Path
 import numpy as np
 
 from modelport.errors import UsageError
+from modelport.graph.shapes import infer_types
 from modelport.model import Model
+from modelport.precision.data import CalibrationData, Source
 from modelport.precision.histograms import (
     Histogram,
     largest,
     least_divergence,
     least_squares,
 )
-from modelport.precision.observing import Array, Arrays, Observer
+from modelport.precision.observing import Array, Arrays, Observer, libraries_of
+from modelport.precision.roles import tensors_to_calibrate
 from modelport.precision.tables import CalibrationTable
 from modelport.progress import Progress, Silent
 
@@ -24,12 +27,56 @@ METHODS = ("minmax", "percentile", "entropy", "mse")
 """How a range is chosen: all values; all but a few; the nearest distribution; the least error."""
 
 
+METHOD = "mse"
+"""The method by default."""
+
+
 def calibrate(
+    model: Model,
+    data: Source,
+    *,
+    method: str = METHOD,
+    percentile: float = 99.99,
+    libraries: Sequence[Path] | None = None,
+    progress: Progress | None = None,
+) -> CalibrationTable:
+    """Reads the ranges that int8 needs off runs of a model on a user's data.
+
+    Args:
+        model: The model, in float32; it stays as it is.
+        data: Calibration data; see `modelport.precision.data.CalibrationData`.
+        method: One of `METHODS`.
+        percentile: Share of the magnitudes inside of the range, in percent, for ``percentile``.
+        libraries: Libraries of operators that the model needs; by default those of the operators
+            that are declared.
+        progress: Told of every case.
+
+    Returns:
+        The ranges of the tensors that may turn to 8 bits.
+
+    Raises:
+        UsageError: The method is unknown, the data are not the model's, or it overflows on them.
+        BuildError: ONNX Runtime does not take the model.
+    """
+    typed = model.copy()
+    infer_types(typed.ir)
+    return read_ranges(
+        typed,
+        CalibrationData(data, typed.signature),
+        tensors_to_calibrate(typed.ir.graph),
+        method=method,
+        percentile=percentile,
+        libraries=libraries_of(model) if libraries is None else libraries,
+        progress=progress,
+    )
+
+
+def read_ranges(
     model: Model,
     cases: Iterable[Arrays],
     tensors: Iterable[str],
     *,
-    method: str = "minmax",
+    method: str,
     percentile: float = 99.99,
     libraries: Sequence[Path] = (),
     progress: Progress | None = None,
@@ -44,7 +91,8 @@ def calibrate(
         tensors: Names of the model's inputs, or of tensors that its main graph computes.
         method: One of `METHODS`.
         percentile: Share of the magnitudes inside of the range, in percent, for ``percentile``.
-        libraries: Libraries of operators that the model needs.
+        libraries: Libraries of operators that the model needs; by default those of the operators
+            that are declared.
         progress: Told of every case.
 
     Returns:
@@ -87,7 +135,8 @@ def observe(
         cases: Inputs by name.
         tensors: Names of tensors.
         look: Given every tensor's name and values.
-        libraries: Libraries of operators that the model needs.
+        libraries: Libraries of operators that the model needs; by default those of the operators
+            that are declared.
         progress: Told of every case.
 
     Returns:

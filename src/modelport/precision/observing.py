@@ -14,6 +14,8 @@ from modelport.backends import get_backend
 from modelport.backends.interface import Artifact, Engine
 from modelport.graph import expose
 from modelport.model import Model
+from modelport.ops import registry
+from modelport.ops.libraries import library_path
 from modelport.target import Target
 
 Array = np.ndarray[Any, Any]
@@ -21,6 +23,13 @@ Arrays = dict[str, Array]
 
 BUDGET = 64 << 20
 """Bytes of tensors that are looked at in one run; where there are more, there are more runs."""
+
+
+def libraries_of(model: Model) -> list[Path]:
+    """The libraries of the declared operators that a model has, built where they are not yet."""
+    found = (registry.find(f"{domain}::{name}") for domain, name in model.operators())
+    domains = {item.schema.domain for item in found if item is not None and item.kernels}
+    return [library_path(domain) for domain in sorted(domains)]
 
 
 def open_engine(

@@ -1,4 +1,4 @@
-"""int8 as a rewrite: explicit QuantizeLinear and DequantizeLinear around what computes in 8 bits."""
+"""int8 as a rewrite: explicit Q/DQ around what computes in 8 bits."""
 
 from __future__ import annotations
 
@@ -22,12 +22,26 @@ from modelport.precision.roles import (
     weighted_nodes,
 )
 from modelport.precision.weights import add_dequantized, quantize_weight
+from modelport.target import Target
 
 Array = np.ndarray[Any, Any]
 
-FORMS = ("symmetric", "unsigned")
-"""Activations as int8 around zero, which TensorRT asks for; or as uint8 with a zero point and with
-every tensor between two convolutions in 8 bits, which CPUs are fast with."""
+FORMS = ("symmetric", "mixed", "unsigned")
+"""Activations as int8 around zero, which TensorRT asks for; likewise, but as uint8 where none is
+negative, which OpenVINO takes as well; or all as uint8 with a zero point, and with every tensor
+between two convolutions in 8 bits, which ONNX Runtime is fast with on CPUs."""
+
+_OF_BACKEND = {"openvino": "mixed", "tensorrt": "symmetric", "tensorrt-rtx": "symmetric"}
+
+
+def form_for(target: Target) -> str:
+    """The form of int8 that a target's backend is best with.
+
+    OpenVINO 2026.4 takes ``unsigned`` too, but then computes products of two activations with
+    another result than the standard's.
+    """
+    on_cpu = "unsigned" if target.device == "cpu" else "symmetric"
+    return _OF_BACKEND.get(target.backend, on_cpu)
 
 
 @dataclass(frozen=True)
@@ -46,7 +60,7 @@ class Grid:
     def of(cls, low: float, high: float, form: str) -> Grid:
         """The grid for values in a range that holds zero."""
         tiny = float(np.finfo(np.float32).tiny)
-        if form == "symmetric":
+        if form == "symmetric" or (form == "mixed" and low < 0.0):
             return cls(np.float32(max(-low, high, 127 * tiny) / 127.0), np.int8(0))
         step = max(high - low, 255 * tiny) / 255.0
         return cls(np.float32(step), np.uint8(np.clip(round(-low / step), 0, 255)))
@@ -120,10 +134,10 @@ class QuantizeGraph:
             if len(places) < len([value for value in node.inputs if is_float(value)]):
                 continue
             near = all(value in made or value in read for value in values)
-            if near and self._known(result) and all(map(self._known, values)):
-                if self._reaches(result, inside):
-                    joined.append(node)
-                    made.add(result)
+            known = all(map(self._known, (result, *values)))
+            if near and known and self._reaches(result, inside):
+                joined.append(node)
+                made.add(result)
         return joined
 
     def _reaches(self, value: ir.Value, inside: Collection[ir.Node]) -> bool:

@@ -89,10 +89,8 @@ class CalibrationTable:
             data = json.loads(text)
             if data["format"] != _FORMAT:
                 raise ValueError(f"it is a {data['format']!r}")
-            ranges = {
-                name: (float(low), float(high)) for name, (low, high) in data["ranges"].items()
-            }
-            return cls(ranges, str(data["method"]), int(data["cases"]))
+            ends = {name: (float(low), float(high)) for name, (low, high) in data["ranges"].items()}
+            return cls(ends, str(data["method"]), int(data["cases"]))
         except (KeyError, TypeError, ValueError, AttributeError, struct.error) as error:
             raise UsageError(
                 f"{path} is no calibration table",
