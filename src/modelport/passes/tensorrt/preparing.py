@@ -10,6 +10,7 @@ from modelport.model import Model
 from modelport.passes.bodies import inline_bodies
 from modelport.passes.contract import apply_passes
 from modelport.passes.inference import InferShapes, forget_inferred_names
+from modelport.passes.plugin_nodes import plug_in
 from modelport.passes.tensorrt.deformation import ExpandDeformation
 from modelport.passes.tensorrt.expansion import Expansion
 from modelport.passes.tensorrt.indices import ExpandIndices
@@ -86,6 +87,8 @@ def prepare_for_tensorrt(model: Model, target: Target) -> list[Finding]:
             apply_passes([InferShapes()], model.ir)
             findings += _notes(expansion, title)
     forget_inferred_names(model.ir)
+    if target.backend == "tensorrt":
+        findings += plug_in(model)
     return findings
 
 
