@@ -123,9 +123,7 @@ def test_what_the_host_hears(windows: Operator, library: Path, tmp_path: Path) -
     assert heard.types == [(0, 1, 3), (0,), (3,), (3,)]
     # Three blocks of scratch memory, each on a boundary of 256 bytes.
     assert heard.workspace == 3 * 256
-    assert heard.identity == (
-        "size=3 pads=[1, 0] mode=even share=0.10000000000000001 whole=0"
-    )
+    assert heard.identity == ("size=3 pads=[1, 0] mode=even share=0.10000000000000001 whole=0")
     if told.no_gpu:
         assert heard.enqueue is not None
         code, said = heard.enqueue
@@ -195,7 +193,9 @@ def test_the_major_version_is_checked_before_tensorrt_gets_the_library(library: 
     load_plugins(library, module(str(headers), object()))
     assert loaded == [str(library)]
     other = f"{headers.major + 1}.0.0"
-    with pytest.raises(OperatorError, match=f"built for TensorRT {headers.major}, this is") as raised:
+    with pytest.raises(
+        OperatorError, match=f"built for TensorRT {headers.major}, this is"
+    ) as raised:
         load_plugins(library, module(other, object()))
     assert loaded == [str(library)], "TensorRT did not get it"
     assert "ops build --tensorrt" in str(raised.value.fix)

@@ -81,7 +81,7 @@ def plug_in(model: Model) -> list[Finding]:
 
 def _plug_in(node: ir.Node, operator: Operator) -> None:
     names = [item.name for item in operator.schema.inputs]
-    attributes: dict[str, Any] = {name: item for name, item in node.attributes.items()}
+    attributes: dict[str, Any] = dict(node.attributes.items())
     inputs: list[ir.Value] = []
     places: list[int] = []
     last = len(operator.node_inputs) - 1
@@ -109,9 +109,7 @@ def _plug_in(node: ir.Node, operator: Operator) -> None:
     )
     owner = node.graph
     assert owner is not None
-    ir.convenience.replace_nodes_and_values(
-        owner, node, [node], [made], node.outputs, made.outputs
-    )
+    ir.convenience.replace_nodes_and_values(owner, node, [node], [made], node.outputs, made.outputs)
 
 
 def _constant(node: ir.Node, operator: Operator, name: str, value: ir.Value) -> Any:

@@ -69,7 +69,9 @@ def test_without_a_version(nowhere: None, monkeypatch: pytest.MonkeyPatch, tmp_p
         find_headers()
 
 
-@pytest.mark.parametrize(("package", "installed"), [("tensorrt", "11.1.0"), ("tensorrt-cu13", "11")])
+@pytest.mark.parametrize(
+    ("package", "installed"), [("tensorrt", "11.1.0"), ("tensorrt-cu13", "11")]
+)
 def test_another_major_version_than_the_one_that_is_installed(
     package: str, installed: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
