@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -51,6 +52,16 @@ class Original:
     given: tuple[Case, ...]
     runner: str
     run_plainly: Callable[[], PlainRun] | None = None
+
+    def usual_sizes(self) -> dict[str, int]:
+        """The most frequent size of each dynamic dimension in the example and the given cases."""
+        sizes: dict[str, Counter[int]] = defaultdict(Counter)
+        for case in self.given:
+            for spec in self.signature.inputs:
+                for dim, size in zip(spec.shape or (), case.inputs[spec.name].shape, strict=True):
+                    if isinstance(dim, str):
+                        sizes[dim][size] += 1
+        return {dim: counts.most_common(1)[0][0] for dim, counts in sizes.items()}
 
     def random_findings(self) -> list[Finding]:
         """A warning where the model differs from itself, by chance alone."""
