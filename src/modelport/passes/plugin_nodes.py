@@ -12,7 +12,7 @@ from modelport.model import Model
 from modelport.ops import registry
 from modelport.ops.declaration import Operator
 from modelport.ops.plugins.fields import INPUTS_FIELD
-from modelport.passes.contract import Rewrite
+from modelport.passes.contract import Rewrite, apply_passes
 
 NAMESPACE, VERSION = "plugin_namespace", "plugin_version"
 """The attributes by which TensorRT's parser finds a plugin's creator."""
@@ -68,7 +68,7 @@ def plug_in(model: Model) -> list[Finding]:
         PassError: An attribute that comes as an input is no constant.
     """
     rewrite = PlugIn()
-    rewrite(model.ir)
+    apply_passes([rewrite], model.ir)
     return [
         Finding(
             "plugin-node",

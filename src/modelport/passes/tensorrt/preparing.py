@@ -9,6 +9,7 @@ from modelport.model import Model
 from modelport.passes.bodies import inline_bodies
 from modelport.passes.contract import apply_passes
 from modelport.passes.inference import InferShapes, forget_inferred_names
+from modelport.passes.plugin_nodes import plug_in
 from modelport.passes.tensorrt.deformation import ExpandDeformation
 from modelport.passes.tensorrt.expansion import Expansion
 from modelport.passes.tensorrt.indices import ExpandIndices
@@ -84,6 +85,8 @@ def prepare_for_tensorrt(model: Model, target: Target) -> list[Finding]:
         if apply_passes([expansion], model.ir):
             apply_passes([InferShapes()], model.ir)
             findings += _notes(expansion, title)
+    if target.backend == "tensorrt":
+        findings += plug_in(model)
     forget_inferred_names(model.ir)
     return findings
 
