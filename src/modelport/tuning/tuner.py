@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modelport.backends import get_backend
 from modelport.backends.torch.program import program_of
 from modelport.compilation import GRAPH, Plan
 from modelport.errors import ExportError, ProofError, UsageError
@@ -105,7 +106,8 @@ def tune(
             have ten times that. Precisions below fp32 are tried where it is given. By default
             that of `modelport.proof.tolerance_for`.
         targets: What to choose from; by default every backend that works here.
-        budget: Seconds that the candidates may take. Who was not tried by then is a row, too.
+        budget: Seconds that the candidates may take. Who was not tried by then is a row, too. The
+            search goes on beyond it until one candidate is right.
         case: An ``.npz`` file with the inputs to time on; the example by default, and for an ONNX
             file, which has none, inputs that are drawn.
         seed: Seed of the cases.
@@ -124,6 +126,8 @@ def tune(
 
     _examine(metric, tolerance, budget)
     wanted = [Target.parse(target) for target in targets]
+    for target in wanted:
+        get_backend(target)
     stage = Stages(progress)
     recipe = open_program(source if isinstance(source, Recipe) else load_recipe(os.fspath(source)))
     plans = base_plans(wanted, lossy=tolerance is not None)
