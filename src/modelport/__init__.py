@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from modelport.model import Model
     from modelport.ops import DATA_DEPENDENT, Operator, TensorInfo, bind_operator, operator
     from modelport.passes import Simplification, simplify
+    from modelport.precision import CalibrationTable, Quantization, calibrate, quantize
     from modelport.recipe import Recipe
     from modelport.signature import Dim
     from modelport.target import Target
@@ -86,6 +87,7 @@ _HOMES = {
     "model": ("Model",),
     "ops": ("DATA_DEPENDENT", "Operator", "TensorInfo", "bind_operator", "operator"),
     "passes": ("Simplification", "simplify"),
+    "precision": ("CalibrationTable", "Quantization", "calibrate", "quantize"),
     "recipe": ("Recipe",),
     "signature": ("Dim",),
     "target": ("Target",),
@@ -100,6 +102,7 @@ __all__ = [
     "DATA_DEPENDENT",
     "BuildError",
     "Bundle",
+    "CalibrationTable",
     "BundleError",
     "Comparison",
     "Compilation",
@@ -114,6 +117,7 @@ __all__ = [
     "OperatorError",
     "PassError",
     "ProofError",
+    "Quantization",
     "Recipe",
     "Reduction",
     "RunError",
@@ -126,6 +130,7 @@ __all__ = [
     "bench",
     "bind_operator",
     "bisect",
+    "calibrate",
     "check",
     "compare",
     "compile",
@@ -139,6 +144,7 @@ __all__ = [
     "mark",
     "operator",
     "operator_support",
+    "quantize",
     "register_symbolic",
     "rewrite",
     "rewrite_module",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from modelport.backends import get_backend
+from modelport.backends.adapters import adapters_of, shape_values, with_adapters
 from modelport.backends.interface import Artifact
 from modelport.backends.tensorrt.record import BuildRecord, record_of
 from modelport.errors import UsageError
@@ -18,7 +19,7 @@ from modelport.graph import reshape_targets, set_dims
 from modelport.graph.editing.sizes import ReshapeRule
 from modelport.model import Model
 from modelport.passes import prepare, rewritten
-from modelport.precision import convert, widen
+from modelport.precision import CalibrationTable, convert, form_for, widen
 from modelport.progress import Progress, Stages
 from modelport.recipe import Recipe, load_recipe
 from modelport.signature import Dim
@@ -99,6 +100,7 @@ def compile_model(
     options: Mapping[str, Any] | None = None,
     rewrites: Sequence[str] = (),
     progress: Progress | None = None,
+    table: CalibrationTable | None = None,
 ) -> Compiled:
     """Compiles a model for one target.
 
@@ -110,6 +112,7 @@ def compile_model(
         options: What the backend can be told, by name.
         rewrites: Names of rewrites that the graph gets first; see `modelport.passes.REWRITES`.
         progress: Told of the steps of a long build.
+        table: Ranges of the model's tensors, for targets in int8.
 
     Returns:
         The artifact, and the graph that it was made from.
@@ -133,19 +136,22 @@ def compile_model(
         )
     ready = prepare(rewritten(model, rewrites), target)
     if precisions[target.precision] == "graph":
-        ready = convert(ready, target.precision)
+        ready = convert(ready, target.precision, table=table, form=form_for(target))
         if (target.backend, target.device) == ("onnxruntime", "cpu"):
             ready = widen(ready)
     given = dict(options or {})
     if backend.CAPABILITIES.dynamic_shapes == "ranges":
         given.setdefault("usual", model.provenance.get("usual_sizes", {}))
+    adapters = adapters_of(ready.ir)
+    if adapters:
+        given["values"] = shape_values(adapters, given.get("values", {}))
     graph = GRAPH
     if ready is not model:
         graph = f"graphs/{str(target).replace(':', '-')}.onnx"
         ready.save(folder / graph)
     artifact = backend.compile(folder, graph, target, libraries, given, progress)
     noticed = [*ready.findings[len(model.findings) :], *artifact.findings]
-    return Compiled(target, ready, artifact, tuple(noticed))
+    return Compiled(target, ready, with_adapters(artifact, adapters), tuple(noticed))
 
 
 def compile(
@@ -208,7 +214,7 @@ def compile(
         (folder / GRAPH).parent.mkdir()
         model.save(folder / GRAPH)
         with stage("compile"):
-            compiled = compile_model(model, folder, wanted, (), options, progress=progress)
+            compiled = compile_model(model, folder, wanted, options=options, progress=progress)
         files = compiled.artifact.options
         beside = record_of(output)
         record = BuildRecord.read(folder / files["record"], folder / files["engine"])

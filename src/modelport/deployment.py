@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from modelport.backends import Engine, get_backend
+from modelport.backends.adapters import load_engine
 from modelport.backends.interface import Artifact
 from modelport.backends.torch.program import program_of
 from modelport.bundle import BundleWriter, Manifest, require_replaceable
@@ -22,6 +23,8 @@ from modelport.findings import Finding, Severity
 from modelport.graph import check
 from modelport.model import Model
 from modelport.ops.libraries import collect_libraries
+from modelport.precision import CalibrationTable, calibrate, is_quantized
+from modelport.precision.data import Source
 from modelport.precision.standing_in import stand_in
 from modelport.progress import Progress, Stages
 from modelport.proof import (
@@ -74,6 +77,7 @@ def deploy(
     targets: Sequence[Target | str | Plan] = ("onnxruntime",),
     opset: int | None = None,
     capture: str | None = None,
+    data: Source | None = None,
     zipped: bool = False,
     seed: int = 0,
     progress: Progress | None = None,
@@ -90,6 +94,8 @@ def deploy(
         targets: What to deploy for; a plan says by which options, too.
         opset: Opset, in place of the recipe's.
         capture: Capture strategy, in place of the recipe's.
+        data: Calibration data, for targets in int8; see
+            `modelport.precision.data.CalibrationData`.
         zipped: Write one zip file instead of a directory.
         seed: Seed of the verification's cases.
         progress: Told of every stage.
@@ -112,7 +118,7 @@ def deploy(
     with stage("read the source"):
         recipe = _read_recipe(source, opset, capture)
     with BundleWriter(output, zipped=zipped) as writer:
-        road = _Road(recipe, plans, writer.folder, stage, seed)
+        road = _Road(recipe, plans, writer.folder, stage, seed, data)
         road.walk()
         with stage("write the bundle"):
             (writer.folder / "report.html").write_text(road.report(), encoding="utf-8")
@@ -148,6 +154,7 @@ class _Road:
         folder: Path,
         stage: Stages,
         seed: int,
+        data: Source | None,
     ) -> None:
         self._recipe = recipe
         self._plans = plans
@@ -155,6 +162,7 @@ class _Road:
         self._folder = folder
         self._stage = stage
         self._seed = seed
+        self._data = data
 
     def walk(self) -> None:
         """Captures by one strategy after the other until the engines agree with the original."""
@@ -177,8 +185,9 @@ class _Road:
         with self._stage("check"):
             libraries = [self._folder / name for name in self._libraries]
             _require_valid(self._folder / GRAPH, libraries)
+        table = self._calibrate()
         with self._stage("compile"):
-            self._compile()
+            self._compile(table)
         with self._stage("run the original"):
             refused = self._run_original(captured)
         with self._stage("verify"):
@@ -202,7 +211,18 @@ class _Road:
         )
         self._libraries = collect_libraries(self.model.operators(), self._folder, cuda=cuda)
 
-    def _compile(self) -> None:
+    def _calibrate(self) -> CalibrationTable | None:
+        """The ranges of the graph's tensors, where a target needs them and there are data."""
+        wanted = any(target.precision == "int8" for target in self._targets)
+        if self._data is None or not wanted or is_quantized(self.model):
+            return None
+        with self._stage("calibrate"):
+            libraries = [self._folder / name for name in self._libraries]
+            table = calibrate(self.model, self._data, libraries=libraries)
+        self.model.provenance["calibration"] = {"method": table.method, "cases": table.cases}
+        return table
+
+    def _compile(self, table: CalibrationTable | None) -> None:
         self.artifacts, self.engines, self._substituted = {}, {}, {}
         for target, plan in self._plans.items():
             backend = get_backend(target)
@@ -213,7 +233,8 @@ class _Road:
                 self._libraries,
                 plan.options,
                 plan.rewrites,
-                self._stage.progress,
+                progress=self._stage.progress,
+                table=table,
             )
             self.model.findings += compiled.findings
             if plan.reason:
@@ -228,7 +249,7 @@ class _Road:
         why_not = self._substituted[compiled.target] = backend.why_not_run(compiled.target)
         signature = self.model.signature
         if not why_not:
-            return backend.load(self._folder, compiled.artifact, compiled.target, signature)
+            return load_engine(self._folder, compiled.artifact, compiled.target, signature)
         self.model.findings.append(
             Finding(
                 "engine-not-run",

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from modelport.backends import Engine, get_backend
+from modelport.backends.adapters import load_engine
 from modelport.backends.interface import Artifact
 from modelport.bundle.manifest import FILE_NAME, Manifest, is_inside, sha256
 from modelport.errors import BundleError, UsageError
@@ -81,7 +82,7 @@ class Bundle:
             )
         artifact = artifacts[wanted]
         artifact = Artifact(artifact.graph, artifact.files, {**artifact.options, **options})
-        return get_backend(wanted).load(self.folder, artifact, wanted, self.manifest.signature)
+        return load_engine(self.folder, artifact, wanted, self.manifest.signature)
 
     def reference_cases(self) -> list[ReferenceCase]:
         """The bundle's reference cases: inputs, and what the original made of them."""

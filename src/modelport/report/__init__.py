@@ -3,6 +3,7 @@
 from modelport.report.comparison import render_comparison
 from modelport.report.html import ReportData, render_report
 from modelport.report.measurements import Page, Point, Series, render_measurements
+from modelport.report.quantization import render_quantization
 
 __all__ = [
     "Page",
@@ -11,5 +12,6 @@ __all__ = [
     "Series",
     "render_comparison",
     "render_measurements",
+    "render_quantization",
     "render_report",
 ]
