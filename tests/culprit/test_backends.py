@@ -49,8 +49,7 @@ def test_node_at_which_two_backends_part_is_found(tmp_path: Path) -> None:
     assert found.culprit is not None
     assert found.culprit.operator == "Mul"
     assert found.culprit.tensor == "b"
-    (small,) = (tmp_path / "culprit").glob("*.onnx")
-    (case,) = (tmp_path / "culprit").glob("*.npz")
+    small, case = tmp_path / "culprit" / "candidate.onnx", tmp_path / "culprit" / "case.npz"
     again = modelport.compare(small, targets="openvino", cases=str(case))
     assert not again.ok
 
