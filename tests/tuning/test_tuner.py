@@ -26,13 +26,13 @@ SOURCE = str(Path(__file__).parent / "recipes.py")
 @pytest.fixture(scope="module")
 def tuned(tmp_path_factory: pytest.TempPathFactory) -> Tuning:
     path = tmp_path_factory.mktemp("tuned") / "best.port"
-    return modelport.tune(recipe(), path, targets=["onnxruntime", "openvino"], budget=20)
+    return modelport.tune(recipe(), path, targets=["onnxruntime", "openvino"], budget=8)
 
 
 def test_every_backend_and_its_variations_are_tried(tuned: Tuning) -> None:
     names = [str(row.plan) for row in tuned.rows]
     assert len(names) == len(set(names))
-    assert {"onnxruntime:cpu:fp32", "openvino:cpu:fp32"} <= set(names)
+    assert names[:2] == ["onnxruntime:cpu:fp32", "openvino:cpu:fp32"]
     for change in ("simplify", *(["threads=1"] if (os.cpu_count() or 1) > 1 else [])):
         assert any(name.endswith(change) for name in names)
 
@@ -100,6 +100,7 @@ def test_other_metrics(cli: RunCli, tmp_path: Path, metric: str) -> None:
     assert "<circle" in page.read_text()
 
 
+@pytest.mark.slow
 def test_onnx_file_and_case_are_taken(tmp_path: Path) -> None:
     body = "g (float[N, 4] x) => (float[N, 4] y) { y = Relu(x) }"
     path = onnx_text(tmp_path / "m.onnx", body)
