@@ -280,8 +280,10 @@ class _Road:
             self.verifications[target] = dataclasses.replace(
                 verification, substituted=self._substituted[target]
             )
-        first = next(iter(self.verifications.values()))
-        if fragile := captured.fragile(self.references, first.cases):
+        fragile: dict[str, str] = {}
+        for verification in self.verifications.values():
+            fragile |= captured.fragile(self.references, verification.cases)
+        if fragile:
             self.references = [item for item in self.references if item.case.name not in fragile]
             self.verifications = {
                 target: verification.without(fragile)
