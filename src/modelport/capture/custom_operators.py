@@ -14,6 +14,7 @@ from modelport.findings import Finding, Severity
 from modelport.ops import registry
 from modelport.ops.schema import TEXT_END, Attribute, join_texts
 from modelport.passes.adoption import is_adoptable
+from modelport.pipeline import decoding
 
 if TYPE_CHECKING:
     import onnx_ir
@@ -55,6 +56,7 @@ def declared_operators() -> Iterator[None]:
             if operator.torch_name is not None:
                 symbolic = symbolic_of(operator)
                 stack.enter_context(register_symbolic(operator.torch_name, symbolic, opset=9))
+        stack.enter_context(register_symbolic(decoding.NAME, decoding.symbolic, opset=9))
         yield
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelport.errors import BuildError, UsageError
 from modelport.ops.binaries import require_loadable
+from modelport.ops.extensions import keep_loaded
 from modelport.target import Target
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ def absolute(options: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
 def _register(session_options: onnxruntime.SessionOptions, library: Path) -> None:
     require_loadable(Path(library))
+    keep_loaded(Path(library))
     try:
         session_options.register_custom_ops_library(str(library))
     except runtime_errors() as error:
