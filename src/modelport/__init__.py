@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         rewrite,
         rewrite_module,
     )
+    from modelport.compilation import Compilation, compile
     from modelport.culprit import Bisection, Comparison, Reduction, bisect, compare, shrink
     from modelport.deployment import Deployment, deploy
     from modelport.errors import (
@@ -47,9 +48,11 @@ if TYPE_CHECKING:
     from modelport.model import Model
     from modelport.ops import DATA_DEPENDENT, Operator, TensorInfo, bind_operator, operator
     from modelport.passes import Simplification, simplify
+    from modelport.precision import CalibrationTable, Quantization, calibrate, quantize
     from modelport.recipe import Recipe
     from modelport.signature import Dim
     from modelport.target import Target
+    from modelport.tuning import Bench, Tuning, bench, tune
 
 _HOMES = {
     "backends": ("Engine", "doctor"),
@@ -65,6 +68,7 @@ _HOMES = {
         "rewrite",
         "rewrite_module",
     ),
+    "compilation": ("Compilation", "compile"),
     "culprit": ("Bisection", "Comparison", "Reduction", "bisect", "compare", "shrink"),
     "deployment": ("Deployment", "deploy"),
     "errors": (
@@ -83,20 +87,25 @@ _HOMES = {
     "model": ("Model",),
     "ops": ("DATA_DEPENDENT", "Operator", "TensorInfo", "bind_operator", "operator"),
     "passes": ("Simplification", "simplify"),
+    "precision": ("CalibrationTable", "Quantization", "calibrate", "quantize"),
     "recipe": ("Recipe",),
     "signature": ("Dim",),
     "target": ("Target",),
+    "tuning": ("Bench", "Tuning", "bench", "tune"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "__version__",
+    "Bench",
     "Bisection",
     "DATA_DEPENDENT",
     "BuildError",
     "Bundle",
+    "CalibrationTable",
     "BundleError",
     "Comparison",
+    "Compilation",
     "Deployment",
     "Dim",
     "Engine",
@@ -108,6 +117,7 @@ __all__ = [
     "OperatorError",
     "PassError",
     "ProofError",
+    "Quantization",
     "Recipe",
     "Reduction",
     "RunError",
@@ -115,11 +125,15 @@ __all__ = [
     "Simplification",
     "Target",
     "TensorInfo",
+    "Tuning",
     "UsageError",
+    "bench",
     "bind_operator",
     "bisect",
+    "calibrate",
     "check",
     "compare",
+    "compile",
     "deploy",
     "describe_aten",
     "diagnose",
@@ -130,11 +144,13 @@ __all__ = [
     "mark",
     "operator",
     "operator_support",
+    "quantize",
     "register_symbolic",
     "rewrite",
     "rewrite_module",
     "shrink",
     "simplify",
+    "tune",
     "verify",
 ]
 

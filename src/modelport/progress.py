@@ -38,24 +38,25 @@ class Stages:
     """Runs named steps, tells a `Progress` of each, and keeps their durations.
 
     Attributes:
+        progress: What is told.
         seconds: Wall-clock seconds of every finished step, by name, in order; a step that ran again
             adds up.
     """
 
     def __init__(self, progress: Progress | None = None) -> None:
-        self._progress = progress or Silent()
+        self.progress = progress or Silent()
         self.seconds: dict[str, float] = {}
 
     @contextmanager
     def __call__(self, step: str) -> Iterator[None]:
         """Runs the body of a ``with`` as the step named."""
-        self._progress.start(step)
+        self.progress.start(step)
         begin = time.perf_counter()
         try:
             yield
         except BaseException:
-            self._progress.fail(step)
+            self.progress.fail(step)
             raise
         elapsed = time.perf_counter() - begin
         self.seconds[step] = self.seconds.get(step, 0.0) + elapsed
-        self._progress.finish(step, elapsed)
+        self.progress.finish(step, elapsed)

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from modelport.errors import UsageError
 
 DEVICES = ("cpu", "cuda")
-PROVIDERS = ("tensorrt", "openvino", "dnnl", "compile")
+PROVIDERS = ("tensorrt", "tensorrt-rtx", "openvino", "dnnl", "compile")
+ON_GPUS = ("tensorrt", "tensorrt-rtx")
+"""Backends and providers that run on GPUs alone: ``cuda`` is their device by default."""
 PRECISIONS = ("fp32", "tf32", "fp16", "bf16", "int8", "fp8")
 _COMPUTE_CAPABILITY = re.compile(r"sm\d{2,3}")
 
@@ -19,7 +21,8 @@ class Target:
 
     Attributes:
         backend: Name of the backend, e.g. ``onnxruntime``.
-        device: ``cpu`` or ``cuda``.
+        device: ``cpu`` or ``cuda``; where a text names none, ``cpu`` but for what has no other
+            place than a GPU.
         provider: What runs it inside the backend, where that has several: an execution provider of
             ONNX Runtime, or PyTorch's ``compile``.
         precision: The precision of the graph's arithmetic.
@@ -64,6 +67,8 @@ class Target:
                     f"target {text!r} gives two values for its {field}: {fields[field]}, {token}"
                 )
             fields[field] = token
+        if backend in ON_GPUS or fields.get("provider") in ON_GPUS:
+            fields.setdefault("device", "cuda")
         return cls(backend, compute_capabilities=tuple(capabilities), **fields)
 
     def __str__(self) -> str:

@@ -20,6 +20,7 @@ def found() -> diagnosis.Diagnosis:
 
 def test_every_backend_is_probed(found: diagnosis.Diagnosis) -> None:
     assert [probe.name for probe in found.backends] == list(BACKENDS)
+    assert list(found.capabilities) == list(BACKENDS)
 
 
 def test_onnx_runtime_works_with_its_version(found: diagnosis.Diagnosis) -> None:

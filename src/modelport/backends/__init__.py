@@ -1,12 +1,13 @@
 """Backends: what runs a graph. One folder each, with the same three files."""
 
-from modelport.backends.diagnosis import Diagnosis, doctor
+from modelport.backends.diagnosis import CAPABILITY_HEADS, Diagnosis, capability_rows, doctor
 from modelport.backends.interface import Backend, Binding, Capabilities, Engine, Probe
 from modelport.backends.linting import lint_rules
 from modelport.backends.registry import BACKENDS, backend_names, get_backend
 
 __all__ = [
     "BACKENDS",
+    "CAPABILITY_HEADS",
     "Backend",
     "Binding",
     "Capabilities",
@@ -14,6 +15,7 @@ __all__ = [
     "Engine",
     "Probe",
     "backend_names",
+    "capability_rows",
     "doctor",
     "get_backend",
     "lint_rules",

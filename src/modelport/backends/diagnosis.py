@@ -5,9 +5,10 @@ from __future__ import annotations
 import platform
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from modelport.backends.interface import Probe
+from modelport.backends.interface import Capabilities, Probe
 from modelport.backends.registry import backend_names, get_backend
 
 _EXPORT_PACKAGES = ("torch", "onnx", "onnx-ir", "onnxscript", "jinja2")
@@ -24,6 +25,7 @@ class Diagnosis:
         backends: The backends.
         packages: What exporting needs.
         compilers: What building operators needs.
+        capabilities: What each backend takes, whether it works here or not.
     """
 
     python: str
@@ -31,6 +33,34 @@ class Diagnosis:
     backends: tuple[Probe, ...]
     packages: tuple[Probe, ...]
     compilers: tuple[Probe, ...]
+    capabilities: Mapping[str, Capabilities]
+
+
+CAPABILITY_HEADS = (
+    "backend",
+    "devices",
+    "precisions",
+    "inputs and outputs",
+    "dynamic sizes",
+    "custom operators",
+    "threads",
+)
+
+
+def capability_rows(capabilities: Mapping[str, Capabilities]) -> list[list[str]]:
+    """What backends take, as rows of a table with the columns `CAPABILITY_HEADS`."""
+    return [
+        [
+            name,
+            ", ".join(taken.devices),
+            ", ".join(f"{key} ({how})" for key, how in taken.precisions.items()),
+            ", ".join(taken.dtypes),
+            taken.dynamic_shapes,
+            ", ".join(taken.custom_operators) or "none",
+            "chosen" if taken.threads else "not chosen",
+        ]
+        for name, taken in capabilities.items()
+    ]
 
 
 def doctor() -> Diagnosis:
@@ -45,6 +75,7 @@ def doctor() -> Diagnosis:
         backends=tuple(get_backend(name).probe() for name in backend_names()),
         packages=tuple(map(_probe_package, _EXPORT_PACKAGES)),
         compilers=tuple(_probe_compiler(name, remedy) for name, remedy in _COMPILERS.items()),
+        capabilities={name: get_backend(name).CAPABILITIES for name in backend_names()},
     )
 
 

@@ -11,6 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from modelport.errors import RunError
+from modelport.findings import Finding
+from modelport.progress import Progress
 from modelport.signature import InputGuard, Signature
 from modelport.target import Target
 
@@ -50,6 +52,8 @@ class Capabilities:
         custom_operators: In which forms it takes operators that ONNX lacks: ``kernels``,
             ``plugins``, ``bodies`` (functions of standard operators).
         threads: Whether the number of threads can be chosen.
+        providers: Providers that a target may name.
+        tunable: Values that options are worth trying with, by name; the default comes first.
     """
 
     devices: tuple[str, ...]
@@ -58,6 +62,8 @@ class Capabilities:
     dynamic_shapes: str
     custom_operators: tuple[str, ...]
     threads: bool
+    providers: tuple[str, ...] = ()
+    tunable: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
 
 class Binding(ABC):
@@ -160,11 +166,13 @@ class Artifact:
         graph: The graph that the engine was made from, relative to the folder.
         files: Further files that the engine needs, relative to the folder.
         options: What the backend needs to know to load them.
+        findings: What the backend noticed while it compiled; a bundle keeps them with the model's.
     """
 
     graph: str
     files: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
 
 
 class Backend(Protocol):
@@ -188,6 +196,7 @@ class Backend(Protocol):
         target: Target,
         libraries: Sequence[str] = (),
         options: Mapping[str, Any] | None = None,
+        progress: Progress | None = None,
     ) -> Artifact:
         """Makes an engine from a graph.
 
@@ -197,6 +206,7 @@ class Backend(Protocol):
             target: What to build for.
             libraries: Libraries of operators that the graph uses, relative to the folder.
             options: What the backend can be told about building and running, by name.
+            progress: Told of the steps of a build that takes long.
 
         Returns:
             The files made, and the libraries that the engine needs.

@@ -13,7 +13,7 @@ from modelport.target import Target
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-BACKENDS = ("onnxruntime", "openvino", "torch")
+BACKENDS = ("onnxruntime", "openvino", "tensorrt", "tensorrt-rtx", "torch")
 """Those that come along."""
 
 ENTRY_POINTS = "modelport.backends"
@@ -33,7 +33,8 @@ def get_backend(target: Target | str) -> Backend:
     """
     name = Target.parse(target).backend
     if name in BACKENDS:
-        return cast(Backend, importlib.import_module(f"modelport.backends.{name}"))
+        module = f"modelport.backends.{name.replace('-', '_')}"
+        return cast(Backend, importlib.import_module(module))
     if name not in _installed():
         raise UsageError(
             f"unknown backend {name!r}", fix=f"the backends are: {', '.join(backend_names())}"

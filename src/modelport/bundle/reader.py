@@ -6,21 +6,19 @@ import os
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from modelport.backends import Engine, get_backend
+from modelport.backends.adapters import load_engine
 from modelport.backends.interface import Artifact
 from modelport.bundle.manifest import FILE_NAME, Manifest, is_inside, sha256
 from modelport.errors import BundleError, UsageError
 from modelport.proof import Case, ReferenceCase, read_case
-from modelport.signature import TensorSpec
 from modelport.target import Target
-from modelport.tensorfile import as_stored
+from modelport.tensorfile import as_declared
 
 
 class Bundle:
@@ -84,7 +82,7 @@ class Bundle:
             )
         artifact = artifacts[wanted]
         artifact = Artifact(artifact.graph, artifact.files, {**artifact.options, **options})
-        return get_backend(wanted).load(self.folder, artifact, wanted, self.manifest.signature)
+        return load_engine(self.folder, artifact, wanted, self.manifest.signature)
 
     def reference_cases(self) -> list[ReferenceCase]:
         """The bundle's reference cases: inputs, and what the original made of them."""
@@ -94,26 +92,19 @@ class Bundle:
         signature = self.manifest.signature
         case, outputs = read_case(self.folder / path)
         return ReferenceCase(
-            Case(case.name, _as_declared(case.inputs, signature.inputs), "kept in the bundle"),
-            _as_declared(outputs, signature.outputs),
+            Case(case.name, as_declared(case.inputs, signature.inputs), "kept in the bundle"),
+            as_declared(outputs, signature.outputs),
         )
-
-
-def _as_declared(
-    arrays: dict[str, np.ndarray[Any, Any]], specs: Sequence[TensorSpec]
-) -> dict[str, np.ndarray[Any, Any]]:
-    """Arrays in the dtypes that files cannot keep."""
-    dtypes = {spec.name: spec.dtype for spec in specs}
-    return {name: as_stored(array, dtypes.get(name, "")) for name, array in arrays.items()}
 
 
 def load(
     path: str | os.PathLike[str], target: Target | str | None = None, **options: Any
 ) -> Engine:
-    """Opens the engine of a bundle, or of an ONNX file.
+    """Opens the engine of a bundle, or of an ONNX file, or an engine file.
 
     Args:
-        path: A bundle (directory or zip), or a ``.onnx`` file, which runs as it is.
+        path: A bundle (directory or zip), a ``.onnx`` file, which runs as it is, or an ``.engine``
+            file that `modelport.compile` wrote.
         target: One of the bundle's targets, the first by default; for an ONNX file any target
             whose backend takes one, ONNX Runtime on the CPU by default.
         **options: Options of the backend, such as ``threads``.
@@ -137,6 +128,10 @@ def load(
                 fix="leave the precision away: the graph runs in the one that it has",
             )
         return get_backend(wanted).load(path.parent, Artifact(path.name, (), options), wanted)
+    if path.suffix == ".engine":
+        from modelport.backends.tensorrt import open_engine
+
+        return open_engine(path, target, options)
     with Bundle.open(path) as bundle:
         return bundle.load(target, **options)
 

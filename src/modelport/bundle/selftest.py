@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 import os
 
+from modelport.backends import Engine, get_backend
+from modelport.backends.interface import Artifact
 from modelport.bundle.reader import Bundle
 from modelport.proof import (
     ReferenceCase,
     Verification,
     draw_cases,
+    far_cases,
     run_reference,
     tolerance_for,
     verify_cases,
@@ -31,7 +35,8 @@ def verify(
         seed: Seed of the fresh cases; another one than deploying uses.
 
     Returns:
-        The comparison, by target.
+        The comparison, by target. Where an engine cannot run on this machine, it is that of its
+        graph on ONNX Runtime, and says so.
 
     Raises:
         UsageError: The bundle or the source cannot be read.
@@ -42,15 +47,25 @@ def verify(
             references, refused = opened.reference_cases(), list[str]()
         else:
             references, refused = _fresh_references(opened, against, seed)
-        return {
-            target: verify_cases(
+        results = {}
+        for target, artifact in opened.manifest.artifacts.items():
+            why_not = get_backend(target).why_not_run(target)
+            engine = _stand_in(opened, artifact) if why_not else opened.load(target)
+            result = verify_cases(
                 references,
-                opened.load(target).run_shared,
+                engine.run_shared,
                 tolerance=functools.partial(tolerance_for, precision=target.precision),
                 refused=refused,
-            )
-            for target in opened.manifest.artifacts
-        }
+            ).without(far_cases([item.case for item in references], target.precision))
+            results[target] = dataclasses.replace(result, substituted=why_not)
+        return results
+
+
+def _stand_in(bundle: Bundle, artifact: Artifact) -> Engine:
+    # It needs packages that a machine which only runs bundles may lack.
+    from modelport.precision.standing_in import stand_in
+
+    return stand_in(bundle.folder, artifact, bundle.manifest.signature)
 
 
 def _fresh_references(

@@ -255,6 +255,7 @@ def _capture(recipe: Recipe, strategy: str, reason: str, target: Target | None) 
     provenance["rewrites"] = [record.to_json() for record in captured.rewrites]
     model = Model(captured.ir, named.ranges, findings, provenance)
     original = open_module(recipe, model.signature, bound, dims)
+    provenance["usual_sizes"] = original.usual_sizes()
     findings += captured.findings
     findings += number_findings(bound)
     findings += hygiene_findings(captured.ir, original, recipe.model, was_training)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +25,7 @@ from modelport.model import Model
 from modelport.ops import registry
 from modelport.ops.libraries import collect_libraries
 from modelport.passes.adoption import UNKNOWN_PLUGIN, adopt
-from modelport.proof import Case
+from modelport.proof import EXAMPLE, Case
 from modelport.recipe import Recipe
 from modelport.signature import Signature, TensorSpec
 from modelport.target import Target
@@ -51,6 +52,16 @@ class Original:
     given: tuple[Case, ...]
     runner: str
     run_plainly: Callable[[], PlainRun] | None = None
+
+    def usual_sizes(self) -> dict[str, int]:
+        """The most frequent size of each dynamic dimension in the example and the given cases."""
+        sizes: dict[str, Counter[int]] = defaultdict(Counter)
+        for case in self.given:
+            for spec in self.signature.inputs:
+                for dim, size in zip(spec.shape or (), case.inputs[spec.name].shape, strict=True):
+                    if isinstance(dim, str):
+                        sizes[dim][size] += 1
+        return {dim: counts.most_common(1)[0][0] for dim, counts in sizes.items()}
 
     def random_findings(self) -> list[Finding]:
         """A warning where the model differs from itself, by chance alone."""
@@ -95,7 +106,7 @@ def read_graph(path: Path) -> Model:
         ExportError: It has a plugin that the library of operators lacks.
     """
     model = Model.load(path)
-    model.findings += adopt(model)
+    model.findings += adopt(model, from_elsewhere=True)
     for finding in model.findings:
         if finding.rule == UNKNOWN_PLUGIN:
             raise ExportError(finding.message, where=str(path), fix=finding.fix)
@@ -160,7 +171,7 @@ def open_module(
         inputs.append(TensorSpec(name, array.dtype.name, tuple(shape)))
     declared = {dim.name: dim for axes in dims.values() for dim in axes.values()}
     signature = Signature(tuple(inputs), captured.outputs, {**declared, **captured.dims})
-    given = [Case("example", examples, "the recipe's example")]
+    given = [Case(EXAMPLE, examples, "the recipe's example")]
     for index, args in enumerate(recipe.cases):
         further = bind_inputs(recipe.model, args, recipe.kwargs, recipe.input_names)
         arrays = {name: to_numpy(tensor) for name, tensor in further.tensors.items()}

@@ -8,21 +8,41 @@ from collections.abc import Sequence
 
 import modelport
 from modelport.cli import (
+    bench,
     bisect,
     check,
     compare,
+    compile,
     deploy,
     diagnose,
     doctor,
     export,
     graph,
     ops,
+    quantize,
     run,
+    tune,
     verify,
 )
 from modelport.errors import ModelportError, UsageError
 
-_COMMANDS = (deploy, export, diagnose, check, run, verify, compare, bisect, graph, ops, doctor)
+_COMMANDS = (
+    deploy,
+    tune,
+    bench,
+    compile,
+    export,
+    quantize,
+    diagnose,
+    check,
+    run,
+    verify,
+    compare,
+    bisect,
+    graph,
+    ops,
+    doctor,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -16,7 +16,7 @@ def add(commands: console.Subparsers[argparse.ArgumentParser]) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from modelport.backends import doctor
+    from modelport.backends import CAPABILITY_HEADS, capability_rows, doctor
 
     diagnosis = doctor()
     if arguments.json:
@@ -35,4 +35,6 @@ def _run(arguments: argparse.Namespace) -> int:
             print(f"  {sign} {probe.name} {probe.version} {probe.detail}".rstrip())
             if probe.remedy:
                 print(f"     {probe.remedy}")
+    rows = capability_rows(diagnosis.capabilities)
+    console.print_table("what backends take:", CAPABILITY_HEADS, rows)
     return 0

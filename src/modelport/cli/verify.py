@@ -35,6 +35,8 @@ def _run(arguments: argparse.Namespace) -> int:
             for case in result.cases:
                 for output in case.outputs or [case.failure]:
                     print(f"{target}: {case.case}: {output}")
+            if result.substituted:
+                print(f"{target}: the engine did not run, its graph did: {result.substituted}")
             verdict = "agrees" if result.ok else "DIFFERS"
             print(f"{target}: {verdict} on {len(result.cases)} cases")
     return 0 if good else 1

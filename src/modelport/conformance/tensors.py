@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from modelport.ops.shapes import DATA_DEPENDENT, TensorInfo
+from modelport.ops.shapes import DataDependent, TensorInfo
 from modelport.proof import compare_outputs, tolerance_for
 
 
@@ -122,8 +122,14 @@ def fits(info: TensorInfo, found: TensorInfo) -> bool:
     return (
         info.dtype == found.dtype
         and len(info.shape) == len(found.shape)
-        and all(a is DATA_DEPENDENT or a == b for a, b in zip(info.shape, found.shape, strict=True))
+        and all(map(_fits, info.shape, found.shape))
     )
+
+
+def _fits(rule: Any, size: int) -> bool:
+    if isinstance(rule, DataDependent):
+        return rule.bound is None or size <= rule.bound
+    return bool(rule == size)
 
 
 def described(item: Any) -> str:

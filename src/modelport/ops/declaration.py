@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,14 +96,18 @@ class Operator:
         """Whether a runtime can run its node: by a kernel, or by the body."""
         return bool(self.kernels) or self.decomposition is not None
 
-    @property
-    def instances(self) -> list[str]:
-        """The C++ functions that are its kernels: the plain name, or every instance of it."""
+    def instances(self, without: Collection[str] = ()) -> list[str]:
+        """The C++ functions that are its kernels: the plain name, or every instance of it.
+
+        Args:
+            without: Element types that none of the instances has.
+        """
         if not self.dtypes:
             return [self.schema.name]
         return [
             f"{self.schema.name}<{', '.join(map(_cpp_type, chosen))}>"
             for chosen in itertools.product(*self.dtypes)
+            if not set(chosen) & set(without)
         ]
 
     def shapes(self, rule: ShapeRule) -> ShapeRule:
@@ -112,7 +116,8 @@ class Operator:
         Args:
             rule: Takes a `TensorInfo` for every input (None for an absent one) and the attributes
                 by keyword; gives a `TensorInfo` for every output. It runs on numbers and on
-                symbolic sizes alike. A size that only the kernel knows is `DATA_DEPENDENT`.
+                symbolic sizes alike. A size that only the kernel knows is `DATA_DEPENDENT`, or
+                with its largest value `DATA_DEPENDENT.at_most(n)`, which TensorRT needs.
         """
         self.shape_rule = rule
         if self.eager is not None:

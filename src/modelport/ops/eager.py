@@ -12,7 +12,7 @@ import torch
 from modelport.errors import OperatorError
 from modelport.ops.autograd import differentiable
 from modelport.ops.calls import DTYPES, Plan, make_plan, tensor_infos
-from modelport.ops.shapes import DATA_DEPENDENT
+from modelport.ops.shapes import DataDependent
 
 if TYPE_CHECKING:
     from modelport.ops.declaration import Operator
@@ -106,7 +106,7 @@ class EagerOperator:
         for info in infos:
             shape = []
             for dim in info.shape:
-                if dim is DATA_DEPENDENT:
+                if isinstance(dim, DataDependent):
                     context = context or torch.library.get_ctx()
                     dim = context.new_dynamic_size()
                 shape.append(dim)

@@ -7,10 +7,34 @@ from typing import Any
 
 
 class DataDependent:
-    """A dimension that only the values decide: `DATA_DEPENDENT` is the one object of it."""
+    """A dimension that only the values decide: `DATA_DEPENDENT`, or one with a bound.
+
+    Attributes:
+        bound: What it is at most; None where that is not known.
+    """
+
+    __slots__ = ("bound",)
+
+    def __init__(self, bound: Any = None) -> None:
+        self.bound = bound
+
+    def at_most(self, bound: Any) -> DataDependent:
+        """The same with a bound, which TensorRT needs: it reserves the memory beforehand.
+
+        Args:
+            bound: A number as the rule computes with: of input dimensions and attributes.
+        """
+        return DataDependent(bound)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, DataDependent)
+
+    def __hash__(self) -> int:
+        return hash(DataDependent)
 
     def __repr__(self) -> str:
-        return "DATA_DEPENDENT"
+        bounded = "" if self.bound is None else f".at_most({self.bound})"
+        return f"DATA_DEPENDENT{bounded}"
 
 
 DATA_DEPENDENT = DataDependent()
@@ -22,7 +46,7 @@ class TensorInfo:
 
     Attributes:
         shape: The dimensions: whatever counts as a number where the rule runs (an ``int``, a
-            symbolic size of PyTorch), or `DATA_DEPENDENT`.
+            symbolic size of PyTorch), or `DATA_DEPENDENT`, perhaps with a bound.
         dtype: NumPy's name of the element type.
     """
 

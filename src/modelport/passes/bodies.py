@@ -9,16 +9,21 @@ from typing import Any
 
 import onnx
 import onnx_ir as ir
-from onnx_ir.passes.common import InlinePass, NameFixPass, RemoveUnusedOpsetsPass
+from onnx_ir.passes.common import (
+    InlinePass,
+    NameFixPass,
+    RemoveUnusedFunctionsPass,
+    RemoveUnusedOpsetsPass,
+)
 
 from modelport.errors import PassError
 from modelport.findings import Finding, Severity
 from modelport.model import Model
-from modelport.passes.contract import Rewrite, subgraphs_of
+from modelport.passes.contract import Rewrite, apply_passes, subgraphs_of
 from modelport.passes.inference import InferShapes, forget_inferred_names
 
-Lacks = Callable[[str, str], bool]
-"""Whether a backend lacks an operator, by domain (empty for the standard's) and type."""
+Lacks = Callable[[ir.Node], bool]
+"""Whether a backend lacks a node's operator, or the form of it that the node has."""
 
 _STANDARD = ("", "ai.onnx")
 _NESTED = 10
@@ -33,7 +38,7 @@ class InlineBodies(Rewrite):
     bodies are inlined as well. Nodes without a body stay; see `bodiless`.
 
     Args:
-        lacks: Whether the backend lacks an operator.
+        lacks: Whether the backend lacks what a node computes.
 
     Attributes:
         inlined: How many nodes became their bodies, by ``domain::type``, or the type alone where
@@ -55,17 +60,16 @@ class InlineBodies(Rewrite):
         modified = False
         for _ in range(_NESTED):
             self._attach_standard_bodies(model)
-            lacked = {key for key in model.functions if self._lacks(_standard(key[0]), key[1])}
-            called = Counter(
-                qualified_name(node)
+            called = [
+                node
                 for node in model.graph.all_nodes()
-                if node.op_identifier() in lacked
-            )
+                if node.op_identifier() in model.functions and self._lacks(node)
+            ]
             if not called:
                 break
-            self.inlined += called
+            self.inlined += Counter(map(qualified_name, called))
             modified = True
-            _inline(model, lacked)
+            _inline(model, {node.op_identifier() for node in called})
         if modified:
             NameFixPass()(model)
         return ir.passes.PassResult(model, modified)
@@ -77,7 +81,7 @@ class InlineBodies(Rewrite):
             for node in model.graph.all_nodes()
             if node.domain in _STANDARD
             and node.op_identifier() not in model.functions
-            and self._lacks("", node.op_type)
+            and self._lacks(node)
         ]
         if not nodes:
             return
@@ -101,7 +105,7 @@ def inline_bodies(model: Model, lacks: Lacks, backend: str) -> list[Finding]:
 
     Args:
         model: The model; changed in place.
-        lacks: Whether the backend lacks an operator, by domain and type.
+        lacks: Whether the backend lacks what a node computes.
         backend: The backend's name, for the notes.
 
     Returns:
@@ -111,7 +115,7 @@ def inline_bodies(model: Model, lacks: Lacks, backend: str) -> list[Finding]:
         PassError: A body does not fit the model's opset, or bodies call each other in a circle.
     """
     inlining = InlineBodies(lacks)
-    inlining(model.ir)
+    apply_passes([inlining], model.ir)
     return [
         Finding(
             "inlined-body",
@@ -124,7 +128,7 @@ def inline_bodies(model: Model, lacks: Lacks, backend: str) -> list[Finding]:
 
 def bodiless(model: ir.Model, lacks: Lacks) -> list[ir.Node]:
     """The nodes of operators that a backend lacks, subgraphs included, in order."""
-    return [node for node in model.graph.all_nodes() if lacks(_standard(node.domain), node.op_type)]
+    return [node for node in model.graph.all_nodes() if lacks(node)]
 
 
 def qualified_name(node: ir.Node) -> str:
@@ -143,17 +147,8 @@ def _nodes(count: int) -> str:
 def _inline(model: ir.Model, lacked: set[ir.OperatorIdentifier]) -> None:
     for key in lacked:
         _require_opset(model, model.functions[key])
-    try:
-        # Whatever a pass raises, a sequence turns it into one class of errors.
-        ir.passes.Sequential(InlinePass(lambda function: function.identifier() in lacked))(model)
-    except ir.passes.PassError as error:
-        raise PassError(
-            "the model's functions cannot be inlined",
-            why=" ".join(str(error.__cause__ or error).split()),
-            fix="`modelport check` says whether the model is valid",
-        ) from error
-    for key in lacked:
-        model.functions.pop(key, None)
+    apply_passes([InlinePass(lambda function: function.identifier() in lacked)], model)
+    RemoveUnusedFunctionsPass()(model)  # type: ignore[no-untyped-call]
     RemoveUnusedOpsetsPass()(model)
 
 
@@ -237,8 +232,18 @@ def _standard_body(node: ir.Node, opset: int) -> ir.Function | None:
         assert isinstance(function, ir.Function)
         if all(_means_the_same(inner, version, opset) for inner in function.all_nodes()):
             function.opset_imports[""] = opset
+            _set_defaults(function, schema)
             return function
     return None
+
+
+def _set_defaults(function: ir.Function, schema: Any) -> None:
+    """Gives a function's attributes the defaults of its operator, which its proto leaves out."""
+    for name in function.attributes:
+        default = schema.attributes[name].default_value
+        if default.type:
+            attribute = ir.serde.deserialize_attribute(default)
+            function.attributes[name] = ir.Attr(name, attribute.type, attribute.value)
 
 
 def _of_context(schema: Any, version: int, node: ir.Node) -> bytes:

@@ -133,11 +133,10 @@ def cast_behind(value: ir.Value, dtype: ir.DataType) -> ir.Value:
         value: A value of a graph; what reads it goes on doing so.
         dtype: The type.
     """
-    for reader, _ in value.uses():
-        if is_onnx(reader, "Cast") and reader.graph is value.graph:
-            if reader.outputs[0].dtype is dtype and not reader.outputs[0].is_graph_output():
-                return reader.outputs[0]
     name = f"{value.name}_to_{dtype.name.lower()}"
+    for reader, _ in value.uses():
+        if is_onnx(reader, "Cast") and reader.name == name and reader.graph is value.graph:
+            return reader.outputs[0]
     node = ir.Node("", "Cast", [value], [ir.AttrInt64("to", dtype.value)], name=name, num_outputs=1)
     result = node.outputs[0]
     result.name, result.shape, result.type = name, value.shape, ir.TensorType(dtype)

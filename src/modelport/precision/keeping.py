@@ -22,12 +22,13 @@ SENSITIVE = frozenset(
         *("LayerNormalization", "InstanceNormalization", "GroupNormalization"),
         *("RMSNormalization", "LpNormalization", "MeanVarianceNormalization", "LRN", "LpPool"),
         *("ReduceSum", "ReduceMean", "ReduceProd", "ReduceL1", "ReduceL2", "ReduceSumSquare"),
-        *("ReduceLogSum", "ReduceLogSumExp"),
+        *("ReduceLogSum", "ReduceLogSumExp", "LSTM", "GRU", "RNN"),
     }
 )
 """Operators that `torch.autocast` computes in float32 (PyTorch's "CUDA Ops that can autocast to
-float32"), by their names in ONNX, and their like: sums of many terms, and functions that are steep
-or whose argument is large."""
+float32"), by their names in ONNX, and their like: sums of many terms, functions that are steep or
+whose argument is large, and recurrences, whose rounding adds up over the steps (ONNX Runtime 1.31,
+moreover, may crash while it optimizes casts next to a recurrent node)."""
 
 _COORDINATES = frozenset(
     {"GridSample", "RoiAlign", "AffineGrid", "NonMaxSuppression", "MaxRoiPool"}
@@ -123,7 +124,7 @@ def asked_for(nodes: Iterable[ir.Node], keep: Iterable[str]) -> dict[ir.Node, st
 
 
 def _is_meant(node: ir.Node, name: str) -> bool:
-    return name == node.op_type or fnmatch.fnmatchcase(node.name or "", name)
+    return name in (node.op_type, node.name) or fnmatch.fnmatchcase(node.name or "", name)
 
 
 def _own_reason(node: ir.Node, opset: int, dtype: ir.DataType) -> str:
@@ -161,8 +162,8 @@ def _weight_reason(node: ir.Node, form: Form, dtype: ir.DataType) -> str:
         if largest > limit_of(dtype) and node.op_type not in SATURATING:
             return f"overflow: the weight {value.name!r} reaches {largest:.4g}"
         with np.errstate(under="ignore", over="ignore"):
-            lost = np.count_nonzero((finite > 0) & (finite.astype(dtype.numpy()) == 0))
-        if lost > _UNDERFLOW * max(1, np.count_nonzero(finite)):
+            lost = int(np.count_nonzero((finite > 0) & (finite.astype(dtype.numpy()) == 0)))
+        if lost > _UNDERFLOW * max(1, int(np.count_nonzero(finite))):
             return f"underflow: {lost} elements of {value.name!r} would become 0"
     return ""
 
@@ -202,7 +203,7 @@ def _follow_integers(nodes: Collection[ir.Node], kept: dict[ir.Node, str]) -> No
 
 def _is_matrix(value: ir.Value | None) -> bool:
     tensor = tensor_of(value)
-    return tensor is not None and sum(int(size) > 1 for size in tensor.shape) > 1
+    return tensor is not None and sum(size != 1 for size in tensor.shape) > 1
 
 
 def _follow_kept(nodes: Collection[ir.Node], kept: dict[ir.Node, str]) -> None:

@@ -1,4 +1,4 @@
-"""bfloat16 on ONNX Runtime's CPU provider: what it has no kernel for is computed in float32."""
+"""16 bits on ONNX Runtime's CPU provider: what it has no kernel for is computed in float32."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ from modelport.ops import registry
 from modelport.ops.catalog.kernels import listed_kernels
 from modelport.passes.values import is_onnx
 from modelport.precision.casts import cast_behind
-from modelport.precision.forms import schema_of, type_parameters
+from modelport.precision.forms import NAMES, schema_of, type_parameters
 from modelport.precision.keeping import MOVEMENT
-
-_BFLOAT16 = ir.DataType.BFLOAT16
 
 
 def widen(model: Model) -> Model:
-    """Puts casts to float32 and back around the nodes on bfloat16 that have no CPU kernel.
+    """Puts casts to float32 and back around the nodes on 16 bits that have no CPU kernel.
 
-    ONNX Runtime does this by itself for float16, not for bfloat16. The result rounds wherever the
-    graph given does, so that it stands in for it where that cannot run.
+    ONNX Runtime does this by itself for float16, but leaves out the rounding between two such
+    nodes, so that an overflow is not seen; for bfloat16 it does not. The result rounds wherever the
+    graph given does, and stands in for it where that cannot run.
 
     Args:
         model: The model; it stays as it is.
@@ -44,16 +43,16 @@ def _widen_graph(graph: ir.Graph, opset: int, wide: dict[ir.Value, ir.Value]) ->
         if not _lacks_kernel(node, opset):
             continue
         for place, value in enumerate(node.inputs):
-            if value is not None and value.dtype is _BFLOAT16:
+            if value is not None and value.dtype in NAMES:
                 node.replace_input_with(place, _wide(value, wide))
         for value in node.outputs:
-            if value.dtype is _BFLOAT16:
-                _narrow_output(graph, node, value)
+            if value.dtype in NAMES:
+                _narrow_output(graph, value)
 
 
 def _lacks_kernel(node: ir.Node, opset: int) -> bool:
     values = [value for value in (*node.inputs, *node.outputs) if value is not None]
-    if not any(value.dtype is _BFLOAT16 for value in values) or any(subgraphs(node)):
+    if not any(value.dtype in NAMES for value in values) or any(subgraphs(node)):
         return False
     if node.domain not in ("", "ai.onnx"):
         return registry.find(f"{node.domain}::{node.op_type}") is None
@@ -64,10 +63,13 @@ def _lacks_kernel(node: ir.Node, opset: int) -> bool:
     parameters = type_parameters(schema.inputs, len(node.inputs))
     parameters += type_parameters(schema.outputs, len(node.outputs))
     ends = zip(parameters, (*node.inputs, *node.outputs), strict=True)
-    wanted = {name for name, value in ends if value is not None and value.dtype is _BFLOAT16}
+    wanted = {
+        (name, f"tensor({NAMES[value.dtype]})")
+        for name, value in ends
+        if value is not None and value.dtype in NAMES
+    }
     return not any(
-        all("tensor(bfloat16)" in kernel.types.get(name, ()) for name in wanted)
-        for kernel in kernels
+        all(dtype in kernel.types.get(name, ()) for name, dtype in wanted) for kernel in kernels
     )
 
 
@@ -77,11 +79,12 @@ def _wide(value: ir.Value, wide: dict[ir.Value, ir.Value]) -> ir.Value:
     return wide[value]
 
 
-def _narrow_output(graph: ir.Graph, node: ir.Node, value: ir.Value) -> None:
-    """Lets a node give float32, and all that read its output read that as bfloat16."""
-    name, readers = value.name, list(value.uses())
+def _narrow_output(graph: ir.Graph, value: ir.Value) -> None:
+    """Lets a node give float32, and all that read its output read that as 16 bits."""
+    name, readers, narrow = value.name, list(value.uses()), value.dtype
+    assert narrow is not None
     value.type = ir.TensorType(ir.DataType.FLOAT)
-    result = cast_behind(value, _BFLOAT16)
+    result = cast_behind(value, narrow)
     for reader, place in readers:
         reader.replace_input_with(place, result)
     for place, output in enumerate(graph.outputs):

@@ -1,7 +1,7 @@
 """Do two computations agree? Cases, metrics and comparisons, on NumPy arrays alone."""
 
 from modelport.proof.casefiles import generated_cases, read_case, read_cases, write_case
-from modelport.proof.cases import Case, draw_cases
+from modelport.proof.cases import EXAMPLE, Case, draw_cases, far_cases
 from modelport.proof.compare import OutputComparison, compare_outputs
 from modelport.proof.comparison import (
     ComparedCase,
@@ -24,6 +24,7 @@ from modelport.proof.verification import (
 )
 
 __all__ = [
+    "EXAMPLE",
     "HISTOGRAM_EDGES",
     "Case",
     "CaseResult",
@@ -42,6 +43,7 @@ __all__ = [
     "compare_case",
     "compare_outputs",
     "draw_cases",
+    "far_cases",
     "generated_cases",
     "measure",
     "node_tolerance_for",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,12 @@ from modelport.signature import Dim, Signature, TensorSpec
 
 Array = np.ndarray[Any, Any]
 ValueRule = tuple[float, float] | Callable[[np.random.Generator, tuple[int, ...]], Array]
+
+EXAMPLE = "example"
+"""Name of the case that a recipe gives."""
+
+_FARTHEST = {"fp16": 20.0, "int8": 1.1}
+"""How many times larger than the example a case may be to be a measure of a precision."""
 
 _UNKNOWN_SIZE = 8
 _FACTORS = {"negated": -1.0, "small": 0.01, "large": 10.0}
@@ -83,6 +89,40 @@ def draw_cases(
         }
         place = ", ".join(f"{name}={size}" for name, size in sizes.items()) or "fixed shapes"
         yield Case(f"drawn-{index}", inputs, f"{manner} values, {place}, seed {seed}")
+
+
+def far_cases(cases: Sequence[Case], precision: str) -> dict[str, str]:
+    """The cases that are no measure of a precision: values far beyond the example's.
+
+    Probes leave the example's range to find what was baked in, by a thousandfold; float16 ends at
+    65504, and 8 bits end where the calibration data did, which says nothing about the model.
+
+    Args:
+        cases: The cases; the one named `EXAMPLE` is the measure, and without it nothing is far.
+        precision: The precision of the target's arithmetic.
+
+    Returns:
+        What is far, by the case's name.
+    """
+    factor = _FARTHEST.get(precision)
+    example = next((case for case in cases if case.name == EXAMPLE), None)
+    if factor is None or example is None:
+        return {}
+    far: dict[str, str] = {}
+    for case in cases:
+        for name, array in case.inputs.items():
+            if _magnitude(array) > factor * _magnitude(example.inputs.get(name, array)):
+                far[case.name] = (
+                    f"{case.name} ({case.origin}): {name!r} is more than {factor:g} times the "
+                    f"example's, which is no measure of {precision}"
+                )
+    return far
+
+
+def _magnitude(array: Array) -> float:
+    if array.dtype.kind != "f" and array.dtype.name != "bfloat16":
+        return 0.0
+    return float(np.abs(array).max(initial=0.0))
 
 
 def _dim(signature: Signature, name: str) -> Dim:

@@ -78,10 +78,13 @@ class Verification:
         cases: The results.
         refused: Drawn cases that the original model itself refused, or at which it is no measure,
             with the reason.
+        substituted: Why ONNX Runtime ran the candidate's graph in the engine's place; empty where
+            the engine itself ran.
     """
 
     cases: tuple[CaseResult, ...]
     refused: tuple[str, ...] = ()
+    substituted: str = ""
 
     @property
     def ok(self) -> bool:
@@ -91,7 +94,12 @@ class Verification:
     def to_json(self) -> dict[str, Any]:
         """The results as plain dicts and lists."""
         cases = [case.to_json() for case in self.cases]
-        return {"ok": self.ok, "cases": cases, "refused": list(self.refused)}
+        return {
+            "ok": self.ok,
+            "cases": cases,
+            "refused": list(self.refused),
+            "substituted": self.substituted,
+        }
 
     @property
     def worst(self) -> OutputComparison | None:
@@ -106,7 +114,7 @@ class Verification:
             cases: Why, by the case's name; goes to `refused`.
         """
         kept = tuple(case for case in self.cases if case.case not in cases)
-        return Verification(kept, (*self.refused, *cases.values()))
+        return dataclasses.replace(self, cases=kept, refused=(*self.refused, *cases.values()))
 
     def require(self, what: str, explanations: Sequence[str] = ()) -> None:
         """Raises `ProofError` where a case does not agree.

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from modelport.backends.interface import Artifact, Capabilities
-from modelport.backends.openvino.compiled import open_compiled
+from modelport.backends.openvino.compiled import HINTS, open_compiled
 from modelport.backends.openvino.engine import DTYPES, OpenVinoEngine
+from modelport.progress import Progress
 from modelport.target import Target
 
 CAPABILITIES = Capabilities(
@@ -18,6 +19,7 @@ CAPABILITIES = Capabilities(
     dynamic_shapes="any",
     custom_operators=("bodies",),
     threads=True,
+    tunable={"hint": HINTS},
 )
 
 
@@ -32,6 +34,7 @@ def compile(
     target: Target,
     libraries: Sequence[str] = (),
     options: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
 ) -> Artifact:
     """Proves that OpenVINO takes the graph; see `modelport.backends.Backend.compile`.
 

@@ -86,10 +86,13 @@ class OpenVinoEngine(Engine):
             request = self._requests.pop()
         except IndexError:
             request = self._compiled.create_infer_request()
+        # Held until the run is over: a request does not keep the memory of its tensors alive.
+        held = {name: _readable(inputs[name]) for name in self._inputs}
         try:
-            for name, place in self._inputs.items():
-                request.set_input_tensor(place, _readable(inputs[name]))
-            request.infer()
+            for name, array in held.items():
+                request.set_input_tensor(self._inputs[name], _on_memory(array))
+            request.start_async()
+            request.wait()
             return {name: _copied(request.get_output_tensor(self._outputs[name])) for name in names}
         except RuntimeError as error:
             raise _run_error(error, inputs) from error
@@ -110,7 +113,7 @@ class OpenVinoEngine(Engine):
                 request.set_output_tensor(self._outputs[name], _shared(name, array))
         except RuntimeError as error:
             raise _run_error(error, inputs) from error
-        return OpenVinoBinding(request, dict(inputs), dict(outputs))
+        return OpenVinoBinding(request, dict(inputs), dict(outputs), self._outputs)
 
     def _examine(self, inputs: Mapping[str, Array]) -> None:
         self._guard(inputs)
@@ -127,18 +130,35 @@ class OpenVinoEngine(Engine):
 class OpenVinoBinding(Binding):
     """A call with fixed buffers, by an infer request of its own."""
 
-    def __init__(self, request: openvino.InferRequest, inputs: Arrays, outputs: Arrays) -> None:
+    def __init__(
+        self,
+        request: openvino.InferRequest,
+        inputs: Arrays,
+        outputs: Arrays,
+        places: Mapping[str, int],
+    ) -> None:
         self.inputs = inputs
         self.outputs = outputs
         self._request = request
-        self._run = request.infer
+        self._places = {name: places[name] for name in outputs}
 
     def run(self) -> Arrays:
         """Runs on what `inputs` hold now; see `Binding.run`."""
+        request = self._request
         try:
-            self._run()
+            request.start_async()
+            request.wait()
         except RuntimeError as error:
             raise _run_error(error, self.inputs) from error
+        for name, place in self._places.items():
+            # OpenVINO is content with a buffer that is too large, and uses a part of it.
+            shape = tuple(request.get_output_tensor(place).shape)
+            if shape != self.outputs[name].shape:
+                raise RunError(
+                    f"the output {name!r} has shape {list(shape)}, and the array bound to it "
+                    f"{list(self.outputs[name].shape)}",
+                    fix="bind an array of that shape",
+                )
         return self.outputs
 
 
@@ -155,10 +175,10 @@ def _dtype_of(port: openvino.ConstOutput) -> str:
     return str(np.dtype(element.to_dtype()).name)
 
 
-def _readable(array: Array) -> openvino.Tensor:
-    """A tensor on the array's own memory; on a copy where OpenVINO could not take it."""
+def _readable(array: Array) -> Array:
+    """The array; a copy where OpenVINO could not take its memory."""
     array = np.asarray(array, order="C")
-    return _on_memory(array if array.flags.writeable else array.copy())
+    return array if array.flags.writeable else array.copy()
 
 
 def _shared(name: str, array: Array) -> openvino.Tensor:

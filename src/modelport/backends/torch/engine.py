@@ -62,8 +62,14 @@ class Program:
             )
             raise RunError(
                 f"PyTorch failed on {shapes}",
-                why=f"{type(error).__name__}: {error}".strip().partition("\n")[0],
+                why=_told(error),
             ) from error
+
+
+def _told(error: Exception) -> str:
+    """What torch complains of, without its pages of advice."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {' '.join(lines[:2])}"
 
 
 def load_program(path: Path, target: Target, options: Mapping[str, Any] | None = None) -> Program:
@@ -74,7 +80,7 @@ def load_program(path: Path, target: Target, options: Mapping[str, Any] | None =
         target: What to run on: ``torch`` is eager, ``torch:compile`` is ``torch.compile``.
         options: ``threads`` (of the whole process; torch has no other), ``channels_last``
             (weights and pictures of rank 4 in that layout) and, for ``torch.compile``,
-            ``freezing`` (weights are constants; on by default).
+            ``freezing`` (weights are constants, and every shape is compiled on its own).
 
     Raises:
         UsageError: An option is unknown, or the target asks for what torch has not.
@@ -97,7 +103,10 @@ def load_program(path: Path, target: Target, options: Mapping[str, Any] | None =
     owned = frozenset(tensor.untyped_storage().data_ptr() for tensor in weights)
     function: Callable[..., Any] = module
     if target.provider == COMPILE:
-        function = torch.compile(module, options={"freezing": options.get("freezing", True)})
+        # Frozen code for sizes that vary is more than inductor 2.13 can do: one for each shape.
+        frozen = bool(options.get("freezing"))
+        dynamic = False if frozen else None
+        function = torch.compile(module, dynamic=dynamic, options={"freezing": frozen})
     return Program(function, inputs, examples, owned, place)
 
 
@@ -112,6 +121,8 @@ def _require_known(target: Target, options: Mapping[str, Any]) -> None:
             f"the torch backend has no option {', '.join(unknown)}",
             fix=f"its options are: {', '.join(OPTIONS)}",
         )
+    if options.get("freezing") and target.provider != COMPILE:
+        raise UsageError("freezing is for torch.compile", fix="use the target torch:compile")
 
 
 def _placing(target: Target, channels_last: bool) -> Callable[[torch.Tensor], torch.Tensor]:

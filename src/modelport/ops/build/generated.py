@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,13 +43,22 @@ class Table:
     symbol: str
 
 
-def kernel_source(operator: Operator, source: Path, symbol: str) -> str:
-    """The file that includes an author's kernels and lists them."""
+def kernel_source(
+    operator: Operator, source: Path, symbol: str, without: Collection[str] = ()
+) -> str:
+    """The file that includes an author's kernels and lists them.
+
+    Args:
+        operator: The operator.
+        source: The author's file.
+        symbol: The C symbol of the table.
+        without: Element types that no instance is made for.
+    """
     return render(
         "kernel_table.cpp.jinja",
         operator=operator,
         source=source,
-        instances=operator.instances,
+        instances=operator.instances(without),
         symbol=symbol,
     )
 
@@ -89,7 +98,7 @@ def _describe(operator: Operator) -> dict[str, Any]:
 def _describe_attribute(attribute: Attribute) -> dict[str, Any]:
     values = []
     if attribute.kind in _ELEMENTS and not attribute.required:
-        values = [_literal(value) for value in attribute.default]
+        values = [literal(value) for value in attribute.default]
     return {
         "name": attribute.name,
         "kind": _KINDS[attribute.kind],
@@ -106,11 +115,12 @@ def _default(attribute: Attribute, count: int) -> str:
     if attribute.kind in _ELEMENTS:
         members[place] = f"{{values_INDEX_{attribute.name}, {count}}}" if count else "{}"
     else:
-        members[place] = _literal(attribute.default)
+        members[place] = literal(attribute.default)
     return ", ".join(members)
 
 
-def _literal(value: Any) -> str:
+def literal(value: Any) -> str:
+    """A text or a number as C++ has it."""
     if isinstance(value, str):
         return json.dumps(value)
     if isinstance(value, float):

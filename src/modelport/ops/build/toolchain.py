@@ -111,19 +111,44 @@ def cpu_command(source: Path, made: Path, flags: Sequence[str]) -> list[str]:
     return [cxx(), *_COMMON, *_KERNEL, *flags, include, "-c", str(source), "-o", str(made)]
 
 
-def cuda_command(source: Path, made: Path) -> list[str]:
-    """The command that compiles a CUDA file.
+def require_nvcc(what: str) -> str:
+    """The CUDA compiler.
 
     Raises:
-        OperatorError: There is no CUDA compiler.
+        OperatorError: There is none, so that something cannot be built.
     """
     compiler = nvcc()
     if compiler is None:
         raise OperatorError(
-            f"{source.name} cannot be built: there is no CUDA compiler",
+            f"{what} cannot be built: there is no CUDA compiler",
             fix="install the CUDA toolkit, or set NVCC or CUDA_HOME",
         )
-    numbers = capabilities(compiler)
+    return compiler
+
+
+def cuda_command(
+    source: Path, made: Path, chosen: Sequence[int] = (), flags: Sequence[str] = ()
+) -> list[str]:
+    """The command that compiles a CUDA file.
+
+    Args:
+        source: The file.
+        made: The object file.
+        chosen: The compute capabilities to compile for; all that are known by default.
+        flags: Flags of the C++ compiler.
+
+    Raises:
+        OperatorError: There is no CUDA compiler, or it does not know a compute capability.
+    """
+    compiler = require_nvcc(source.name)
+    known = capabilities(compiler)
+    unknown = [str(number) for number in chosen if number not in known]
+    if unknown:
+        raise OperatorError(
+            f"{compiler} does not compile for the compute capability {', '.join(unknown)}",
+            fix=f"choose of {', '.join(map(str, known))}",
+        )
+    numbers = tuple(sorted(chosen)) or known
     code = [f"-gencode=arch=compute_{number},code=sm_{number}" for number in numbers]
     # Later GPUs compile the newest intermediate form when the library is loaded.
     code.append(f"-gencode=arch=compute_{numbers[-1]},code=compute_{numbers[-1]}")
@@ -131,7 +156,32 @@ def cuda_command(source: Path, made: Path) -> list[str]:
     include = f"-I{NATIVE / 'include'}"
     return [
         *(compiler, "-std=c++17", "-O3", "--expt-relaxed-constexpr", "-x", "cu", *code, *host),
+        *(f"-Xcompiler={flag}" for flag in flags),
         *(include, "-c", str(source), "-o", str(made)),
+    ]
+
+
+def cuda_host_command(
+    source: Path, made: Path, includes: Sequence[Path], flags: Sequence[str] = ()
+) -> list[str]:
+    """The command that compiles a C++ file which uses the CUDA runtime.
+
+    Args:
+        source: The file.
+        made: The object file.
+        includes: Folders of headers, of which warnings are not wanted.
+        flags: Flags of the C++ compiler.
+
+    Raises:
+        OperatorError: There is no CUDA compiler, which knows where the runtime is.
+    """
+    compiler = require_nvcc(source.name)
+    host = ["-ccbin", cxx(), "-Xcompiler=-fPIC,-fvisibility=hidden,-Wall,-Wextra"]
+    folders = [item for folder in includes for item in ("-isystem", str(folder))]
+    return [
+        *(compiler, "-std=c++17", "-O2", "-x", "c++", *host, f"-I{NATIVE / 'include'}", *folders),
+        *(f"-Xcompiler={flag}" for flag in flags),
+        *("-c", str(source), "-o", str(made)),
     ]
 
 

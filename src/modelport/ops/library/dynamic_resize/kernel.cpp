@@ -174,7 +174,7 @@ void smooth(Context& ctx, const Sizes<T>& s, float down, float across, bool alig
 
 template <class T>
 void dynamic_resize(Context& ctx, In<T, 4> x, HostIn<float, 1> scales, Out<T> output, std::string_view mode,
-                    bool align_corners) {
+                    bool align_corners, double) {
   const bool is_nearest = mode == "nearest";
   check(is_nearest || mode == "bilinear" || mode == "bicubic", "the mode is '", mode,
         "'; it is bicubic, bilinear or nearest");

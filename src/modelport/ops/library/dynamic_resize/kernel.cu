@@ -91,7 +91,7 @@ __global__ void resize(const T* x, T* y, Sizes s, A down, A across, bool align_c
 
 template <class T>
 void dynamic_resize(Context& ctx, In<T, 4> x, HostIn<float, 1> scales, Out<T> output, std::string_view mode,
-                    bool align_corners) {
+                    bool align_corners, double) {
   using A = std::conditional_t<std::is_same_v<T, double>, double, float>;
   const int taps = mode == "nearest" ? 1 : mode == "bilinear" ? 2 : 4;
   check(taps < 4 || mode == "bicubic", "the mode is '", mode, "'; it is bicubic, bilinear or nearest");

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -20,7 +21,12 @@ CUBIC = -0.75
 
 @operator("modelport::dynamic_resize", kernels=["kernel.cpp", "kernel.cu"], dtypes=DTYPES)
 def dynamic_resize(
-    x: Tensor, scales: Tensor, *, mode: str = "bicubic", align_corners: bool = False
+    x: Tensor,
+    scales: Tensor,
+    *,
+    mode: str = "bicubic",
+    align_corners: bool = False,
+    most_scale: float = 8.0,
 ) -> Tensor:
     """What ``torch.nn.functional.interpolate`` gives for these scale factors.
 
@@ -33,6 +39,8 @@ def dynamic_resize(
         mode: ``bicubic``, ``bilinear`` or ``nearest``.
         align_corners: Whether the centers of the corner pixels stay where they are (not for
             ``nearest``).
+        most_scale: What the scales are at most, where memory must be reserved beforehand: TensorRT
+            does, and refuses larger ones. It changes nothing elsewhere.
 
     Returns:
         [N, C, floor(H * scale), floor(W * scale)], with the dtype of x.
@@ -96,12 +104,18 @@ def _cubic(distance: Tensor) -> Tensor:
 
 
 @dynamic_resize.shapes
-def _(x: TensorInfo, scales: TensorInfo, **_: Any) -> TensorInfo:
-    return x.like([*x.shape[:2], DATA_DEPENDENT, DATA_DEPENDENT])
+def _(x: TensorInfo, scales: TensorInfo, *, most_scale: float, **_: Any) -> TensorInfo:
+    if len(x.shape) != 4:
+        raise OperatorError(
+            f"dynamic_resize: x has rank {len(x.shape)}",
+            fix="it is [N, C, H, W]; a single picture is a batch of one",
+        )
+    sizes = [DATA_DEPENDENT.at_most(size * math.ceil(most_scale)) for size in x.shape[2:]]
+    return x.like([*x.shape[:2], *sizes])
 
 
 @dynamic_resize.onnx
-def _(op: Any, x: Any, scales: Any, *, mode: str, align_corners: bool) -> Any:
+def _(op: Any, x: Any, scales: Any, *, mode: str, align_corners: bool, **_: Any) -> Any:
     # The standard leaves it to the runtime in which precision sizes are multiplied; PyTorch
     # multiplies in float64.
     shape, last = op.Shape(x), op.Slice(scales, [-2], [2**31])
@@ -143,7 +157,9 @@ def _nearest(op: Any, x: Any, scale: Any, count: Any, size: Any) -> Any:
 
 
 @dynamic_resize.backward
-def _(gradient: Tensor, x: Tensor, scales: Tensor, *, mode: str, align_corners: bool) -> Any:
+def _(
+    gradient: Tensor, x: Tensor, scales: Tensor, *, mode: str, align_corners: bool, **_: Any
+) -> Any:
     height, width = _matrices(x, scales, gradient.shape[2:], mode, align_corners)
     return (height.T @ gradient.to(height.dtype) @ width).to(x.dtype), None
 

@@ -61,7 +61,7 @@ def _(boxes: TensorInfo, scores: TensorInfo, *, iou_threshold: float) -> TensorI
             f"nms: the threshold is {iou_threshold}",
             fix="an intersection over union lies between 0 and 1",
         )
-    return TensorInfo([DATA_DEPENDENT], "int64")
+    return TensorInfo([DATA_DEPENDENT.at_most(boxes.shape[0])], "int64")
 
 
 @nms.onnx

@@ -97,29 +97,13 @@ class HostContext final : public Context {
   std::vector<void*> device_blocks_;
 };
 
-const char* name(DataType type) {
-  switch (type) {
-    case DataType::float32: return "float32";
-    case DataType::float64: return "float64";
-    case DataType::float16: return "float16";
-    case DataType::bfloat16: return "bfloat16";
-    case DataType::int32: return "int32";
-    case DataType::int64: return "int64";
-    case DataType::int8: return "int8";
-    case DataType::uint8: return "uint8";
-    case DataType::boolean: return "bool";
-    case DataType::none: break;
-  }
-  return "";
-}
-
 std::string describe(const Parameter& parameter) {
   static const char* const kinds[] = {"none", "int", "float", "bool", "str", "list[int]", "list[float]", "list[str]"};
   static const char* const roles[] = {"In", "Opt", "List", "Out"};
   if (parameter.role == Role::attribute) return kinds[static_cast<size_t>(parameter.kind)];
   std::string text = parameter.host ? "Host" : "";
   text += roles[static_cast<size_t>(parameter.role)];
-  text += std::string("<") + name(parameter.dtype);
+  text += std::string("<") + name_of(parameter.dtype);
   if (parameter.rank >= 0) text += "," + std::to_string(parameter.rank);
   return text + ">";
 }

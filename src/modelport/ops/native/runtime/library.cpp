@@ -62,6 +62,22 @@ const Span<Choice>& choices() {
   return span;
 }
 
+const char* name_of(DataType type) {
+  switch (type) {
+    case DataType::float32: return "float32";
+    case DataType::float64: return "float64";
+    case DataType::float16: return "float16";
+    case DataType::bfloat16: return "bfloat16";
+    case DataType::int32: return "int32";
+    case DataType::int64: return "int64";
+    case DataType::int8: return "int8";
+    case DataType::uint8: return "uint8";
+    case DataType::boolean: return "bool";
+    case DataType::none: break;
+  }
+  return "";
+}
+
 const char* refusal() {
   if (processor_level() >= library.level) return nullptr;
   return "the library of operators was built for a processor with AVX2 and FMA (x86-64-v3), "

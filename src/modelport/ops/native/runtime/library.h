@@ -55,6 +55,9 @@ struct Choice {
 // The kernels to use here; worked out once.
 const Span<Choice>& choices();
 
+// NumPy's name of an element type.
+const char* name_of(DataType type);
+
 // Null where the processor can run the library, else why not.
 const char* refusal();
 

@@ -1,0 +1,131 @@
+"""A backend that another package brings."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import modelport
+from modelport.backends import registry
+
+BACKEND = '''
+"""Runs models of one input on ONNX's own reference."""
+
+from pathlib import Path
+
+import onnx
+from onnx.reference import ReferenceEvaluator
+
+from modelport.backends.interface import Artifact, Binding, Capabilities, Engine, Probe
+from modelport.model import Model
+
+CAPABILITIES = Capabilities(("cpu",), {"fp32": "graph"}, ("float32",), "any", ("bodies",), False)
+
+
+def probe():
+    return Probe("plain", True, onnx.__version__)
+
+
+def version():
+    return onnx.__version__
+
+
+def why_not_run(target):
+    return ""
+
+
+def compile(folder, graph, target, libraries=(), options=None, progress=None):
+    return Artifact(graph)
+
+
+def load(folder, artifact, target, signature=None):
+    path = Path(folder) / artifact.graph
+    return Plain(path, signature or Model.load(path).signature, target)
+
+
+class Plain(Engine):
+    def __init__(self, path, signature, target):
+        super().__init__(signature, target)
+        self._evaluator = ReferenceEvaluator(onnx.load(path))
+
+    def run(self, inputs, outputs=None):
+        self._guard(inputs)
+        names = self._requested(outputs)
+        return dict(zip(names, self._evaluator.run(names, dict(inputs)), strict=True))
+
+    def bind(self, inputs, outputs=None):
+        raise NotImplementedError
+'''
+
+
+def install(folder: Path, entry: str, **files: str) -> None:
+    """What `pip install` leaves of a package with an entry point."""
+    for name, text in files.items():
+        (folder / f"{name}.py").write_text(text)
+    info = folder / "plain_backend-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plain-backend\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[{registry.ENTRY_POINTS}]\nplain = {entry}\n")
+
+
+@pytest.fixture
+def clean() -> Any:
+    registry._installed.cache_clear()
+    yield
+    registry._installed.cache_clear()
+
+
+def test_backend_of_another_package_deploys_and_runs(tmp_path: Path, recipe_file: Path) -> None:
+    install(tmp_path, "plain_backend", plain_backend=BACKEND)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+
+    def run(*words: object) -> str:
+        command = [sys.executable, "-m", "modelport", *map(str, words)]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    bundle = tmp_path / "tiny.port"
+    out = run("deploy", recipe_file, "-o", bundle, "--target", "onnxruntime", "--target", "plain")
+    assert "plain:cpu:fp32: agrees with the original" in out
+    assert "plain:cpu:fp32" in run("verify", bundle)
+    found = json.loads(run("doctor", "--json"))
+    assert [probe["name"] for probe in found["backends"]] == [*registry.BACKENDS, "plain"]
+    assert found["capabilities"]["plain"]["dtypes"] == ["float32"]
+
+
+def test_backend_that_cannot_be_imported_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clean: None
+) -> None:
+    install(tmp_path, "broken_backend", broken_backend="import no_such_module")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(modelport.UsageError, match="of plain-backend cannot be imported") as caught:
+        registry.get_backend("plain")
+    assert "no_such_module" in str(caught.value.why)
+
+
+def test_backend_that_lacks_something_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clean: None
+) -> None:
+    install(tmp_path, "half_backend", half_backend="def probe(): ...")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(modelport.UsageError, match="lacks CAPABILITIES, version, why_not_run"):
+        registry.get_backend("plain")
+
+
+def test_one_that_comes_along_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clean: None
+) -> None:
+    install(tmp_path, "other", other="")
+    (tmp_path / "plain_backend-1.0.dist-info" / "entry_points.txt").write_text(
+        f"[{registry.ENTRY_POINTS}]\nonnxruntime = other\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert registry.get_backend("onnxruntime").__name__ == "modelport.backends.onnxruntime"
+    assert registry.backend_names() == registry.BACKENDS
