@@ -58,6 +58,8 @@ def assemble(recipe: Recipe) -> Recipe:
     name = (recipe.input_names or [IMAGE])[0]
     with torch.no_grad():
         outputs = module.named(*args, **recipe.kwargs)
+    if recipe.result is not None:
+        recipe.result.require_outputs(list(outputs))
     return dataclasses.replace(
         recipe,
         model=module,

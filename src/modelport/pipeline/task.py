@@ -71,7 +71,7 @@ def _as_picture(image: Any) -> tuple[Array, Array]:
     return np.ascontiguousarray(array), array
 
 
-def task_of(declared: Mapping[str, Any]) -> Any:
+def task_of(declared: Mapping[str, Any] | None) -> Any:
     """What `Engine` calls for a picture, of what a manifest says; None where it says nothing."""
     if not declared:
         return None
