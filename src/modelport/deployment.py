@@ -131,6 +131,7 @@ def deploy(
                     verification=_verifications_to_json(road.verifications),
                     findings=tuple(dataclasses.asdict(item) for item in road.model.findings),
                     provenance=road.model.provenance,
+                    result=recipe.result and recipe.result.to_json(),
                 )
             )
     return Deployment(output, road.model, road.verifications, stage.seconds)

@@ -31,6 +31,8 @@ class Manifest:
         verification: The comparison's figures, by target.
         findings: What was noticed about the model.
         provenance: Where the model comes from, and versions of everything used.
+        stages: The stages of a pipeline of several models; each names a folder that is a bundle.
+        result: What the outputs mean; None for plain arrays.
     """
 
     name: str
@@ -41,6 +43,8 @@ class Manifest:
     verification: Mapping[str, Any] = field(default_factory=dict)
     findings: tuple[Mapping[str, str], ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    stages: tuple[Mapping[str, Any], ...] = ()
+    result: Mapping[str, Any] | None = None
 
     def render(self) -> bytes:
         """The file's bytes; they carry a checksum of themselves."""
@@ -57,6 +61,8 @@ class Manifest:
                 }
                 for target, artifact in self.artifacts.items()
             ],
+            "stages": list(self.stages),
+            "result": self.result,
             "cases": list(self.cases),
             "verification": self.verification,
             "findings": list(self.findings),
@@ -113,6 +119,8 @@ class Manifest:
             verification=content["verification"],
             findings=tuple(content["findings"]),
             provenance=content["provenance"],
+            stages=tuple(content.get("stages", ())),
+            result=content.get("result"),
         )
 
 

@@ -16,6 +16,7 @@ from modelport.backends.adapters import load_engine
 from modelport.backends.interface import Artifact
 from modelport.bundle.manifest import FILE_NAME, Manifest, is_inside, sha256
 from modelport.errors import BundleError, UsageError
+from modelport.pipeline import task_of
 from modelport.proof import Case, ReferenceCase, read_case
 from modelport.target import Target
 from modelport.tensorfile import as_declared
@@ -82,7 +83,9 @@ class Bundle:
             )
         artifact = artifacts[wanted]
         artifact = Artifact(artifact.graph, artifact.files, {**artifact.options, **options})
-        return load_engine(self.folder, artifact, wanted, self.manifest.signature)
+        engine = load_engine(self.folder, artifact, wanted, self.manifest.signature)
+        engine.task = task_of(self.manifest.result)
+        return engine
 
     def reference_cases(self) -> list[ReferenceCase]:
         """The bundle's reference cases: inputs, and what the original made of them."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from modelport.ops import registry
 from modelport.ops.build import BuildOptions, build_library
+from modelport.ops.extensions import DOMAIN, extensions_library, keep_loaded
 from modelport.ops.native_library import NativeLibrary
 
 FOLDER = "operators"
@@ -67,14 +68,17 @@ def collect_libraries(
     """
     domains = set()
     for domain, name in nodes:
+        if domain == DOMAIN:
+            domains.add(domain)
+            continue
         operator = registry.find(f"{domain}::{name}")
         if operator is not None and operator.kernels:
             domains.add(domain)
     collected = []
     for domain in sorted(domains):
-        path = library_path(domain, cuda=cuda)
+        path = extensions_library() if domain == DOMAIN else library_path(domain, cuda=cuda)
         (folder / FOLDER).mkdir(exist_ok=True)
-        place_library(path, folder / FOLDER)
+        keep_loaded(place_library(path, folder / FOLDER))
         collected.append(f"{FOLDER}/{path.name}")
     return collected
 
