@@ -19,7 +19,7 @@ from modelport.bundle.writer import BundleWriter, engine_key
 from modelport.compilation import compile_model
 from modelport.errors import UsageError
 from modelport.model import Model
-from modelport.ops.libraries import FOLDER, SOURCES, platform_name
+from modelport.ops.libraries import FOLDER, SOURCES, place_library, platform_name
 from modelport.precision.standing_in import stand_in
 from modelport.target import Target
 
@@ -62,10 +62,8 @@ def add_operators(
         for domain in sorted({name.split("/")[2] for name in sources}):
             library = f"{FOLDER}/{platform_name()}/{domain}.so"
             (writer.folder / library).parent.mkdir(exist_ok=True)
-            (writer.folder / library).unlink(missing_ok=True)
-            build_sources(
-                writer.folder / SOURCES / domain, domain, writer.folder / library, cuda=cuda
-            )
+            built = build_sources(writer.folder / SOURCES / domain, domain, cuda=cuda)
+            place_library(built, (writer.folder / library).parent)
             made.append(library)
         _commit(writer, opened.manifest, opened.manifest)
     return made
