@@ -11,7 +11,7 @@ import modelport
 from modelport import Bundle, BundleError, ProofError, Target, UsageError
 from modelport.bundle import Manifest
 from modelport.bundle.changing import add_operators, add_targets, strip
-from modelport.ops.libraries import platform_name
+from modelport.ops.binaries import platform_name
 from tests.support import snapshot
 
 X = {"x": np.arange(10, dtype=np.float32).reshape(2, 5)}

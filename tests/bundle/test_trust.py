@@ -16,7 +16,7 @@ from modelport.backends.interface import Artifact
 from modelport.bundle import Manifest
 from modelport.bundle.changing import sign, strip
 from modelport.bundle.signing import make_keys, signer_of
-from modelport.ops.libraries import platform_name
+from modelport.ops.binaries import platform_name
 
 X = {"x": np.arange(10, dtype=np.float32).reshape(2, 5)}
 WANTED = (X["x"] * X["x"] * np.float32(0.5) + X["x"]) * 2

@@ -19,7 +19,8 @@ from modelport.bundle.writer import BundleWriter, engine_key
 from modelport.compilation import compile_model
 from modelport.errors import UsageError
 from modelport.model import Model
-from modelport.ops.libraries import FOLDER, SOURCES, place_library, platform_name
+from modelport.ops.binaries import FOLDER, SOURCES, platform_name
+from modelport.ops.libraries import place_library
 from modelport.precision.standing_in import stand_in
 from modelport.target import Target
 

@@ -187,7 +187,7 @@ class Bundle:
         """
         if PLATFORM not in name:
             return name
-        from modelport.ops.libraries import platform_name
+        from modelport.ops.binaries import platform_name
 
         own = name.replace(PLATFORM, platform_name())
         if own not in self.manifest.files:

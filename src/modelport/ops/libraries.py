@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import os
-import platform
 import shutil
-import sys
 import threading
 from collections.abc import Iterable
 from pathlib import Path
 
 from modelport.ops import registry
+from modelport.ops.binaries import FOLDER, SOURCES, platform_name
 from modelport.ops.build import BuildOptions, build_library, write_sources
 from modelport.ops.native_library import NativeLibrary
-
-FOLDER = "operators"
-"""Where a folder with a graph keeps its libraries: in a folder a platform."""
-
-SOURCES = f"{FOLDER}/sources"
-"""Where it keeps what they are built from: in a folder a domain."""
 
 SANITIZE = "MODELPORT_SANITIZE"
 """Environment variable: libraries are built to check their own use of memory, for tests."""
@@ -52,11 +45,6 @@ def open_library(domain: str, *, cuda: bool = False) -> NativeLibrary:
         if path not in _opened:
             _opened[path] = NativeLibrary(path)
         return _opened[path]
-
-
-def platform_name() -> str:
-    """This platform's name, such as ``linux-x86_64``."""
-    return f"{sys.platform}-{platform.machine()}"
 
 
 def collect_libraries(
