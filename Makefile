@@ -27,10 +27,12 @@ test: $(VENV)/.test
 test-all: $(VENV)/.test
 	$(PYTEST)
 
-# How many files each command of `modelport graph` is given.
+# How many files each command of `modelport graph` is given, and how many bundles are damaged.
 FUZZ ?= 2000
+FUZZ_BUNDLES ?= 5000
 fuzz: $(VENV)/.test
 	MODELPORT_FUZZ=$(FUZZ) $(BIN)/python -m pytest tests/graph/test_fuzz.py
+	MODELPORT_FUZZ=$(FUZZ_BUNDLES) $(BIN)/python -m pytest tests/bundle/test_fuzz.py
 
 corpus: $(VENV)/.test
 	$(BIN)/python -m tests.export.corpus
