@@ -11,17 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from modelport.backends import Engine, get_backend
-from modelport.backends.interface import Artifact
+from modelport.backends.interface import GRAPH, Artifact
 from modelport.backends.torch.program import program_of
 from modelport.bundle import BundleWriter, Manifest, require_replaceable
+from modelport.bundle.machine import this_machine
 from modelport.capture.captures import Captured, captures
 from modelport.capture.programs import open_program, write_program
-from modelport.compilation import GRAPH, Compiled, compile_model
+from modelport.compilation import Compiled, compile_model
 from modelport.errors import BuildError, ExportError, ModelportError, ProofError
 from modelport.findings import Finding, Severity
 from modelport.graph import check
 from modelport.model import Model
-from modelport.ops.libraries import collect_libraries
+from modelport.ops.libraries import collect_libraries, collect_sources
 from modelport.precision.standing_in import stand_in
 from modelport.progress import Progress, Stages
 from modelport.proof import (
@@ -124,7 +125,7 @@ def deploy(
                     cases=writer.add_cases(road.references),
                     verification=_verifications_to_json(road.verifications),
                     findings=tuple(dataclasses.asdict(item) for item in road.model.findings),
-                    provenance=road.model.provenance,
+                    provenance={**road.model.provenance, "machine": this_machine()},
                 )
             )
     return Deployment(output, road.model, road.verifications, stage.seconds)
@@ -194,7 +195,9 @@ class _Road:
             and "kernels" in get_backend(target).CAPABILITIES.custom_operators
             for target in self._targets
         )
-        self._libraries = collect_libraries(self.model.operators(), self._folder, cuda=cuda)
+        operators = self.model.operators()
+        self._libraries = collect_libraries(operators, self._folder, cuda=cuda)
+        collect_sources(operators, self._folder)
 
     def _compile(self) -> None:
         self.artifacts, self.engines, self._substituted = {}, {}, {}
@@ -271,7 +274,6 @@ class _Road:
                 model=self.model,
                 runner=self.runner,
                 verifications=self.verifications,
-                seconds=self._stage.seconds,
                 example=example,
                 engine_outputs=engine.run_shared(example.case.inputs),
             )

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +9,16 @@ import pytest
 
 import modelport
 from modelport.bundle import Manifest
-from modelport.bundle.manifest import sha256
+from modelport.bundle.checksums import record_files
 from modelport.recipe import load_recipe
 
 
 def sign(bundle: Path) -> None:
     """Gives a changed bundle checksums that fit."""
     path = bundle / "manifest.json"
-    content = json.loads(path.read_bytes())
     manifest = Manifest.parse(path.read_bytes(), str(bundle))
-    files = {name: sha256(bundle / name) for name in content["files"]}
+    path.unlink()
+    files = record_files(bundle)
     path.write_bytes(dataclasses.replace(manifest, files=files).render())
 
 

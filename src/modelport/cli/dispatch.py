@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import modelport
 from modelport.cli import (
     bisect,
+    bundle,
     check,
     compare,
     compile,
@@ -31,6 +32,7 @@ _COMMANDS = (
     check,
     run,
     verify,
+    bundle,
     compare,
     bisect,
     graph,

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
+import sys
 import threading
 from collections.abc import Iterable
 from pathlib import Path
 
 from modelport.ops import registry
-from modelport.ops.build import BuildOptions, build_library
+from modelport.ops.build import BuildOptions, build_library, write_sources
 from modelport.ops.native_library import NativeLibrary
 
 FOLDER = "operators"
-"""Where a folder with a graph keeps its libraries."""
+"""Where a folder with a graph keeps its libraries: in a folder a platform."""
+
+SOURCES = f"{FOLDER}/sources"
+"""Where it keeps what they are built from: in a folder a domain."""
 
 SANITIZE = "MODELPORT_SANITIZE"
 """Environment variable: libraries are built to check their own use of memory, for tests."""
@@ -49,6 +54,11 @@ def open_library(domain: str, *, cuda: bool = False) -> NativeLibrary:
         return _opened[path]
 
 
+def platform_name() -> str:
+    """This platform's name, such as ``linux-x86_64``."""
+    return f"{sys.platform}-{platform.machine()}"
+
+
 def collect_libraries(
     nodes: Iterable[tuple[str, str]], folder: Path, *, cuda: bool = False
 ) -> list[str]:
@@ -65,18 +75,34 @@ def collect_libraries(
     Raises:
         OperatorError: One cannot be built.
     """
-    domains = set()
-    for domain, name in nodes:
-        operator = registry.find(f"{domain}::{name}")
-        if operator is not None and operator.kernels:
-            domains.add(domain)
     collected = []
-    for domain in sorted(domains):
+    for domain in _domains(nodes):
         path = library_path(domain, cuda=cuda)
-        (folder / FOLDER).mkdir(exist_ok=True)
-        place_library(path, folder / FOLDER)
-        collected.append(f"{FOLDER}/{path.name}")
+        own = f"{FOLDER}/{platform_name()}"
+        (folder / own).mkdir(parents=True, exist_ok=True)
+        place_library(path, folder / own)
+        collected.append(f"{own}/{path.name}")
     return collected
+
+
+def collect_sources(nodes: Iterable[tuple[str, str]], folder: Path) -> None:
+    """Puts what the libraries that a graph needs are built from beside it.
+
+    Args:
+        nodes: The domain and the operator of the graph's nodes.
+        folder: Where the graph lies.
+    """
+    for domain in _domains(nodes):
+        operators = [item for item in registry.declared(domain) if item.kernels]
+        own = folder / SOURCES / domain
+        shutil.rmtree(own, ignore_errors=True)
+        write_sources(operators, own)
+
+
+def _domains(nodes: Iterable[tuple[str, str]]) -> list[str]:
+    """The domains of the operators with kernels among nodes."""
+    found = {(domain, registry.find(f"{domain}::{name}")) for domain, name in nodes}
+    return sorted({domain for domain, operator in found if operator and operator.kernels})
 
 
 def place_library(library: Path, folder: Path) -> Path:
