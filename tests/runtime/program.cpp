@@ -234,7 +234,8 @@ int main() {
     std::istringstream stream(line);
     const Words words{std::istream_iterator<std::string>(stream), {}};
     try {
-      std::cout << "ok " << on_one_line(session.answer(words)) << std::endl;
+      const std::string told = session.answer(words);
+      std::cout << "ok " << on_one_line(told) << std::endl;
     } catch (const std::exception& error) {
       std::cout << "error " << kind_of(error) << " " << on_one_line(error.what()) << std::endl;
     }
