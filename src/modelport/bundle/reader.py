@@ -324,11 +324,3 @@ def _untrusted(names: Sequence[str], where: str, is_signed: bool) -> BundleError
         fix="if you know where it comes from: trust=True, or --trust; to know its maker from now "
         f"on, put their public key into {keys_folder()}",
     )
-
-
-def _as_declared(
-    arrays: dict[str, np.ndarray[Any, Any]], specs: Sequence[TensorSpec]
-) -> dict[str, np.ndarray[Any, Any]]:
-    """Arrays in the dtypes that files cannot keep."""
-    dtypes = {spec.name: spec.dtype for spec in specs}
-    return {name: as_stored(array, dtypes.get(name, "")) for name, array in arrays.items()}

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from modelport.backends.interface import GRAPH
 from modelport.backends.torch.program import program_of
 from modelport.bundle import Bundle, load
-from modelport.compilation import GRAPH, Plan
+from modelport.compilation import Plan
 from modelport.errors import RunError, UsageError
 from modelport.progress import Progress, Stages
 from modelport.proof import draw_cases, read_case, write_case

@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from modelport.backends.interface import GRAPH
 from modelport.backends.torch.program import program_of
-from modelport.compilation import GRAPH, Plan
+from modelport.compilation import Plan
 from modelport.errors import ExportError
 from modelport.model import Model
-from modelport.ops.libraries import FOLDER, collect_libraries
+from modelport.ops.binaries import FOLDER, platform_name
+from modelport.ops.libraries import collect_libraries
 from modelport.proof import (
     Case,
     ReferenceCase,
@@ -52,7 +54,8 @@ class Workspace:
 
     def libraries(self) -> list[str]:
         """Libraries of operators, relative to the folder."""
-        return [f"{FOLDER}/{path.name}" for path in sorted((self.folder / FOLDER).glob("*"))]
+        own = f"{FOLDER}/{platform_name()}"
+        return [f"{own}/{path.name}" for path in sorted((self.folder / own).glob("*"))]
 
     def write_cases(self, references: Sequence[ReferenceCase], inputs: Mapping[str, Array]) -> None:
         """Keeps cases with the original's outputs, and what to time on.
