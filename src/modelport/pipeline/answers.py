@@ -125,16 +125,16 @@ def keypoints_from_heatmaps(frame: Frame, of: str = "heatmaps") -> None:
 
 
 @step
-def to_image(frame: Frame, scale: float = 1.0, of: str = "image") -> None:
+def to_image(frame: Frame, scale: float = 1.0, of: str = "picture") -> None:
     """A picture that the model gave, [N, C, H, W], as bytes: scaled, rounded to even, clipped.
 
-    Gives ``image``: uint8 [N, H, W, C], or [H, W, C] where the input was a single picture.
+    Gives ``picture``: uint8 [N, H, W, C], or [H, W, C] where the input was a single picture.
     """
     import torch
 
     planes = frame.take(of, "to_image")
     made = (planes * scale).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
-    frame.values["image"] = made if frame.picture.ndim == 4 else made[0]
+    frame.values["picture"] = made if frame.picture.ndim == 4 else made[0]
 
 
 def _require_single(tensor: Any, name: str) -> None:

@@ -21,7 +21,7 @@ IMAGE = "image"
 """The default name of the picture among the inputs."""
 
 _SIDES = (16, 4096)
-_FILE = (1 << 10, 1 << 24)
+_FILE_LENGTH = 1 << 10
 
 
 def assemble(recipe: Recipe) -> Recipe:
@@ -58,6 +58,8 @@ def assemble(recipe: Recipe) -> Recipe:
     name = (recipe.input_names or [IMAGE])[0]
     with torch.no_grad():
         outputs = module.named(*args, **recipe.kwargs)
+    if recipe.result is not None:
+        recipe.result.require_outputs(list(outputs))
     return dataclasses.replace(
         recipe,
         model=module,
@@ -77,7 +79,7 @@ def _sizes_and_values(recipe: Recipe, name: str, picture: torch.Tensor) -> dict[
     given: dict[str, Any] = {}
     if not (recipe.dynamic or recipe.dynamic_axes or recipe.dynamic_shapes):
         if picture.ndim == 1:
-            given["dynamic"] = {name: {0: Dim("length", *_FILE)}}
+            given["dynamic"] = {name: {0: Dim("length", _FILE_LENGTH)}}
         else:
             sides = {
                 picture.ndim - 3: Dim("height", *_SIDES),
