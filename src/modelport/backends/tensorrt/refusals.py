@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 LINT = "`modelport graph lint MODEL --target tensorrt` names what it does not take"
 _PARSING = re.compile(r'While parsing node number \d+ \[(\S+) -> "([^"]*)"')
 _ASSERTION = re.compile(r"^(?:Assertion failed: )?(?P<condition>.*?): (?P<text>.*)$", re.S)
-_PLACE = re.compile(r"\s*In \w+ at /\S+:\d+\)?|\s*\[checkMacros\.cpp[^\n]*|\(cudaError[^)]*\)")
+_PLACE = re.compile(r"\s*In \S+ at /\S+:\d+\)?|\s*\[checkMacros\.cpp[^\n]*|\(cudaError[^)]*\)")
+_WRAPPER = re.compile(
+    r"Invalid Node - \S+ |\b(?:API Usage|Internal|Shape) Error \((?:node_of_\S+: )?|\b(?:Myelin|Cuda Runtime) \("
+)
+"""What is written around the text that says something."""
 _HEAD = re.compile(r"^\[?[\w:.]*?\]?:? ?Error Code \d+: |^I\w+::\w+: Error Code \d+: ")
-_WRAPPING = re.compile(r"^Invalid Node - \S+ |\b[A-Z]\w+(?: \w+)? Error \((?:node_of_\S+: )?")
 _NOISE = ("checkMacros.cpp", "cudaError")
 """Words of errors that only say that there is no GPU, which building ahead of time needs not."""
 _ADVICE = (
@@ -51,6 +54,12 @@ _ADVICE = (
         r"Unable to load library: (\S+?):",
         "a library of TensorRT is not installed",
         "install the complete package of TensorRT",
+    ),
+    (
+        r"reshape wildcard|[Rr]eshaping (failed|\[)",
+        "",
+        "a size is baked into it: --reshape FILE.py:FUNCTION gives it another target, or export "
+        "the model with that dimension dynamic",
     ),
     (
         r"Unsupported data type|Failed to convert ONNX da[tT]e type|unsupported input type of"
@@ -213,5 +222,5 @@ def _readable(log: Sequence[str]) -> str:
 def _cleaned(text: str) -> str:
     """Without the places in TensorRT's own sources."""
     lines = [_HEAD.sub("", line) for line in text.splitlines() if not line.startswith("[checkMac")]
-    plain = _WRAPPING.sub("", _PLACE.sub("", " ".join(lines)))
+    plain = _WRAPPER.sub("", _PLACE.sub("", " ".join(lines)))
     return " ".join(plain.split()).strip()

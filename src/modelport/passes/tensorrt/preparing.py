@@ -86,6 +86,8 @@ def prepare_for_tensorrt(model: Model, target: Target) -> list[Finding]:
         if apply_passes([expansion], model.ir):
             apply_passes([InferShapes()], model.ir)
             findings += _notes(expansion, title)
+    if target.backend == "tensorrt":
+        findings += plug_in(model)
     forget_inferred_names(model.ir)
     if target.backend == "tensorrt":
         findings += plug_in(model)
