@@ -15,6 +15,8 @@ os.environ.setdefault("MODELPORT_CACHE", str(Path(__file__).parent.parent / "bui
 import shutil
 import subprocess
 import sys
+import tempfile
+import zipfile
 from collections.abc import Callable
 
 import hypothesis
@@ -75,6 +77,28 @@ def trial(trial_names: list[str]) -> dict[str, Operator]:
     # A test may have read the folder again, which replaces them.
     operators = [registry.find(name) for name in trial_names]
     return {operator.schema.name: operator for operator in operators if operator is not None}
+
+
+@pytest.fixture(scope="session")
+def tensorrt_headers() -> Path:
+    """A folder with TensorRT's headers; TENSORRT_INCLUDE_DIR names it from then on.
+
+    Where there is none, they are those that a wheel happens to carry, outside of the repository's
+    files.
+    """
+    given = os.environ.get("TENSORRT_INCLUDE_DIR")
+    if given:
+        return Path(given)
+    folder = Path(__file__).parent.parent / "build" / "tensorrt-headers"
+    include = folder / "kernel_lens" / "include" / "tensorrt"
+    if not include.is_dir():
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+        with tempfile.TemporaryDirectory() as name:
+            subprocess.run([*command, "kernel-lens==2.0.1", "-d", name], check=True)
+            (wheel,) = Path(name).iterdir()
+            zipfile.ZipFile(wheel).extractall(folder)
+    os.environ["TENSORRT_INCLUDE_DIR"] = str(include)
+    return include
 
 
 @pytest.fixture(scope="session")

@@ -197,8 +197,8 @@ LINTED = {
         y = QuantizeLinear(x, s, z) }""",
     "trt-type": "g (double[2] x) => (double[2] y) { y = Relu(x) }",
     "trt-no-range": "g (float[N] x) => (float[N] y) { y = Relu(x) }",
-    "trt-nms": """g (float[1, 9, 4] b, float[1, 1, 9] s) => (int64[n, 3] y) {
-        y = NonMaxSuppression(b, s) }""",
+    "trt-refused": """g (float[9000] x) => (float[4000] y, int64[4000] i) <int64[1] k = {4000}> {
+        y, i = TopK(x, k) }""",
 }
 
 
@@ -208,8 +208,10 @@ def test_rules_of_tensorrt(rule: str, read: Any) -> None:
 
 
 def test_nothing_hurts_a_plain_model(read: Any) -> None:
-    for target in ("tensorrt", "onnxruntime"):
-        assert g.lint(read(BASE), lint_rules(target)) == []
+    for target in ("tensorrt", "tensorrt-rtx", "onnxruntime"):
+        found = g.lint(read(BASE), lint_rules(target))
+        # Where TensorRT is not installed, a note says that its parser was not asked.
+        assert {finding.rule for finding in found} <= {"trt-not-asked"}
 
 
 def test_rules_of_onnxruntime(read: Any, tmp_path: Path, cli: RunCli) -> None:

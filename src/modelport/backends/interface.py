@@ -55,6 +55,8 @@ class Capabilities:
         custom_operators: In which forms it takes operators that ONNX lacks: ``kernels``,
             ``plugins``, ``bodies`` (functions of standard operators).
         threads: Whether the number of threads can be chosen.
+        providers: Providers that a target may name.
+        tunable: Values that options are worth trying with, by name; the default comes first.
     """
 
     devices: tuple[str, ...]
@@ -63,6 +65,8 @@ class Capabilities:
     dynamic_shapes: str
     custom_operators: tuple[str, ...]
     threads: bool
+    providers: tuple[str, ...] = ()
+    tunable: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
 
 class Binding(ABC):

@@ -106,7 +106,7 @@ def read_graph(path: Path) -> Model:
         ExportError: It has a plugin that the library of operators lacks.
     """
     model = Model.load(path)
-    model.findings += adopt(model)
+    model.findings += adopt(model, from_elsewhere=True)
     for finding in model.findings:
         if finding.rule == UNKNOWN_PLUGIN:
             raise ExportError(finding.message, where=str(path), fix=finding.fix)

@@ -124,7 +124,7 @@ def asked_for(nodes: Iterable[ir.Node], keep: Iterable[str]) -> dict[ir.Node, st
 
 
 def _is_meant(node: ir.Node, name: str) -> bool:
-    return name == node.op_type or fnmatch.fnmatchcase(node.name or "", name)
+    return name in (node.op_type, node.name) or fnmatch.fnmatchcase(node.name or "", name)
 
 
 def _own_reason(node: ir.Node, opset: int, dtype: ir.DataType) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modelport.backends.adapters import adapters_of, adapters_to_json
 from modelport.backends.interface import Artifact, Capabilities
 from modelport.backends.tensorrt.building import run_build
 from modelport.backends.tensorrt.caches import timing_cache
@@ -130,6 +131,7 @@ def compile(
         weights_stripped=wanted.strip_weights,
         refittable=wanted.refittable or wanted.strip_weights,
         signature=model.signature,
+        adapters=tuple(adapters_to_json(adapters_of(model.ir))),
         profiles=tuple(profiles),
         layers=tuple(layers),
         warnings=tuple(built["warnings"]),

@@ -5,13 +5,17 @@ Networks are strongly typed there: the types are those of the graph, quantizatio
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from modelport.backends.tensorrt.flavor import TENSORRT
+from modelport.backends.tensorrt.forms import form_of
+from modelport.backends.tensorrt.query import ask_parser
 from modelport.errors import UsageError
 from modelport.findings import Finding, Severity
+from modelport.graph.linting import Rule
 from modelport.graph.tensors import read_array
 from modelport.model import DIMS_KEY
 
@@ -186,17 +190,19 @@ def _dynamic_without_range(model: onnx_ir.Model) -> Iterable[Finding]:
 
 def _refused(model: onnx_ir.Model) -> Iterable[Finding]:
     """Operators that parse and then fail to build."""
-    for node in _nodes(model, "NonMaxSuppression"):
-        yield Finding(
-            "trt-nms",
-            Severity.WARNING,
-            "TensorRT for RTX parses NonMaxSuppression and then has nothing that computes it",
-            _place(node),
-            "cut the model before it (modelport graph extract) and suppress outside",
-        )
+    for node in model.graph.all_nodes():
+        form = form_of(node)
+        if form is not None and form.parses:
+            yield Finding(
+                "trt-refused",
+                Severity.ERROR,
+                f"it parses, and then cannot be built: {form.why}",
+                _place(node),
+                form.fix,
+            )
 
 
-RULES = (
+STATIC: Sequence[Rule] = (
     _custom,
     _float_shapes,
     _quantization,
@@ -204,3 +210,5 @@ RULES = (
     _dynamic_without_range,
     _refused,
 )
+"""What is known without the library."""
+RULES: Sequence[Rule] = (*STATIC, lambda model: ask_parser(model, TENSORRT))

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from modelport.backends.tensorrt.forms import form_of
 from modelport.errors import BuildError, UsageError
 from modelport.graph.places import source_place
 
@@ -87,40 +88,57 @@ def refusal(details: Mapping[str, Any], ir: onnx_ir.Model, title: str) -> UsageE
 
 def _parsing(details: Mapping[str, Any], ir: onnx_ir.Model, title: str) -> BuildError:
     errors = details["errors"]
-    text = errors[0]["what"] if errors else _readable(details["log"])
-    operator, output = errors[0]["operator"] if errors else "", ""
+    nothing_known = {"what": _readable(details["log"]), "node": "", "operator": ""}
+    where, why, fix = explain(errors[0] if errors else nothing_known, details["log"], ir)
+    return BuildError(f"{title} does not take the graph", where=where, why=why, fix=fix)
+
+
+def explain(
+    error: Mapping[str, str], log: Sequence[str], ir: onnx_ir.Model
+) -> tuple[str | None, str, str]:
+    """An error of the parser in words that help.
+
+    Args:
+        error: What it says (``what``), and the ``node`` and ``operator`` that it names.
+        log: The lines that the library logged.
+        ir: The graph.
+
+    Returns:
+        The node, why it is refused, and what to do about it.
+    """
+    operator, output = error["operator"], ""
     # The first of them is the innermost, where nodes lie in bodies.
-    for match in map(_PARSING.search, details["log"]):
+    for match in map(_PARSING.search, log):
         if match is not None:
             operator, output = match.groups()
             break
-    node = _find(ir, operator, output, errors[0]["node"] if errors else "")
-    told = _cleaned(_condition_left_out(text))
-    for pattern, reason, advice in _ADVICE:
+    node = _find(ir, operator, output, error["node"])
+    where = describe(node) if node is not None else operator or None
+    why, fix = _advice(error["what"], [] if node is None else [node])
+    if not why:
+        why = _cleaned(_condition_left_out(error["what"]))
+    if not why or why == "false":
+        why = f"it has no {operator or 'such operator'} of this form"
+    return where, why, fix
+
+
+def _advice(text: str, nodes: Sequence[onnx_ir.Node]) -> tuple[str, str]:
+    """Why, where that is known better than the library says it, and what to do."""
+    for node in nodes:
+        form = form_of(node)
+        if form is not None:
+            return form.why, form.fix
+    for pattern, why, fix in _ADVICE:
         if re.search(pattern, text):
-            told, fix = reason, advice
-            break
-    else:
-        fix = LINT
-    if not told or told == "false":
-        told = f"it has no {operator or 'such operator'} of this form"
-    return BuildError(
-        f"{title} does not take the graph",
-        where=describe(node) if node is not None else operator or None,
-        why=told,
-        fix=fix,
-    )
+            return why, fix
+    return "", LINT
 
 
 def _building(text: str, ir: onnx_ir.Model, title: str) -> BuildError:
     nodes = list(_named(text, ir))
     where = "; ".join(map(describe, nodes[:3])) or None
-    for pattern, reason, advice in _ADVICE:
-        if re.search(pattern, text):
-            return BuildError(
-                f"{title} cannot build the engine", where=where, why=reason, fix=advice
-            )
-    return BuildError(f"{title} cannot build the engine", where=where, why=text, fix=LINT)
+    why, fix = _advice(text, nodes)
+    return BuildError(f"{title} cannot build the engine", where=where, why=why or text, fix=fix)
 
 
 def describe(node: onnx_ir.Node) -> str:
