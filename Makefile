@@ -18,11 +18,14 @@ demo: $(VENV)/.demo
 	$(BIN)/modelport run build/srcnn.port --input input=@build/photograph.png --output output=@build/upscaled.png
 	@echo "see build/upscaled.png and build/srcnn.port/report.html"
 
+# On all cores, up to eight: each process holds PyTorch and what it tests.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
+
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-all: $(VENV)/.test
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 # How many files each command of `modelport graph` is given, and how many bundles are damaged.
 FUZZ ?= 2000

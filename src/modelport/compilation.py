@@ -139,6 +139,8 @@ def compile_model(
     given = dict(options or {})
     if backend.CAPABILITIES.dynamic_shapes == "ranges":
         given.setdefault("usual", model.provenance.get("usual_sizes", {}))
+        seen = model.provenance.get("seen_values", {})
+        given["values"] = {**seen, **given.get("values", {})}
     adapters = adapters_of(ready.ir)
     if adapters:
         given["values"] = shape_values(adapters, given.get("values", {}))

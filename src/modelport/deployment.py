@@ -132,6 +132,7 @@ def deploy(
                     verification=_verifications_to_json(road.verifications),
                     findings=tuple(dataclasses.asdict(item) for item in road.model.findings),
                     provenance={**road.model.provenance, "machine": this_machine()},
+                    result=recipe.result and recipe.result.to_json(),
                 )
             )
     return Deployment(output, road.model, road.verifications, stage.seconds)
@@ -283,8 +284,10 @@ class _Road:
             self.verifications[target] = dataclasses.replace(
                 verification, substituted=self._substituted[target]
             )
-        first = next(iter(self.verifications.values()))
-        if fragile := captured.fragile(self.references, first.cases):
+        fragile: dict[str, str] = {}
+        for verification in self.verifications.values():
+            fragile |= captured.fragile(self.references, verification.cases)
+        if fragile:
             self.references = [item for item in self.references if item.case.name not in fragile]
             self.verifications = {
                 target: verification.without(fragile)

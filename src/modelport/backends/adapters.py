@@ -65,7 +65,7 @@ class FixedPoint:
                 why=f"the engine takes it with {self.bits} bits after the point, in 64",
                 fix=f"give values below {2.0 ** (63 - self.bits):g}",
             )
-        return np.rint(scaled).astype(np.int64)
+        return np.asarray(np.rint(scaled), np.int64)
 
 
 @dataclass(frozen=True)
@@ -163,11 +163,15 @@ def shape_values(
     Returns:
         By input, those of `given` without an adapter included.
     """
-    values: dict[str, Any] = {name: [list(item) for item in sets] for name, sets in given.items()}
+    values: dict[str, Any] = {
+        name: [np.atleast_1d(item).tolist() for item in sets] for name, sets in given.items()
+    }
     for adapter in adapters:
         if isinstance(adapter, FixedPoint):
             sets = given.get(adapter.tensor, adapter.values)
-            values[adapter.tensor] = [adapter.adapted(np.array(item)).tolist() for item in sets]
+            values[adapter.tensor] = [
+                adapter.adapted(np.atleast_1d(item)).tolist() for item in sets
+            ]
     return values
 
 

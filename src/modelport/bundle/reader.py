@@ -17,6 +17,7 @@ from modelport.bundle.archive import unpack
 from modelport.bundle.checksums import Check
 from modelport.bundle.manifest import FILE_NAME, PLATFORM, SIGNATURE_NAME, Manifest
 from modelport.errors import BundleError, ModelportError, UsageError
+from modelport.pipeline import task_of
 from modelport.proof import Case, ReferenceCase, read_case
 from modelport.target import Target
 from modelport.tensorfile import as_declared
@@ -93,7 +94,9 @@ class Bundle:
         wanted = self.choose(target)
         artifact = self.artifact(wanted)
         artifact = Artifact(artifact.graph, artifact.files, {**artifact.options, **options})
-        return load_engine(self.folder, artifact, wanted, self.manifest.signature)
+        engine = load_engine(self.folder, artifact, wanted, self.manifest.signature)
+        engine.task = task_of(self.manifest.result)
+        return engine
 
     def artifact(self, target: Target) -> Artifact:
         """The engine of a target, with this platform's libraries.

@@ -11,6 +11,7 @@ from pathlib import Path
 from modelport.ops import registry
 from modelport.ops.binaries import FOLDER, SOURCES, platform_name
 from modelport.ops.build import BuildOptions, build_library, write_sources
+from modelport.ops.extensions import DOMAIN, extensions_library, keep_loaded
 from modelport.ops.native_library import NativeLibrary
 
 SANITIZE = "MODELPORT_SANITIZE"
@@ -63,12 +64,15 @@ def collect_libraries(
     Raises:
         OperatorError: One cannot be built.
     """
+    nodes = list(nodes)
+    libraries = [library_path(domain, cuda=cuda) for domain in _domains(nodes)]
+    if any(domain == DOMAIN for domain, _ in nodes):
+        libraries.append(extensions_library())
     collected = []
-    for domain in _domains(nodes):
-        path = library_path(domain, cuda=cuda)
+    for path in libraries:
         own = f"{FOLDER}/{platform_name()}"
         (folder / own).mkdir(parents=True, exist_ok=True)
-        place_library(path, folder / own)
+        keep_loaded(place_library(path, folder / own))
         collected.append(f"{own}/{path.name}")
     return collected
 
