@@ -17,7 +17,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
     from modelport.backends import Engine, doctor
-    from modelport.bundle import Bundle, load, verify
+    from modelport.bundle import Bundle, load, self_test, verify
     from modelport.capture import (
         describe_aten,
         diagnose,
@@ -52,10 +52,11 @@ if TYPE_CHECKING:
     from modelport.recipe import Recipe
     from modelport.signature import Dim
     from modelport.target import Target
+    from modelport.tuning import Bench, Tuning, bench, tune
 
 _HOMES = {
     "backends": ("Engine", "doctor"),
-    "bundle": ("Bundle", "load", "verify"),
+    "bundle": ("Bundle", "load", "self_test", "verify"),
     "capture": (
         "describe_aten",
         "diagnose",
@@ -90,11 +91,13 @@ _HOMES = {
     "recipe": ("Recipe",),
     "signature": ("Dim",),
     "target": ("Target",),
+    "tuning": ("Bench", "Tuning", "bench", "tune"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "__version__",
+    "Bench",
     "Bisection",
     "DATA_DEPENDENT",
     "BuildError",
@@ -122,7 +125,9 @@ __all__ = [
     "Simplification",
     "Target",
     "TensorInfo",
+    "Tuning",
     "UsageError",
+    "bench",
     "bind_operator",
     "bisect",
     "calibrate",
@@ -143,8 +148,10 @@ __all__ = [
     "register_symbolic",
     "rewrite",
     "rewrite_module",
+    "self_test",
     "shrink",
     "simplify",
+    "tune",
     "verify",
 ]
 

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 
 import modelport
 from modelport.cli import (
+    bench,
     bisect,
+    bundle,
     check,
     compare,
     compile,
@@ -20,12 +22,15 @@ from modelport.cli import (
     ops,
     quantize,
     run,
+    tune,
     verify,
 )
 from modelport.errors import ModelportError, UsageError
 
 _COMMANDS = (
     deploy,
+    tune,
+    bench,
     compile,
     export,
     quantize,
@@ -33,6 +38,7 @@ _COMMANDS = (
     check,
     run,
     verify,
+    bundle,
     compare,
     bisect,
     graph,

@@ -28,9 +28,7 @@ class ExpandIndices(Expansion):
             return None
         dtype = node.attributes.get_int("dtype", int(x.dtype or ir.DataType.FLOAT))
         shape = write("Shape", x)
-        rows, columns = (
-            write("Range", 0, write("Gather", shape, place), 1) for place in (0, 1)
-        )
+        rows, columns = (write("Range", 0, write("Gather", shape, place), 1) for place in (0, 1))
         diagonal = write("Add", rows, node.attributes.get_int("k", 0))
         equal = write("Equal", write("Unsqueeze", diagonal, [1]), columns)
         return [write("Cast", equal, to=dtype)]

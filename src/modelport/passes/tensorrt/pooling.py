@@ -31,8 +31,9 @@ class ExpandPooling(Expansion):
         kernel = list(attributes["kernel_shape"].as_ints())
         count = len(kernel)
         dilations = list(attributes.get_ints("dilations", [1] * count))
-        indices = len(node.outputs) > 1 and bool(node.outputs[1].uses()
-                                                 or node.outputs[1].is_graph_output())
+        indices = len(node.outputs) > 1 and bool(
+            node.outputs[1].uses() or node.outputs[1].is_graph_output()
+        )
         if x is None or rank(x) != count + 2 or (set(dilations) == {1} and not indices):
             return None
         if attributes.get_int("ceil_mode", 0) or attributes.get_int("storage_order", 0):
@@ -88,10 +89,11 @@ class _Window:
         zero, total = dtype.type(0), len(list(itertools.product(*map(range, self._kernel))))
         seen: ir.Value = write("Sum", *self.taps(x, np.asarray(zero)))
         if with_padding or not any(self._pads):
-            mean: ir.Value = write("Div", seen, write.constant(np.asarray(total, dtype)))
-            return mean
-        ones = write("Expand", np.asarray([1], dtype), write("Shape", x))
-        mean = write("Div", seen, write("Sum", *self.taps(ones, np.asarray(zero))))
+            count = write.constant(np.asarray(total, dtype))
+        else:
+            ones = write("Expand", np.asarray([1], dtype), write("Shape", x))
+            count = write("Sum", *self.taps(ones, np.asarray(zero)))
+        mean: ir.Value = write("Div", seen, count)
         return mean
 
     def largest_and_place(self, x: ir.Value) -> list[ir.Value]:
@@ -100,12 +102,16 @@ class _Window:
         shape = write("Shape", x)
         spatial = write("Slice", shape, [2], [count + 2])
         area = write("ReduceProd", spatial, keepdims=0)
-        numbers = write("Reshape", write("Range", 0, area, 1), write("Concat", [1, 1], spatial, axis=0))
+        numbers = write(
+            "Reshape", write("Range", 0, area, 1), write("Concat", [1, 1], spatial, axis=0)
+        )
         values = self._stacked(self.taps(x, _lowest(x)))
         places = self._stacked(self.taps(numbers, np.asarray(-1, np.int64)))
         best = write("ArgMax", values, axis=2)
         largest = write("GatherElements", values, best, axis=2)
-        place = write("GatherElements", write("Expand", places, write("Shape", values)), best, axis=2)
+        place = write(
+            "GatherElements", write("Expand", places, write("Shape", values)), best, axis=2
+        )
         planes = write("Slice", shape, [0], [2])
         plane = write("Range", 0, write("ReduceProd", planes, keepdims=0), 1)
         ones = write.constant(np.ones(count, np.int64))

@@ -47,8 +47,8 @@ def _dequantized(node: ir.Node, write: Writer) -> Sequence[ir.Value] | None:
     if node.attributes.get_int("block_size", 0):
         return None
     if x.dtype == np.int32:
-        factor, begin = _along(scale, x, axis), _along(zero, x, axis)
-        values = x if begin is None else x - begin
+        factor = _along(scale, x, axis)
+        values = x if zero is None else x - _along(zero, x, axis)
         return [write.constant((values.astype(np.float64) * factor).astype(scale.dtype))]
     if x.dtype == np.uint8 and zero is not None and np.all(zero == 128):
         signed = (x.astype(np.int16) - 128).astype(np.int8)
@@ -86,9 +86,9 @@ def _symmetric(zero: ir.Value | None) -> bool:
     return value is not None and value.dtype == np.int8 and not value.any()
 
 
-def _along(values: Array | None, x: Array, axis: int) -> Array | None:
+def _along(values: Array, x: Array, axis: int) -> Array:
     """Values of an axis, shaped so that they broadcast over a tensor."""
-    if values is None or values.ndim == 0:
+    if values.ndim == 0:
         return values
     shape = [1] * x.ndim
     shape[axis] = -1

@@ -45,7 +45,9 @@ class ExpandRegions(Expansion):
         )
         seen = looked_at(write, tall, grid)
         # [1, C, regions * rows, columns], and 0 where a sample is outside.
-        inside = write("Mul", write("Unsqueeze", rows_inside, [2]), write("Unsqueeze", columns_inside, [1]))
+        inside = write(
+            "Mul", write("Unsqueeze", rows_inside, [2]), write("Unsqueeze", columns_inside, [1])
+        )
         flat = write("Reshape", inside, [1, 1, -1, pooled[1] * samples])
         kept = write("Mul", seen, write("CastLike", flat, seen))
         parts = [-1, pooled[0], samples, pooled[1], samples]
@@ -62,7 +64,11 @@ def _places(
     half = attributes.get_string("coordinate_transformation_mode", "half_pixel") == "half_pixel"
     scale = np.asarray(attributes.get_float("spatial_scale", 1.0), np.float32)
     begin, end = (
-        write("Mul", write("Cast", write("Gather", node.inputs[1], [corner], axis=1), to=_FLOAT), scale)
+        write(
+            "Mul",
+            write("Cast", write("Gather", node.inputs[1], [corner], axis=1), to=_FLOAT),
+            scale,
+        )
         for corner in corners
     )
     if half:
@@ -82,9 +88,7 @@ def _places(
 
 def _pair(write: Writer, rows: ir.Value, columns: ir.Value) -> ir.Value:
     """Every row with every column: [regions, rows, columns, 2], x before y."""
-    shape = write(
-        "Concat", write("Shape", rows), write("Shape", columns, start=1, end=2), axis=0
-    )
+    shape = write("Concat", write("Shape", rows), write("Shape", columns, start=1, end=2), axis=0)
     wide = write("Expand", write("Unsqueeze", columns, [1]), shape)
     high = write("Expand", write("Unsqueeze", rows, [2]), shape)
     pair: ir.Value = write(

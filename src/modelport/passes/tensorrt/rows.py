@@ -12,6 +12,7 @@ from modelport.backends.adapters import Trim, add_adapters
 from modelport.errors import PassError
 from modelport.findings import Finding, Severity
 from modelport.model import Model
+from modelport.passes.contract import apply_passes
 from modelport.passes.inference import InferShapes
 from modelport.passes.tensorrt.expansion import OLDEST, Writer, rank
 from modelport.passes.tensorrt.row_flow import Rows, padded_outputs
@@ -56,7 +57,7 @@ def pad_rows(model: Model, title: str) -> list[Finding]:
         findings.append(_note(node, str(place), title))
     NameFixPass()(model.ir)
     _forget_shapes(model.ir, rows)
-    InferShapes()(model.ir)
+    apply_passes([InferShapes()], model.ir)
     _adapt(model.ir, padded_outputs(model.ir.graph, rows, title))
     return findings
 
@@ -69,10 +70,7 @@ def _adapt(ir_model: ir.Model, outputs: Mapping[ir.Value, Rows]) -> None:
             graph.outputs.append(rows.count)
     add_adapters(
         ir_model,
-        [
-            Trim(str(value.name), rows.axis, str(rows.count.name))
-            for value, rows in outputs.items()
-        ],
+        [Trim(str(value.name), rows.axis, str(rows.count.name)) for value, rows in outputs.items()],
     )
 
 

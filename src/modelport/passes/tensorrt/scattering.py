@@ -39,7 +39,9 @@ def _rows(node: ir.Node, write: Writer, by: str) -> Sequence[ir.Value]:
     depth = write("Shape", indices, start=-1)
     inner = write("Slice", write("Shape", data), depth, [np.iinfo(np.int64).max])
     places = write("Reshape", indices, write("Concat", [-1], depth, axis=0))
-    values = write("Reshape", updates, write("Concat", write("Shape", places, end=1), inner, axis=0))
+    values = write(
+        "Reshape", updates, write("Concat", write("Shape", places, end=1), inner, axis=0)
+    )
     return [_loop(write, data, places, values, 0, by, None)]
 
 
@@ -75,6 +77,7 @@ def _loop(
     assert data is not None
     assert data.dtype is not None
     trips = write("Squeeze", write("Shape", places, start=axis, end=axis + 1), [0])
+    # The parser takes no loop without a condition.
     going = write.constant(np.asarray(True))
     write.begin_body()
     number = ir.val("update", dtype=ir.DataType.INT64, shape=[])
@@ -103,5 +106,7 @@ def _unpooled(node: ir.Node, write: Writer) -> Sequence[ir.Value] | None:
     if input_of(node, 2) is not None or shape is None or x is None or x.dtype is None:
         return None
     zeros = np.zeros(math.prod(shape), x.dtype.numpy())
-    flat = write("ScatterElements", zeros, write("Reshape", indices, [-1]), write("Reshape", x, [-1]))
+    flat = write(
+        "ScatterElements", zeros, write("Reshape", indices, [-1]), write("Reshape", x, [-1])
+    )
     return [write("Reshape", flat, shape)]

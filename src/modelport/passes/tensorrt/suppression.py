@@ -31,10 +31,14 @@ def suppressed(node: ir.Node, write: Writer) -> tuple[ir.Value, ir.Value]:
     boxes, scores = node.inputs[0], node.inputs[1]
     most, overlap, least = (input_of(node, place) for place in (2, 3, 4))
     shape = write("Shape", scores)
-    corners = _corners(write, boxes, shape, center=bool(node.attributes.get_int("center_point_box", 0)))
+    corners = _corners(
+        write, boxes, shape, center=bool(node.attributes.get_int("center_point_box", 0))
+    )
     left = scores
     if least is not None:
-        left = write("Where", write("Greater", scores, write("Reshape", least, [1])), scores, _LOWEST)
+        left = write(
+            "Where", write("Greater", scores, write("Reshape", least, [1])), scores, _LOWEST
+        )
     count = write("Gather", shape, 2)
     turns = count
     if most is None:
@@ -57,9 +61,7 @@ def _corners(
     write: Writer, boxes: ir.Value | None, shape: ir.Value, *, center: bool
 ) -> list[ir.Value]:
     """Top, left, bottom and right of every box, each [batches, classes, boxes]."""
-    parts = [
-        write("Unsqueeze", write("Gather", boxes, place, axis=2), [1]) for place in range(4)
-    ]
+    parts = [write("Unsqueeze", write("Gather", boxes, place, axis=2), [1]) for place in range(4)]
     if center:
         x, y, width, height = parts
         half = np.asarray(2, np.float32)
@@ -70,7 +72,10 @@ def _corners(
         ]
     else:
         pairs = [
-            (write("Min", parts[place], parts[place + 2]), write("Max", parts[place], parts[place + 2]))
+            (
+                write("Min", parts[place], parts[place + 2]),
+                write("Max", parts[place], parts[place + 2]),
+            )
             for place in (0, 1)
         ]
     (top, bottom), (left, right) = pairs
@@ -87,6 +92,7 @@ def _turns(
 ) -> list[ir.Value]:
     """The number of the box that each turn takes, and whether there was one left."""
     assert left is not None
+    # The parser takes no loop without a condition.
     going = write.constant(np.asarray(True))
     areas = _area(write, corners)
     write.begin_body()

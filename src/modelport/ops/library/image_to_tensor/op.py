@@ -264,5 +264,3 @@ def _(draw: Draw) -> Any:
         "fill": draw.integer(0, 255),
         "reverse": draw.flag(),
     }
-
-
