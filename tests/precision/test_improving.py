@@ -12,6 +12,7 @@ from modelport.graph import expose
 from modelport.graph.shapes import infer_types
 from modelport.precision import calibrate, convert
 from modelport.precision.improving import correct_biases, equalize, smooth
+from modelport.precision.qdq import LEVELS
 from tests.precision.nets import Arrays, attentive, eager, pictures, residual, sentences
 from tests.precision.support import relative_error, run
 
@@ -19,7 +20,7 @@ from tests.precision.support import relative_error, run
 def changed(model: modelport.Model, change: Any, cases: list[Arrays]) -> modelport.Model:
     copy = model.copy()
     infer_types(copy.ir)
-    assert change(copy, cases, ())
+    assert change(copy, cases, (), LEVELS["unsigned"])
     return copy
 
 

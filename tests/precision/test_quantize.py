@@ -87,7 +87,7 @@ def test_weights_have_a_scale_for_every_channel(tmp_path: Path) -> None:
     net, _ = residual()
     graph = onnx.ModelProto.FromString(_bytes(quantized().model)).graph
     constants = {item.name: onnx.numpy_helper.to_array(item) for item in graph.initializer}
-    wanted = np.abs(net.second.weight.detach().numpy()).max((1, 2, 3)) / 127  # type: ignore[union-attr,operator]
+    wanted = np.abs(net.second.weight.detach().numpy()).max((1, 2, 3)) / 64  # type: ignore[union-attr,operator]
     scales = [item for name, item in constants.items() if item.shape == (64,) and "scale" in name]
     assert any(np.allclose(item, wanted, rtol=1e-6) for item in scales)
 

@@ -25,7 +25,9 @@ _ALPHA = 0.5
 """How much of a channel's magnitude moves from the activations to the weights."""
 
 
-def equalize(model: Model, cases: Iterable[Arrays], libraries: Sequence[Path] = ()) -> bool:
+def equalize(
+    model: Model, cases: Iterable[Arrays], libraries: Sequence[Path] = (), levels: int = 127
+) -> bool:
     """Gives the channels between two convolutions like ranges; the model computes the same.
 
     Cross-layer equalization (M. Nagel et al., Data-Free Quantization through Weight Equalization
@@ -37,6 +39,7 @@ def equalize(model: Model, cases: Iterable[Arrays], libraries: Sequence[Path] = 
         model: The model, changed in place.
         cases: Not needed.
         libraries: Not needed.
+        levels: Not needed.
 
     Returns:
         Whether there was such a pair.
@@ -91,7 +94,9 @@ def _is_plain_convolution(node: ir.Node) -> bool:
     )
 
 
-def smooth(model: Model, cases: Iterable[Arrays], libraries: Sequence[Path] = ()) -> bool:
+def smooth(
+    model: Model, cases: Iterable[Arrays], libraries: Sequence[Path] = (), levels: int = 127
+) -> bool:
     """Moves outlying channels from activations to weights; the model computes the same.
 
     SmoothQuant (G. Xiao et al., 2023, equation 4): where products alone read what a normalization
@@ -102,6 +107,7 @@ def smooth(model: Model, cases: Iterable[Arrays], libraries: Sequence[Path] = ()
         model: The model, changed in place.
         cases: Inputs by name.
         libraries: Libraries of operators that the model needs.
+        levels: Not needed.
 
     Returns:
         Whether there was such a normalization.
@@ -149,7 +155,9 @@ def _normalized_products(graph: ir.Graph) -> Iterator[tuple[ir.Node, list[ir.Nod
             yield node, readers
 
 
-def correct_biases(model: Model, cases: Iterable[Arrays], libraries: Sequence[Path] = ()) -> bool:
+def correct_biases(
+    model: Model, cases: Iterable[Arrays], libraries: Sequence[Path] = (), levels: int = 127
+) -> bool:
     """Takes the mean error that rounded weights make out of the biases.
 
     Bias correction (M. Nagel et al., 2019, section 4.2): a channel is off by its weights' error
@@ -159,6 +167,7 @@ def correct_biases(model: Model, cases: Iterable[Arrays], libraries: Sequence[Pa
         model: The model, changed in place: in 8 bits it is nearer to what it was.
         cases: Inputs by name.
         libraries: Libraries of operators that the model needs.
+        levels: Steps of the weights' range; see `modelport.precision.qdq.LEVELS`.
 
     Returns:
         Whether there was such a bias.
@@ -177,15 +186,15 @@ def correct_biases(model: Model, cases: Iterable[Arrays], libraries: Sequence[Pa
         observe(model, cases, list(axes), look, libraries)
     for node, (reader, place) in biased.items():
         name = str(node.inputs[0].name)  # type: ignore[union-attr]
-        shift = _mean_error(node, sums[name] / counts[name])
+        shift = _mean_error(node, sums[name] / counts[name], levels)
         _replace(reader, place, (_array_of(reader.inputs[place]) - shift).astype(np.float32))
     return bool(biased)
 
 
-def _mean_error(node: ir.Node, mean: Array) -> Array:
+def _mean_error(node: ir.Node, mean: Array, levels: int) -> Array:
     """What the rounding of its weights adds to a node's outputs on average, by channel."""
     array, axis = _array_of(node.inputs[1]), weight_axis(node)
-    error = dequantized(*quantize_weight(array, axis), axis).astype(np.float64) - array
+    error = dequantized(*quantize_weight(array, axis, levels), axis).astype(np.float64) - array
     if is_onnx(node, "Conv"):
         groups = node.attributes.get_int("group", 1)
         summed = error.sum(axis=tuple(range(2, error.ndim)))
@@ -237,7 +246,7 @@ def _replace(node: ir.Node, place: int, array: Array) -> None:
     node.replace_input_with(place, new)
 
 
-Improvement = Callable[[Model, Iterable[Arrays], Sequence[Path]], bool]
+Improvement = Callable[[Model, Iterable[Arrays], Sequence[Path], int], bool]
 
 IMPROVEMENTS: Mapping[str, Improvement] = {
     "smooth": smooth,

@@ -31,6 +31,10 @@ FORMS = ("symmetric", "mixed", "unsigned")
 negative, which OpenVINO takes as well; or all as uint8 with a zero point, and with every tensor
 between two convolutions in 8 bits, which ONNX Runtime is fast with on CPUs."""
 
+LEVELS = {"symmetric": 127, "mixed": 64, "unsigned": 64}
+"""Steps from zero to the end of the weights' range, by form. CPUs without VNNI add two products of
+8 bits in 16 bits, saturating: 2 * 255 * 64 fits, 2 * 255 * 127 does not, and is then far off."""
+
 _OF_BACKEND = {"openvino": "mixed", "tensorrt": "symmetric", "tensorrt-rtx": "symmetric"}
 
 
@@ -225,7 +229,7 @@ class QuantizeGraph:
         if (value, axis) not in self._weights:
             tensor = tensor_of(value)
             assert tensor is not None
-            array, scales = quantize_weight(np.asarray(tensor.numpy()), axis)
+            array, scales = quantize_weight(np.asarray(tensor.numpy()), axis, LEVELS[self._form])
             attributes = {} if axis is None else {"axis": axis}
             self._weights[value, axis] = add_dequantized(node, value, array, scales, attributes)
         node.replace_input_with(1, self._weights[value, axis])

@@ -24,6 +24,7 @@ from modelport.precision.forms import NAMES
 from modelport.precision.improving import IMPROVEMENTS
 from modelport.precision.keeping import MOVEMENT
 from modelport.precision.observing import libraries_of
+from modelport.precision.qdq import LEVELS
 from modelport.precision.results import Point, Quantization
 from modelport.precision.roles import is_float, tensors_to_calibrate, weighted_nodes
 from modelport.precision.scoring import Metric, Scorer
@@ -244,7 +245,7 @@ class _Work:
         """Does what lowers the drop, one thing after the other."""
         for name, improve in IMPROVEMENTS.items():
             candidate = self._ready.copy()
-            if not improve(candidate, self._cases(), self._libraries):
+            if not improve(candidate, self._cases(), self._libraries, LEVELS[self._form]):
                 continue
             before = self._ready, self._table
             self._ready = candidate

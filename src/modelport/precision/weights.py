@@ -13,27 +13,28 @@ from modelport.passes.values import add_constant
 Array = np.ndarray[Any, Any]
 
 
-def quantize_weight(array: Array, axis: int | None) -> tuple[Array, Array]:
-    """Rounds weights to 8 bits.
+def quantize_weight(array: Array, axis: int | None, levels: int = 127) -> tuple[Array, Array]:
+    """Rounds weights to 8 bits or fewer.
 
-    The largest magnitude of a channel becomes 127; -128 is not used, so that the range is the same
-    on both sides (B. Jacob et al., 2018, section 3).
+    The largest magnitude of a channel becomes the last level; -128 is not used, so that the range
+    is the same on both sides (B. Jacob et al., 2018, section 3).
 
     Args:
         array: float32, any shape.
         axis: The axis of the channels; None for one scale for all.
+        levels: Steps from zero to the end, 127 at most.
 
     Returns:
         int8 of the same shape, and the scales, float32 [channels] or [].
     """
     others = tuple(place for place in range(array.ndim) if place != axis)
     largest = np.abs(array).max(axis=None if axis is None else others, initial=0.0)
-    scales = np.asarray(_scale(largest, 127.0))
+    scales = np.asarray(_scale(largest, levels))
     shape = [1] * array.ndim
     if axis is not None:
         shape[axis] = -1
     steps = scales.reshape(shape)
-    return np.clip(np.rint(array / steps), -127, 127).astype(np.int8), scales
+    return np.clip(np.rint(array / steps), -levels, levels).astype(np.int8), scales
 
 
 def quantize_blocks(array: Array, bits: int, block: int) -> tuple[Array, Array]:
