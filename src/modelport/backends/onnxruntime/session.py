@@ -54,8 +54,6 @@ def open_session(
     session_options = onnxruntime.SessionOptions()
     session_options.log_severity_level = 4
     session_options.intra_op_num_threads = options.get("threads", 0)
-    # Without VNNI, sums of two products of 8 bits saturate, unless weights become unsigned.
-    session_options.add_session_config_entry("session.x64quantprecision", "1")
     if not options.get("spinning", True):
         session_options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session_options.graph_optimization_level = {
