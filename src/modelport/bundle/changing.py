@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from modelport.backends import get_backend
+from modelport.backends.adapters import load_engine
 from modelport.backends.interface import GRAPH
 from modelport.bundle.manifest import FILE_NAME, SIGNATURE_NAME, Manifest
 from modelport.bundle.reader import Bundle
@@ -212,7 +213,7 @@ def _add_target(
     compiled = compile_model(model, folder, target, libraries)
     why_not = get_backend(target).why_not_run(target)
     if not why_not:
-        engine = get_backend(target).load(folder, compiled.artifact, target, manifest.signature)
+        engine = load_engine(folder, compiled.artifact, target, manifest.signature)
         verification = verify_engine(engine, target, kept_references(opened))
         verification.require(f"the engine for {target}")
     else:
