@@ -112,7 +112,7 @@ def test_the_kernel_refuses_what_makes_no_sense(deployed: modelport.Deployment) 
 
 
 def test_the_bundle_carries_its_kernel(deployed: modelport.Deployment, run_cli: RunCli) -> None:
-    assert list(deployed.path.glob("operators/Just_A_Scope_Name.so"))
+    assert list(deployed.path.glob("operators/*/Just_A_Scope_Name.so"))
     done = run_cli("verify", deployed.path)
     assert done.code == 0, done.out + done.err
 

@@ -1,16 +1,20 @@
 """Bundles: everything that runs a model elsewhere, in one directory or zip file."""
 
-from modelport.bundle.manifest import FORMAT, Manifest
+from modelport.bundle.manifest import FORMAT, FileRecord, Manifest
 from modelport.bundle.reader import Bundle, load
-from modelport.bundle.selftest import verify
+from modelport.bundle.selftest import EngineTest, SelfTest, self_test, verify
 from modelport.bundle.writer import BundleWriter, require_replaceable
 
 __all__ = [
     "FORMAT",
     "Bundle",
     "BundleWriter",
+    "EngineTest",
+    "FileRecord",
     "Manifest",
+    "SelfTest",
     "load",
     "require_replaceable",
+    "self_test",
     "verify",
 ]

@@ -107,7 +107,9 @@ def keypoints_from_heatmaps(frame: Frame, of: str = "heatmaps") -> None:
     ):
         inside = (place > 0) & (place < size - 1)
         before, after = (
-            flat.gather(2, (index + sign * step_size).clamp(0, height * width - 1)[..., None])[..., 0]
+            flat.gather(2, (index + sign * step_size).clamp(0, height * width - 1)[..., None])[
+                ..., 0
+            ]
             for sign in (-1, 1)
         )
         moved = place + 0.5 + torch.where(inside, 0.25 * (after - before).sign(), 0.0)
@@ -116,21 +118,23 @@ def keypoints_from_heatmaps(frame: Frame, of: str = "heatmaps") -> None:
             if axis
             else (frame.seen[0], window.top, window.height, frame.picture.shape[-3])
         )
-        places.append((moved * _number(seen) / size - _number(begin)) * _number(full) / _number(extent))
+        places.append(
+            (moved * _number(seen) / size - _number(begin)) * _number(full) / _number(extent)
+        )
     frame.values |= {"keypoints": torch.stack(places, -1), "scores": scores}
 
 
 @step
-def to_image(frame: Frame, scale: float = 1.0, of: str = "image") -> None:
+def to_image(frame: Frame, scale: float = 1.0, of: str = "picture") -> None:
     """A picture that the model gave, [N, C, H, W], as bytes: scaled, rounded to even, clipped.
 
-    Gives ``image``: uint8 [N, H, W, C], or [H, W, C] where the input was a single picture.
+    Gives ``picture``: uint8 [N, H, W, C], or [H, W, C] where the input was a single picture.
     """
     import torch
 
     planes = frame.take(of, "to_image")
     made = (planes * scale).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
-    frame.values["image"] = made if frame.picture.ndim == 4 else made[0]
+    frame.values["picture"] = made if frame.picture.ndim == 4 else made[0]
 
 
 def _require_single(tensor: Any, name: str) -> None:

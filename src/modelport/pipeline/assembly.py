@@ -21,7 +21,7 @@ IMAGE = "image"
 """The default name of the picture among the inputs."""
 
 _SIDES = (16, 4096)
-_FILE = (1 << 10, 1 << 24)
+_FILE_LENGTH = 1 << 10
 
 
 def assemble(recipe: Recipe) -> Recipe:
@@ -58,6 +58,8 @@ def assemble(recipe: Recipe) -> Recipe:
     name = (recipe.input_names or [IMAGE])[0]
     with torch.no_grad():
         outputs = module.named(*args, **recipe.kwargs)
+    if recipe.result is not None:
+        recipe.result.require_outputs(list(outputs))
     return dataclasses.replace(
         recipe,
         model=module,
@@ -77,9 +79,12 @@ def _sizes_and_values(recipe: Recipe, name: str, picture: torch.Tensor) -> dict[
     given: dict[str, Any] = {}
     if not (recipe.dynamic or recipe.dynamic_axes or recipe.dynamic_shapes):
         if picture.ndim == 1:
-            given["dynamic"] = {name: {0: Dim("length", *_FILE)}}
+            given["dynamic"] = {name: {0: Dim("length", _FILE_LENGTH)}}
         else:
-            sides = {picture.ndim - 3: Dim("height", *_SIDES), picture.ndim - 2: Dim("width", *_SIDES)}
+            sides = {
+                picture.ndim - 3: Dim("height", *_SIDES),
+                picture.ndim - 2: Dim("width", *_SIDES),
+            }
             given["dynamic"] = {name: sides}
     rule = draw_file if picture.ndim == 1 else draw_picture
     given["values"] = {name: rule, **recipe.values}
@@ -111,7 +116,9 @@ def _module(recipe: Recipe, model: torch.nn.Module, channels: int) -> Any:
                 item.apply(frame)
             return frame.values
 
-        def forward(self, image: torch.Tensor, *others: Any, **more: Any) -> tuple[torch.Tensor, ...]:
+        def forward(
+            self, image: torch.Tensor, *others: Any, **more: Any
+        ) -> tuple[torch.Tensor, ...]:
             return tuple(self.named(image, *others, **more).values())
 
     return Assembled().train(model.training)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from modelport.backends.onnxruntime.providers import choose_providers
 from modelport.errors import BuildError, UsageError
 from modelport.ops.binaries import require_loadable
+from modelport.ops.extensions import keep_loaded
 from modelport.target import Target
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ def absolute(options: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
 def _register(session_options: onnxruntime.SessionOptions, library: Path) -> None:
     require_loadable(Path(library))
+    keep_loaded(Path(library))
     try:
         session_options.register_custom_ops_library(str(library))
     except runtime_errors() as error:
