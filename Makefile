@@ -50,9 +50,9 @@ clean:
 
 # One stamp a set of extras: it is installed anew where what it was made from changed.
 $(VENV)/.demo: EXTRAS := export,examples
-$(VENV)/.test: EXTRAS := export,examples,openvino,tensorrt-rtx,sign,view,test
+$(VENV)/.test: EXTRAS := export,examples,images,openvino,sign,tensorrt-rtx,view,test
 $(VENV)/.lint: EXTRAS := export,lint
-$(VENV)/.bench: EXTRAS := export,examples,openvino,tensorrt-rtx,sign,view,test,bench
+$(VENV)/.bench: EXTRAS := export,examples,images,openvino,sign,tensorrt-rtx,view,test,bench
 
 $(VENV)/.demo $(VENV)/.test $(VENV)/.lint $(VENV)/.bench: pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRAS)]'

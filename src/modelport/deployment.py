@@ -18,6 +18,7 @@ from modelport.bundle import BundleWriter, Manifest, require_replaceable
 from modelport.bundle.machine import this_machine
 from modelport.capture.captures import Captured, captures
 from modelport.capture.programs import open_program, write_program
+from modelport.capture.rewriters import common_target
 from modelport.compilation import Compiled, Plan, compile_model
 from modelport.errors import BuildError, ExportError, ModelportError, ProofError
 from modelport.findings import Finding, Severity
@@ -169,8 +170,7 @@ class _Road:
     def walk(self) -> None:
         """Captures by one strategy after the other until the engines agree with the original."""
         failures: list[ModelportError] = []
-        # One capture serves all targets: rewriters are chosen by the first.
-        attempts = captures(self._recipe, self._targets[0])
+        attempts = captures(self._recipe, common_target(self._targets))
         while (captured := self._next(attempts)) is not None:
             self.model, self.runner = captured.model, captured.original.runner
             try:

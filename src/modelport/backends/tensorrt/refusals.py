@@ -33,7 +33,8 @@ _ADVICE = (
     (
         r"FP32 GEMM is not supported",
         "the GPUs of sm75 have no float32 matrix product there",
-        "convert the model to fp16 (tensorrt-rtx:fp16:sm75), or leave sm75 away",
+        "convert the model to fp16 (tensorrt-rtx:fp16:sm75) with no product kept in float32, or "
+        "leave sm75 away",
     ),
     (
         r"has no runners that implement it",

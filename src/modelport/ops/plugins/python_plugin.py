@@ -16,11 +16,11 @@ from modelport.errors import OperatorError
 from modelport.ops.declaration import Operator
 from modelport.ops.native_library import BoundKernel, NativeKernel, NativeLibrary, pack_shapes
 from modelport.ops.plugins.fields import DATA_TYPES
+from modelport.ops.plugins.sizes import Sizes, too_much
 from modelport.ops.schema import Attribute, join_texts
 from modelport.ops.shapes import DataDependent, TensorInfo
 
 _NAMES = {number: name for name, number in DATA_TYPES.items()}
-_FIX = "build a library of plugins: modelport ops build --tensorrt"
 
 
 def make_creator(operator: Operator, library: NativeLibrary, tensorrt: Any) -> Any:
@@ -57,9 +57,9 @@ def make_creator(operator: Operator, library: NativeLibrary, tensorrt: Any) -> A
             fix="build it with its CUDA kernels: modelport ops build --cuda",
         )
     if any(item.host_inputs for item in kernels):
-        raise _too_much(operator, "its kernel wants inputs in the memory of the CPU")
+        raise too_much(operator, "its kernel wants inputs in the memory of the CPU")
     if any(item.kind != "In" for item in operator.schema.inputs):
-        raise _too_much(operator, "it has inputs that may be absent, or a list of them")
+        raise too_much(operator, "it has inputs that may be absent, or a list of them")
     bases = (
         *(_Plugin, tensorrt.IPluginV3, tensorrt.IPluginV3OneCore),
         *(tensorrt.IPluginV3OneBuild, tensorrt.IPluginV3OneRuntime),
@@ -178,7 +178,7 @@ class _Plugin:
 
     def get_output_shapes(self, inputs: Any, shape_inputs: Any, expr_builder: Any) -> list[Any]:
         """The shape rule, run on expressions."""
-        sizes = _Sizes(expr_builder, self._tensorrt, self._operator)
+        sizes = Sizes(expr_builder, self._tensorrt, self._operator)
         infos = [
             TensorInfo([sizes.of(dims[axis]) for axis in range(len(dims))], self._types[place])
             for place, dims in enumerate(inputs)
@@ -186,7 +186,7 @@ class _Plugin:
         made = []
         for info in self._operator.infer(infos, self._given):
             if any(isinstance(dim, DataDependent) for dim in info.shape):
-                raise _too_much(self._operator, "values decide sizes of its outputs")
+                raise too_much(self._operator, "values decide sizes of its outputs")
             dims = self._tensorrt.DimsExprs(len(info.shape))
             for axis, dim in enumerate(info.shape):
                 dims[axis] = sizes.expression(dim)
@@ -264,77 +264,5 @@ class _Plugin:
         )
 
 
-class _Sizes:
-    """Sizes of TensorRT as numbers that a shape rule can compute with."""
-
-    def __init__(self, builder: Any, tensorrt: Any, operator: Operator) -> None:
-        self.builder = builder
-        self.operations = tensorrt.DimensionOperation
-        self.operator = operator
-
-    def of(self, expression: Any) -> Any:
-        """A number where the size is known, else a `_Size`."""
-        return (
-            expression.get_constant_value() if expression.is_constant() else _Size(self, expression)
-        )
-
-    def expression(self, number: Any) -> Any:
-        """The expression of a number."""
-        return (
-            number.expression if isinstance(number, _Size) else self.builder.constant(int(number))
-        )
-
-
-class _Size:
-    __hash__ = None  # type: ignore[assignment]
-
-    def __init__(self, sizes: _Sizes, expression: Any) -> None:
-        self._sizes = sizes
-        self.expression = expression
-
-    def _made(self, operation: Any, first: Any, second: Any) -> Any:
-        a, b = self._sizes.expression(first), self._sizes.expression(second)
-        return self._sizes.of(self._sizes.builder.operation(operation, a, b))
-
-    def __add__(self, other: Any) -> Any:
-        return self._made(self._sizes.operations.SUM, self, other)
-
-    __radd__ = __add__
-
-    def __sub__(self, other: Any) -> Any:
-        return self._made(self._sizes.operations.SUB, self, other)
-
-    def __rsub__(self, other: Any) -> Any:
-        return self._made(self._sizes.operations.SUB, other, self)
-
-    def __mul__(self, other: Any) -> Any:
-        return self._made(self._sizes.operations.PROD, self, other)
-
-    __rmul__ = __mul__
-
-    def __floordiv__(self, other: Any) -> Any:
-        return self._made(self._sizes.operations.FLOOR_DIV, self, other)
-
-    def __rfloordiv__(self, other: Any) -> Any:
-        return self._made(self._sizes.operations.FLOOR_DIV, other, self)
-
-    def __neg__(self) -> Any:
-        return 0 - self
-
-    def _asked(self, other: Any) -> Any:
-        raise _too_much(self._sizes.operator, "its shape rule compares sizes")
-
-    __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = _asked
-
-
 def _name(data_type: Any) -> str:
     return _NAMES.get(int(data_type), str(data_type))
-
-
-def _too_much(operator: Operator, why: str) -> OperatorError:
-    return OperatorError(
-        f"{operator.qualified_name} cannot be a Python plugin",
-        where=str(operator.folder),
-        why=why,
-        fix=_FIX,
-    )
