@@ -142,7 +142,9 @@ def _places(value: Any) -> list[tuple[Any, Any]]:
     found = []
     for key, item in list(items):
         found.append((value, key))
-        if isinstance(item, dict | list) and key != "verification":
+        if key == "verification" and isinstance(item, dict):
+            found += [(item, target) for target in item]
+        elif isinstance(item, dict | list):
             found += _places(item)
     return found
 

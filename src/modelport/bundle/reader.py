@@ -321,6 +321,7 @@ def _untrusted(names: Sequence[str], where: str, is_signed: bool) -> BundleError
         f"the bundle has code that is not known here: {', '.join(names)}",
         where=where,
         why=f"it was not built by this user on this machine, and the bundle is {signed}",
-        fix="if you know where it comes from: trust=True, or --trust; to know its maker from now "
-        f"on, put their public key into {keys_folder()}",
+        fix="if you know where it comes from: trust=True, or --trust, or once and for all "
+        f"`modelport bundle trust {where}`; to know its maker from now on, put their public key "
+        f"into {keys_folder()}",
     )
