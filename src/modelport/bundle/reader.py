@@ -74,6 +74,12 @@ class Bundle:
         Raises:
             UsageError: The bundle has no engine for the target.
         """
+        if self.manifest.stages:
+            from modelport.bundle.staging import load_stages
+
+            engine = load_stages(self, target, options)
+            engine.task = task_of(self.manifest.result)
+            return engine
         artifacts = self.manifest.artifacts
         wanted = next(iter(artifacts)) if target is None else Target.parse(target)
         if wanted not in artifacts:

@@ -21,7 +21,7 @@ BITS = 22
 """Bits behind the point of a weight where Pillow resizes bytes."""
 
 
-@operator("modelport::image_to_tensor", kernels=["kernel.cpp"])
+@operator("modelport::image_to_tensor", kernels=["kernel.cpp", "kernel.cu"])
 def image_to_tensor(
     image: Tensor,
     table: Tensor,
