@@ -28,7 +28,7 @@ def train(
     loss: Callable[[nn.Module, Tensor, Truth], Tensor],
     shapes: int,
     epochs: int,
-    pool: int = 1500,
+    pool: int,
     rate: float = 4e-3,
 ) -> None:
     """Trains a network, and writes its weights; the same for the same version of PyTorch."""
@@ -77,14 +77,14 @@ def of_boxes(model: nn.Module, planes: Tensor, truth: Truth) -> Tensor:
 def main(names: list[str]) -> None:
     """Trains the networks named, or all of them."""
     plans = {
-        "classifier": (Classifier, of_classes, 1, 8),
-        "segmenter": (Segmenter, of_masks, 3, 8),
-        "detector": (Detector, of_boxes, 3, 14),
+        "classifier": (Classifier, of_classes, 1, 8, 1500),
+        "segmenter": (Segmenter, of_masks, 3, 4, 600),
+        "detector": (Detector, of_boxes, 3, 14, 1500),
     }
     for name in names or plans:
-        network, loss, shapes, epochs = plans[name]
+        network, loss, shapes, epochs, pool = plans[name]
         torch.manual_seed(0)
-        train(network(), loss, shapes, epochs)
+        train(network(), loss, shapes, epochs, pool)
 
 
 if __name__ == "__main__":

@@ -76,6 +76,6 @@ def test_what_does_not_fit_is_said() -> None:
         Result("boxes").require_outputs(["boxes", "scores"])
     with pytest.raises(RunError, match="picture is not known"):
         Result("text").read({"labels": np.array([0])}, None).draw()
+    wrong = {**OUTPUTS["boxes"], "boxes": np.zeros((1, 2, 4), np.float32)}
     with pytest.raises(RunError, match="boxes have shape"):
-        wrong = {**OUTPUTS["boxes"], "boxes": np.zeros((1, 2, 4), np.float32)}
         Result("boxes").read(wrong, None)

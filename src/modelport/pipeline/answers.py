@@ -107,7 +107,9 @@ def keypoints_from_heatmaps(frame: Frame, of: str = "heatmaps") -> None:
     ):
         inside = (place > 0) & (place < size - 1)
         before, after = (
-            flat.gather(2, (index + sign * step_size).clamp(0, height * width - 1)[..., None])[..., 0]
+            flat.gather(2, (index + sign * step_size).clamp(0, height * width - 1)[..., None])[
+                ..., 0
+            ]
             for sign in (-1, 1)
         )
         moved = place + 0.5 + torch.where(inside, 0.25 * (after - before).sign(), 0.0)
@@ -116,7 +118,9 @@ def keypoints_from_heatmaps(frame: Frame, of: str = "heatmaps") -> None:
             if axis
             else (frame.seen[0], window.top, window.height, frame.picture.shape[-3])
         )
-        places.append((moved * _number(seen) / size - _number(begin)) * _number(full) / _number(extent))
+        places.append(
+            (moved * _number(seen) / size - _number(begin)) * _number(full) / _number(extent)
+        )
     frame.values |= {"keypoints": torch.stack(places, -1), "scores": scores}
 
 

@@ -81,7 +81,10 @@ def _sizes_and_values(recipe: Recipe, name: str, picture: torch.Tensor) -> dict[
         if picture.ndim == 1:
             given["dynamic"] = {name: {0: Dim("length", _FILE_LENGTH)}}
         else:
-            sides = {picture.ndim - 3: Dim("height", *_SIDES), picture.ndim - 2: Dim("width", *_SIDES)}
+            sides = {
+                picture.ndim - 3: Dim("height", *_SIDES),
+                picture.ndim - 2: Dim("width", *_SIDES),
+            }
             batch = {0: Dim("batch")} if picture.ndim == 4 else {}
             given["dynamic"] = {name: batch | sides}
     rule = draw_file if picture.ndim == 1 else draw_picture
@@ -114,7 +117,9 @@ def _module(recipe: Recipe, model: torch.nn.Module, channels: int) -> Any:
                 item.apply(frame)
             return frame.values
 
-        def forward(self, image: torch.Tensor, *others: Any, **more: Any) -> tuple[torch.Tensor, ...]:
+        def forward(
+            self, image: torch.Tensor, *others: Any, **more: Any
+        ) -> tuple[torch.Tensor, ...]:
             return tuple(self.named(image, *others, **more).values())
 
     return Assembled().train(model.training)

@@ -148,9 +148,7 @@ def step(
         bound = signature.bind(None, *args, **kwargs)
         bound.apply_defaults()
         options = {name: value for name, value in bound.arguments.items() if name != "frame"}
-        return Step(
-            function.__name__, options, lambda frame: function(frame, *args, **kwargs)
-        )
+        return Step(function.__name__, options, lambda frame: function(frame, *args, **kwargs))
 
     make.__signature__ = signature.replace(parameters=own, return_annotation=Step)  # type: ignore[attr-defined]
     return make

@@ -72,7 +72,9 @@ def resize(
     made = planes.permute(0, 2, 3, 1).to(torch.uint8)
     frame.image = made if image.ndim == 4 else made[0]
     height, width = fitted_size(window.height, window.width, sizes, fit)
-    frame.window = letterboxed(height, width, sizes) if fit == "letterbox" else Window(0, 0, height, width)
+    frame.window = (
+        letterboxed(height, width, sizes) if fit == "letterbox" else Window(0, 0, height, width)
+    )
 
 
 def sizes_of(size: int | Sequence[int], fit: str) -> list[int]:
@@ -146,7 +148,9 @@ def pad(
 
     image = frame.bytes_of_image("pad")
     left, top, right, bottom = padding
-    height, width = (side + more for side, more in zip(frame.seen, (top + bottom, left + right), strict=True))
+    height, width = (
+        side + more for side, more in zip(frame.seen, (top + bottom, left + right), strict=True)
+    )
     down, across = (-(-side // multiple) * multiple - side for side in (height, width))
     frame.image = F.pad(image, (0, 0, left, right + across, top, bottom + down), value=fill)
     if frame.window is not None:
@@ -177,7 +181,9 @@ def normalize(frame: Frame, mean: Sequence[float], std: Sequence[float]) -> None
     if not frame.image.is_floating_point():
         raise UsageError("normalize takes floats", fix="put to_float before it")
     shape = (-1, 1, 1) if frame.is_planar else (-1,)
-    less, by = (torch.tensor(list(item), dtype=torch.float32).reshape(shape) for item in (mean, std))
+    less, by = (
+        torch.tensor(list(item), dtype=torch.float32).reshape(shape) for item in (mean, std)
+    )
     frame.image = (frame.image - less) / by
 
 
@@ -224,10 +230,14 @@ def warp_affine(frame: Frame, matrix: Sequence[Sequence[float]], size: Sequence[
     back = torch.tensor(torch.linalg.inv(forward)[:2].tolist(), dtype=torch.float32)
     height, width = size
     rows, columns = torch.meshgrid(
-        torch.arange(height, dtype=torch.float32), torch.arange(width, dtype=torch.float32), indexing="ij"
+        torch.arange(height, dtype=torch.float32),
+        torch.arange(width, dtype=torch.float32),
+        indexing="ij",
     )
     places = torch.stack([columns, rows, torch.ones_like(rows)], -1) @ back.T
-    sides = torch.stack([torch.scalar_tensor(side) for side in (pictures.shape[3], pictures.shape[2])])
+    sides = torch.stack(
+        [torch.scalar_tensor(side) for side in (pictures.shape[3], pictures.shape[2])]
+    )
     grid = (2 * places + 1) / sides - 1
     grid = grid[None].expand(pictures.shape[0], -1, -1, -1)
     made = F.grid_sample(pictures, grid, mode="bilinear", align_corners=False)

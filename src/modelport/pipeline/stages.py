@@ -73,14 +73,16 @@ def signature_of(
     for stage in stages:
         own = signatures[stage.name]
         if "." in stage.name or any(name.startswith(f"{stage.name}.") for name in known):
-            raise UsageError(f"{stage.name!r} is no name for one stage", fix="names without dots, each once")
+            raise UsageError(
+                f"{stage.name!r} is no name for one stage", fix="names without dots, each once"
+            )
         for spec in own.inputs:
             source = stage.inputs.get(spec.name)
             if source is None or ("." in source and source not in known):
                 raise UsageError(
                     f"the stage {stage.name!r} gets nothing for its input {spec.name!r}",
-                    why=f"it says {source!r}; stages before it give: {', '.join(known) or 'nothing'}",
-                    fix="name an output, stage.output, of a stage before it, or an input of the whole",
+                    why=f"it says {source!r}; before it there are: {', '.join(known) or 'none'}",
+                    fix="name stage.output of a stage before it, or an input of the whole",
                 )
             if "." not in source:
                 taken.setdefault(source, replace(spec, name=source))
@@ -89,7 +91,8 @@ def signature_of(
     missing = [source for source in outputs.values() if source not in known]
     if missing or not outputs:
         raise UsageError(
-            f"no stage gives {', '.join(missing) or 'an output'}", fix=f"there are: {', '.join(known)}"
+            f"no stage gives {', '.join(missing) or 'an output'}",
+            fix=f"there are: {', '.join(known)}",
         )
     given = [replace(known[source], name=name) for name, source in outputs.items()]
     return Signature(tuple(taken.values()), tuple(given), dims)
@@ -262,7 +265,7 @@ class _Worker:
                 self._run_rows(calls)
             else:
                 self._put(calls[0], self._engine.run(self._inputs(calls[0])))
-        except Exception as error:  # a thread must not keep an error to itself
+        except Exception as error:  # noqa: BLE001 - it goes to who waits for the result
             for call in calls:
                 call.fail(error)
             return
