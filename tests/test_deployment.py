@@ -13,6 +13,7 @@ import torch
 
 import modelport
 from modelport import BundleError, ModelportError, ProofError, Target, UsageError
+from modelport.ops.binaries import platform_name
 from tests.support import Block, block_recipe, onnx_text, snapshot
 
 
@@ -214,7 +215,8 @@ def test_bundle_carries_the_libraries_of_its_operators(
         Network(), args=(torch.randn(4),), input_names=["a"], output_names=["y"], dynamic={"a": [0]}
     )
     result = modelport.deploy(recipe, tmp_path / "a.port")
-    assert {"operators/tinted.so", "operators/trial.so"} <= set(snapshot(result.path))
+    own = f"operators/{platform_name()}"
+    assert {f"{own}/tinted.so", f"{own}/trial.so"} <= set(snapshot(result.path))
     assert "build operators" in result.seconds
     x = np.linspace(-1, 1, 6, dtype=np.float32)
     wanted = np.concatenate([x * x * np.float32(0.25) + x, x])
@@ -223,7 +225,11 @@ def test_bundle_carries_the_libraries_of_its_operators(
         "import sys; sys.modules['torch'] = None\n"
         "import numpy as np, modelport\n"
         "x = np.linspace(-1, 1, 6, dtype=np.float32)\n"
-        "print(modelport.load(sys.argv[1]).run({'a': x})['y'].tolist())\n"
+        "try:\n"
+        "    modelport.load(sys.argv[1])\n"
+        "except modelport.BundleError as error:\n"
+        "    assert 'not known here' in str(error)\n"
+        "print(modelport.load(sys.argv[1], trust=True).run({'a': x})['y'].tolist())\n"
     )
     environment = {**os.environ, "PATH": "", "MODELPORT_CACHE": str(tmp_path / "absent")}
     done = subprocess.run(
@@ -238,7 +244,7 @@ def test_bundle_carries_the_libraries_of_its_operators(
     assert not (tmp_path / "absent").exists()
     assert cli("verify", result.path).code == 0
     # A library that was changed is not loaded.
-    library = result.path / "operators" / "trial.so"
+    library = result.path / own / "trial.so"
     library.write_bytes(library.read_bytes()[:-100])
     with pytest.raises(BundleError):
         modelport.load(result.path)

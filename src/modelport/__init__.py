@@ -17,7 +17,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
     from modelport.backends import Engine, doctor
-    from modelport.bundle import Bundle, load, verify
+    from modelport.bundle import Bundle, load, self_test, verify
     from modelport.capture import (
         describe_aten,
         diagnose,
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "backends": ("Engine", "doctor"),
-    "bundle": ("Bundle", "load", "verify"),
+    "bundle": ("Bundle", "load", "self_test", "verify"),
     "capture": (
         "describe_aten",
         "diagnose",
@@ -148,6 +148,7 @@ __all__ = [
     "register_symbolic",
     "rewrite",
     "rewrite_module",
+    "self_test",
     "shrink",
     "simplify",
     "tune",

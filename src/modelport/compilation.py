@@ -11,7 +11,7 @@ from typing import Any
 
 from modelport.backends import get_backend
 from modelport.backends.adapters import adapters_of, shape_values, with_adapters
-from modelport.backends.interface import Artifact
+from modelport.backends.interface import GRAPH, Artifact
 from modelport.backends.tensorrt.record import BuildRecord, record_of
 from modelport.errors import UsageError
 from modelport.findings import Finding
@@ -24,9 +24,6 @@ from modelport.progress import Progress, Stages
 from modelport.recipe import Recipe, load_recipe
 from modelport.signature import Dim
 from modelport.target import Target
-
-GRAPH = "graphs/model.onnx"
-"""Where the captured graph lies in a folder; those made from it for a target lie beside it."""
 
 ENGINES = ("tensorrt", "tensorrt-rtx")
 """Backends whose engine is a file of its own."""
@@ -142,6 +139,8 @@ def compile_model(
     given = dict(options or {})
     if backend.CAPABILITIES.dynamic_shapes == "ranges":
         given.setdefault("usual", model.provenance.get("usual_sizes", {}))
+        seen = model.provenance.get("seen_values", {})
+        given["values"] = {**seen, **given.get("values", {})}
     adapters = adapters_of(ready.ir)
     if adapters:
         given["values"] = shape_values(adapters, given.get("values", {}))

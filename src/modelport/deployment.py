@@ -12,17 +12,19 @@ from typing import Any
 
 from modelport.backends import Engine, get_backend
 from modelport.backends.adapters import load_engine
-from modelport.backends.interface import Artifact
+from modelport.backends.interface import GRAPH, Artifact
 from modelport.backends.torch.program import program_of
 from modelport.bundle import BundleWriter, Manifest, require_replaceable
+from modelport.bundle.machine import this_machine
 from modelport.capture.captures import Captured, captures
 from modelport.capture.programs import open_program, write_program
-from modelport.compilation import GRAPH, Compiled, Plan, compile_model
+from modelport.capture.rewriters import common_target
+from modelport.compilation import Compiled, Plan, compile_model
 from modelport.errors import BuildError, ExportError, ModelportError, ProofError
 from modelport.findings import Finding, Severity
 from modelport.graph import check
 from modelport.model import Model
-from modelport.ops.libraries import collect_libraries
+from modelport.ops.libraries import collect_libraries, collect_sources
 from modelport.precision import CalibrationTable, calibrate, is_quantized
 from modelport.precision.data import Source
 from modelport.precision.standing_in import stand_in
@@ -130,7 +132,7 @@ def deploy(
                     cases=writer.add_cases(road.references),
                     verification=_verifications_to_json(road.verifications),
                     findings=tuple(dataclasses.asdict(item) for item in road.model.findings),
-                    provenance=road.model.provenance,
+                    provenance={**road.model.provenance, "machine": this_machine()},
                     result=recipe.result and recipe.result.to_json(),
                 )
             )
@@ -168,8 +170,7 @@ class _Road:
     def walk(self) -> None:
         """Captures by one strategy after the other until the engines agree with the original."""
         failures: list[ModelportError] = []
-        # One capture serves all targets: rewriters are chosen by the first.
-        attempts = captures(self._recipe, self._targets[0])
+        attempts = captures(self._recipe, common_target(self._targets))
         while (captured := self._next(attempts)) is not None:
             self.model, self.runner = captured.model, captured.original.runner
             try:
@@ -210,7 +211,9 @@ class _Road:
             and "kernels" in get_backend(target).CAPABILITIES.custom_operators
             for target in self._targets
         )
-        self._libraries = collect_libraries(self.model.operators(), self._folder, cuda=cuda)
+        operators = self.model.operators()
+        self._libraries = collect_libraries(operators, self._folder, cuda=cuda)
+        collect_sources(operators, self._folder)
 
     def _calibrate(self) -> CalibrationTable | None:
         """The ranges of the graph's tensors, where a target needs them and there are data."""
@@ -281,8 +284,10 @@ class _Road:
             self.verifications[target] = dataclasses.replace(
                 verification, substituted=self._substituted[target]
             )
-        first = next(iter(self.verifications.values()))
-        if fragile := captured.fragile(self.references, first.cases):
+        fragile: dict[str, str] = {}
+        for verification in self.verifications.values():
+            fragile |= captured.fragile(self.references, verification.cases)
+        if fragile:
             self.references = [item for item in self.references if item.case.name not in fragile]
             self.verifications = {
                 target: verification.without(fragile)
@@ -307,7 +312,6 @@ class _Road:
                 model=self.model,
                 runner=self.runner,
                 verifications=self.verifications,
-                seconds=self._stage.seconds,
                 example=example,
                 engine_outputs=engine.run_shared(example.case.inputs),
             )

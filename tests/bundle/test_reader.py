@@ -184,11 +184,11 @@ def test_newer_format_is_refused(bundle: Path) -> None:
 def test_manifest_that_points_outside_is_refused(bundle: Path) -> None:
     import dataclasses
 
-    from modelport.bundle import Manifest
+    from modelport.bundle import FileRecord, Manifest
 
     (bundle.parent / "outside.txt").write_text("x")
     manifest = Manifest.parse((bundle / "manifest.json").read_bytes(), "")
-    files = {**manifest.files, "../outside.txt": "00"}
+    files = {**manifest.files, "../outside.txt": FileRecord("0" * 64, 1)}
     data = dataclasses.replace(manifest, files=files).render()
     (bundle / "manifest.json").write_bytes(data)
     with pytest.raises(BundleError, match=r"outside.txt"):

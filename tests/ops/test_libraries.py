@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from modelport import OperatorError
+from modelport.ops.binaries import platform_name
 from modelport.ops.declaration import Operator
 from modelport.ops.libraries import collect_libraries, library_path, open_library, place_library
 from modelport.ops.native_library import NativeLibrary
@@ -38,8 +39,9 @@ def test_libraries_beside_a_graph(trial: Trial, tmp_path: Path) -> None:
         ("tinted", "blend"),
         ("no", "body"),
     ]
-    assert collect_libraries(nodes, tmp_path) == ["operators/tinted.so", "operators/trial.so"]
-    assert (tmp_path / "operators" / "trial.so").read_bytes() == library_path("trial").read_bytes()
+    own = f"operators/{platform_name()}"
+    assert collect_libraries(nodes, tmp_path) == [f"{own}/tinted.so", f"{own}/trial.so"]
+    assert (tmp_path / own / "trial.so").read_bytes() == library_path("trial").read_bytes()
     assert collect_libraries([("", "Add")], tmp_path / "nothing") == []
     assert not (tmp_path / "nothing").exists()
 

@@ -11,7 +11,9 @@ import pytest
 
 import modelport
 from modelport.ops.library import load
+from modelport.passes import prepare
 from modelport.passes.plugin_nodes import plug_in
+from modelport.target import Target
 
 
 def model_of(node: ir.Node, **constants: Any) -> modelport.Model:
@@ -118,3 +120,13 @@ def test_nodes_with_a_body_or_without_a_cuda_kernel_stay(trial: Any) -> None:
     add_bodies(bodied.ir)
     assert plug_in(bodied) == []
     assert "plugin_namespace" not in plugged(bodied).attributes
+
+
+@pytest.mark.parametrize(("target", "expected"), [("tensorrt", True), ("tensorrt-rtx", False)])
+def test_a_graph_is_prepared_for_tensorrt_with_plugins(target: str, expected: bool) -> None:
+    """What has a body becomes it; what has none is a plugin where there are plugins."""
+    load()
+    model = model_of(node_of("modelport::knn_query", "xyz", "offset", nsample=3))
+    ready = prepare(model, Target.parse(target))
+    assert ("plugin_namespace" in plugged(ready).attributes) is expected
+    assert ("plugin-node" in {finding.rule for finding in ready.findings}) is expected

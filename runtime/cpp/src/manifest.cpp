@@ -1,6 +1,7 @@
 #include "manifest.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <set>
 
 #include "digest.h"
@@ -18,7 +19,6 @@ using Wrong = std::invalid_argument;
 const std::string seal_start = ",\n  \"sha256\": \"";
 const std::string seal_end = "\"\n}\n";
 constexpr size_t digits = 64;
-const char* const again = "copy the bundle again, or deploy again";
 
 // Two values of one name would be read differently by different readers.
 json parse_strictly(const std::string& data) {
@@ -47,7 +47,7 @@ void require_sealed(const std::string& data, const std::string& where) {
   const size_t begin = data.size() < length ? 0 : data.size() - length;
   if (data.substr(begin) == seal_start + sha256(data.data(), begin) + seal_end) return;
   throw bundle_error(std::string(manifest_name) + " was altered: its checksum does not match",
-                     {where, {}, again});
+                     {where, {}, copy_again});
 }
 
 int64_t count_of(const json& value, const char* what) {
@@ -119,9 +119,10 @@ Artifact read_artifact(const json& entry, const Manifest& manifest) {
   artifact.graph = file_of(entry.at("graph"), manifest);
   if (!has_suffix(artifact.graph, ".onnx")) throw Wrong(artifact.graph + " is no graph");
   for (const json& name : entry.at("files")) artifact.files.push_back(file_of(name, manifest));
-  artifact.options = entry.at("options");
-  if (!artifact.options.is_object()) throw Wrong("options is " + artifact.options.dump());
-  require_own_paths(artifact.options, artifact, manifest);
+  const json& options = entry.at("options");
+  if (!options.is_object()) throw Wrong("options is " + options.dump());
+  require_own_paths(options, artifact, manifest);
+  artifact.options = options.dump();
   return artifact;
 }
 
@@ -155,7 +156,7 @@ Manifest Manifest::parse(const std::string& data, const std::string& where) {
   Manifest manifest;
   json content;
   const char* fault = " is not readable";
-  const char* fix = again;
+  const char* fix = copy_again;
   try {
     content = parse_strictly(data);
     require_format(content.at("format"), where);

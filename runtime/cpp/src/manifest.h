@@ -6,8 +6,6 @@
 #include <string>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
 #include "signature.h"
 #include "target.h"
 
@@ -16,13 +14,14 @@ namespace modelport::runtime {
 constexpr int bundle_format = 2;
 constexpr const char* manifest_name = "manifest.json";
 constexpr const char* seal_name = "manifest.sig";
+constexpr const char* copy_again = "copy the bundle again, or deploy again";
 
 // What an engine of a target is made from: paths in the bundle, and options of its backend.
 struct Artifact {
   Target target;
   std::string graph;
   std::vector<std::string> files;
-  nlohmann::json options;
+  std::string options;  // a JSON object
 };
 
 struct Manifest {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <deque>
+#include <nlohmann/json.hpp>
 
 #include "engine.h"
 #include "error.h"
@@ -219,7 +220,7 @@ void register_library(const Api& api, SessionOptions* options, const std::filesy
 
 std::shared_ptr<Engine> load_onnxruntime(const Bundle& bundle, const Artifact& artifact,
                                          Signature signature, const LoadOptions& given) {
-  const Settings settings = read_settings(artifact.options, given);
+  const Settings settings = read_settings(json::parse(artifact.options), given);
   const int32_t level = level_of(settings.level);
   const Target& target = artifact.target;
   if (target.device != "cpu" || !target.provider.empty() || !target.compute_capabilities.empty())

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 ADAPTERS_KEY = "modelport.adapters"
 """Key of the adapters in the metadata of a graph."""
-_OPTION = "adapters"
+ADAPTERS_OPTION = "adapters"
 """Their name among an artifact's options."""
 
 Array = np.ndarray[Any, Any]
@@ -65,7 +65,7 @@ class FixedPoint:
                 why=f"the engine takes it with {self.bits} bits after the point, in 64",
                 fix=f"give values below {2.0 ** (63 - self.bits):g}",
             )
-        return np.rint(scaled).astype(np.int64)
+        return np.asarray(np.rint(scaled), np.int64)
 
 
 @dataclass(frozen=True)
@@ -141,13 +141,13 @@ def with_adapters(artifact: Artifact, adapters: Sequence[Adapter]) -> Artifact:
     """The artifact, with what `load_engine` needs to know of its adapters."""
     if not adapters:
         return artifact
-    options = {**artifact.options, _OPTION: adapters_to_json(adapters)}
+    options = {**artifact.options, ADAPTERS_OPTION: adapters_to_json(adapters)}
     return dataclasses.replace(artifact, options=options)
 
 
 def adapters_in(options: Mapping[str, Any]) -> dict[str, Any]:
     """What an artifact's options say of adapters, for another artifact of the same graph."""
-    return {name: value for name, value in options.items() if name == _OPTION}
+    return {name: value for name, value in options.items() if name == ADAPTERS_OPTION}
 
 
 def shape_values(
@@ -163,11 +163,15 @@ def shape_values(
     Returns:
         By input, those of `given` without an adapter included.
     """
-    values: dict[str, Any] = {name: [list(item) for item in sets] for name, sets in given.items()}
+    values: dict[str, Any] = {
+        name: [np.atleast_1d(item).tolist() for item in sets] for name, sets in given.items()
+    }
     for adapter in adapters:
         if isinstance(adapter, FixedPoint):
             sets = given.get(adapter.tensor, adapter.values)
-            values[adapter.tensor] = [adapter.adapted(np.array(item)).tolist() for item in sets]
+            values[adapter.tensor] = [
+                adapter.adapted(np.atleast_1d(item)).tolist() for item in sets
+            ]
     return values
 
 
@@ -189,10 +193,10 @@ def load_engine(
         BuildError: The backend cannot open it.
     """
     backend = get_backend(target)
-    adapters = adapters_from_json(artifact.options.get(_OPTION, ()))
+    adapters = adapters_from_json(artifact.options.get(ADAPTERS_OPTION, ()))
     if not adapters:
         return backend.load(folder, artifact, target, signature)
-    options = {name: value for name, value in artifact.options.items() if name != _OPTION}
+    options = {name: value for name, value in artifact.options.items() if name != ADAPTERS_OPTION}
     engine = backend.load(folder, dataclasses.replace(artifact, options=options), target)
     return AdaptedEngine(engine, adapters, signature or _public(engine.signature, adapters))
 

@@ -18,6 +18,9 @@ from modelport.target import Target
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 
+GRAPH = "graphs/model.onnx"
+"""Where the captured graph lies in a folder; those made from it for a target lie beside it."""
+
 
 @dataclass(frozen=True)
 class Probe:

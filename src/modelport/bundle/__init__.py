@@ -1,8 +1,8 @@
 """Bundles: everything that runs a model elsewhere, in one directory or zip file."""
 
-from modelport.bundle.manifest import FORMAT, Manifest
+from modelport.bundle.manifest import FORMAT, FileRecord, Manifest
 from modelport.bundle.reader import Bundle, load
-from modelport.bundle.selftest import verify
+from modelport.bundle.selftest import EngineTest, SelfTest, self_test, verify
 from modelport.bundle.staging import join_stages
 from modelport.bundle.writer import BundleWriter, require_replaceable
 
@@ -10,9 +10,13 @@ __all__ = [
     "FORMAT",
     "Bundle",
     "BundleWriter",
+    "EngineTest",
+    "FileRecord",
     "Manifest",
+    "SelfTest",
     "join_stages",
     "load",
     "require_replaceable",
+    "self_test",
     "verify",
 ]

@@ -6,10 +6,16 @@ import dataclasses
 import functools
 import itertools
 import os
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from modelport.backends import Engine, get_backend
-from modelport.backends.interface import Artifact
+from modelport.bundle.machine import differences
 from modelport.bundle.reader import Bundle
+from modelport.errors import BuildError, UsageError
 from modelport.proof import (
     ReferenceCase,
     Verification,
@@ -22,9 +28,153 @@ from modelport.proof import (
 from modelport.recipe import Recipe, load_recipe
 from modelport.target import Target
 
+_RUNS = 50
+_SECONDS = 1.0
+"""Latency is measured by this many runs, or for so long."""
+
+
+@dataclass(frozen=True)
+class EngineTest:
+    """How the engine of one target did on this machine.
+
+    Attributes:
+        target: The target.
+        skipped: Why this machine cannot run it; empty where it ran.
+        failure: Why it does not open although it should; empty where it did.
+        verification: The comparison with the bundle's own reference cases; None where it did not
+            run.
+        milliseconds: Median and minimum of a run on the first case; None where it did not run.
+    """
+
+    target: Target
+    skipped: str = ""
+    failure: str = ""
+    verification: Verification | None = None
+    milliseconds: tuple[float, float] | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether it ran and agrees, or need not run here."""
+        agrees = self.verification is not None and self.verification.ok
+        return bool(self.skipped) or (not self.failure and agrees)
+
+
+@dataclass(frozen=True)
+class SelfTest:
+    """How a bundle did on this machine.
+
+    Attributes:
+        engines: One result a target.
+        differences: What is other here than where the bundle was built.
+    """
+
+    engines: tuple[EngineTest, ...]
+    differences: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether at least one engine ran, and all that ran agree."""
+        ran = any(engine.verification is not None for engine in self.engines)
+        return ran and all(engine.ok for engine in self.engines)
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as plain dicts and lists."""
+        return {
+            "ok": self.ok,
+            "differences": list(self.differences),
+            "engines": [
+                {
+                    "target": str(item.target),
+                    "ok": item.ok,
+                    "skipped": item.skipped,
+                    "failure": item.failure,
+                    "milliseconds": item.milliseconds
+                    and dict(zip(("median", "minimum"), item.milliseconds, strict=True)),
+                    "verification": item.verification and item.verification.to_json(),
+                }
+                for item in self.engines
+            ],
+        }
+
+
+def self_test(
+    bundle: str | os.PathLike[str],
+    *,
+    trust: bool = False,
+    key: str | os.PathLike[str] | None = None,
+) -> SelfTest:
+    """Runs every engine of a bundle that this machine can run, on the bundle's reference cases.
+
+    It needs neither PyTorch nor anything else but the backends.
+
+    Args:
+        bundle: The bundle.
+        trust: As for `load`.
+        key: As for `load`.
+
+    Returns:
+        How each engine did, how fast it is, and what is other here than where it was built.
+
+    Raises:
+        UsageError: The bundle cannot be read.
+        BundleError: The bundle is altered, or an engine that could run has code that is not known
+            here, or none for this platform.
+    """
+    with Bundle.open(bundle, trust=trust, key=key) as opened:
+        references = kept_references(opened)
+        engines = tuple(_test(opened, target, references) for target in opened.manifest.artifacts)
+        return SelfTest(engines, tuple(differences(opened.manifest.provenance)))
+
+
+def _test(bundle: Bundle, target: Target, references: Sequence[ReferenceCase]) -> EngineTest:
+    why_not = _why_not(target)
+    if why_not:
+        return EngineTest(target, skipped=why_not)
+    try:
+        engine = bundle.load(target)
+    except UsageError as error:
+        return EngineTest(target, skipped=_one_line(error))
+    except BuildError as error:
+        return EngineTest(target, failure=_one_line(error))
+    verification = verify_engine(engine, target, references)
+    timed = _time(engine, references[0]) if verification.ok else None
+    return EngineTest(target, verification=verification, milliseconds=timed)
+
+
+def _why_not(target: Target) -> str:
+    """Why this machine runs nothing of a target; empty where it may."""
+    try:
+        backend = get_backend(target)
+    except UsageError as error:
+        return _one_line(error)
+    probe = backend.probe()
+    if not probe.works:
+        return f"{probe.name}: {probe.detail or 'it is not installed'}; {probe.remedy}"
+    return backend.why_not_run(target)
+
+
+def _time(engine: Engine, reference: ReferenceCase) -> tuple[float, float]:
+    """Median and minimum of a run, in milliseconds."""
+    engine.run_shared(reference.case.inputs)
+    end = time.perf_counter() + _SECONDS
+    taken: list[float] = []
+    while len(taken) < 3 or (len(taken) < _RUNS and time.perf_counter() < end):
+        begin = time.perf_counter()
+        engine.run_shared(reference.case.inputs)
+        taken.append((time.perf_counter() - begin) * 1e3)
+    return statistics.median(taken), min(taken)
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())
+
 
 def verify(
-    bundle: str | os.PathLike[str], against: str | Recipe | None = None, seed: int = 1
+    bundle: str | os.PathLike[str],
+    against: str | Recipe | None = None,
+    seed: int = 1,
+    *,
+    trust: bool = False,
 ) -> dict[Target, Verification]:
     """Runs every engine of a bundle again and compares.
 
@@ -33,6 +183,7 @@ def verify(
         against: The source or recipe of the original model (needs PyTorch), run on fresh cases;
             by default the reference cases that the bundle carries.
         seed: Seed of the fresh cases; another one than deploying uses.
+        trust: As for `load`.
 
     Returns:
         The comparison, by target. Where an engine cannot run on this machine, it is that of its
@@ -40,32 +191,54 @@ def verify(
 
     Raises:
         UsageError: The bundle or the source cannot be read.
-        BundleError: The bundle is altered.
+        BundleError: The bundle is altered, or has code that is not known here.
     """
-    with Bundle.open(bundle) as opened:
+    with Bundle.open(bundle, trust=trust) as opened:
         if against is None:
-            references, refused = opened.reference_cases(), list[str]()
+            references, refused = kept_references(opened), list[str]()
         else:
             references, refused = _fresh_references(opened, against, seed)
         results = {}
-        for target, artifact in opened.manifest.artifacts.items():
+        for target in opened.manifest.artifacts:
             why_not = get_backend(target).why_not_run(target)
-            engine = _stand_in(opened, artifact) if why_not else opened.load(target)
-            result = verify_cases(
-                references,
-                engine.run_shared,
-                tolerance=functools.partial(tolerance_for, precision=target.precision),
-                refused=refused,
-            ).without(far_cases([item.case for item in references], target.precision))
+            engine = _stand_in(opened, target) if why_not else opened.load(target)
+            result = verify_engine(engine, target, references, refused)
             results[target] = dataclasses.replace(result, substituted=why_not)
         return results
 
 
-def _stand_in(bundle: Bundle, artifact: Artifact) -> Engine:
+def _stand_in(bundle: Bundle, target: Target) -> Engine:
     # It needs packages that a machine which only runs bundles may lack.
     from modelport.precision.standing_in import stand_in
 
-    return stand_in(bundle.folder, artifact, bundle.manifest.signature)
+    return stand_in(bundle.folder, bundle.artifact(target), bundle.manifest.signature)
+
+
+def verify_engine(
+    engine: Engine,
+    target: Target,
+    references: Sequence[ReferenceCase],
+    refused: Sequence[str] = (),
+) -> Verification:
+    """Compares an engine with what was recorded, within the tolerance of its precision."""
+    tolerance = functools.partial(tolerance_for, precision=target.precision)
+    result = verify_cases(references, engine.run_shared, tolerance=tolerance, refused=refused)
+    return result.without(far_cases([item.case for item in references], target.precision))
+
+
+def kept_references(bundle: Bundle) -> list[ReferenceCase]:
+    """The bundle's reference cases.
+
+    Raises:
+        UsageError: It has none.
+    """
+    references = bundle.reference_cases()
+    if not references:
+        raise UsageError(
+            f"{bundle.where} has no reference cases: nothing can be compared",
+            fix="compare it with the original, modelport verify --against SOURCE, or deploy again",
+        )
+    return references
 
 
 def _fresh_references(

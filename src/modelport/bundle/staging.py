@@ -87,6 +87,6 @@ def load_stages(bundle: Bundle, target: Any, options: Mapping[str, Any]) -> Engi
     stages = [Stage.from_json(item) for item in manifest.stages]
     engines = {}
     for stage in stages:
-        with Bundle.open(bundle.folder / stage.bundle) as own:
+        with Bundle.open(bundle.folder / stage.bundle, trust=bundle.is_trusted) as own:
             engines[stage.name] = own.load(target, **options)
     return StagedEngine(stages, engines, manifest.provenance["outputs"])

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import os
 import shutil
 import tempfile
-import zipfile
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
-from modelport.bundle.manifest import FILE_NAME, Manifest, sha256
+from modelport.backends.interface import GRAPH, Artifact
+from modelport.bundle.archive import is_zipped_bundle, pack
+from modelport.bundle.checksums import record_files
+from modelport.bundle.manifest import FILE_NAME, PLATFORM, Manifest
 from modelport.errors import UsageError
+from modelport.ops.binaries import FOLDER, platform_name
 from modelport.proof import ReferenceCase, write_case
+from modelport.target import Target
 
 CASES_BUDGET = 600_000
 """Bytes of reference cases to keep; the smallest case is kept in any event."""
@@ -28,18 +35,11 @@ def require_replaceable(path: Path) -> None:
     if path.is_dir():
         is_bundle = (path / FILE_NAME).is_file() or not any(path.iterdir())
     else:
-        is_bundle = _is_zipped_bundle(path)
+        is_bundle = is_zipped_bundle(path)
     if not is_bundle:
         raise UsageError(
             f"{path} exists and is not a bundle", fix="remove it, or write to another place"
         )
-
-
-def _is_zipped_bundle(path: Path) -> bool:
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return FILE_NAME in archive.namelist()
 
 
 class BundleWriter:
@@ -90,38 +90,54 @@ class BundleWriter:
         write_case(self.folder / path, reference.case.inputs, reference.outputs)
         return path
 
-    def commit(self, manifest: Manifest) -> Manifest:
+    def commit(self, manifest: Manifest, foreign: Collection[str] = ()) -> Manifest:
         """Writes the manifest with every file's checksum, and puts the bundle in its place.
 
+        The code in it is remembered as built here: this machine loads it from now on.
+
         Args:
-            manifest: The manifest, without checksums.
+            manifest: The manifest, without checksums; with the keys of engines that were made
+                before.
+            foreign: SHA-256 of files that came from elsewhere.
 
         Returns:
             The manifest as written.
+
+        Raises:
+            UsageError: There is code to be remembered, and the cache cannot be written.
         """
-        files = sorted(path for path in self.folder.rglob("*") if path.is_file())
-        sums = {path.relative_to(self.folder).as_posix(): sha256(path) for path in files}
-        manifest = dataclasses.replace(manifest, files=sums)
+        files = record_files(self.folder)
+        artifacts = {target: _portable(item) for target, item in manifest.artifacts.items()}
+        manifest = dataclasses.replace(manifest, files=files, artifacts=artifacts)
+        made = {target: engine_key(target, manifest) for target in manifest.artifacts}
+        manifest = dataclasses.replace(manifest, keys={**made, **manifest.keys})
         (self.folder / FILE_NAME).write_bytes(manifest.render())
+        code = {files[name].sha256 for name in _code(manifest) & set(files)} - set(foreign)
+        if code:
+            from modelport.bundle.trust import remember
+
+            remember(code)
+        self.place()
+        return manifest
+
+    def place(self) -> None:
+        """Puts the folder in its place as it is, its manifest included."""
         # mkdtemp makes a folder for its owner alone.
         self.folder.chmod(0o777 & ~_umask())
         if self._zipped:
             self._commit_zip()
         else:
             self._commit_folder()
-        return manifest
 
     def _commit_zip(self) -> None:
-        archive_path = self.folder.with_name(f"{self.folder.name}.zip")
+        archive = self.folder.with_name(f"{self.folder.name}.zip")
         try:
-            with zipfile.ZipFile(archive_path, "w", zipfile.ZIP_DEFLATED) as archive:
-                for path in sorted(self.folder.rglob("*")):
-                    archive.write(path, path.relative_to(self.folder).as_posix())
+            pack(self.folder, archive)
             if self._path.is_dir():
                 shutil.rmtree(self._path)
-            archive_path.replace(self._path)
+            archive.replace(self._path)
         finally:
-            archive_path.unlink(missing_ok=True)
+            archive.unlink(missing_ok=True)
 
     def _commit_folder(self) -> None:
         if not self._path.exists():
@@ -134,6 +150,46 @@ class BundleWriter:
             shutil.rmtree(old)
         else:
             old.unlink()
+
+
+def _code(manifest: Manifest) -> set[str]:
+    """The files of a bundle that are code, or become code when they are built."""
+    code = {name for target in manifest.artifacts for name in manifest.code_of(target)}
+    return code | {name for name in manifest.files if name.startswith(f"{FOLDER}/")}
+
+
+def _portable(artifact: Artifact) -> Artifact:
+    """The same with `PLATFORM` in the paths of libraries."""
+    own, any_other = f"{FOLDER}/{platform_name()}/", f"{FOLDER}/{PLATFORM}/"
+
+    def portable(value: Any) -> Any:
+        if isinstance(value, str):
+            return any_other + value.removeprefix(own) if value.startswith(own) else value
+        if isinstance(value, Mapping):
+            return {name: portable(item) for name, item in value.items()}
+        return [portable(item) for item in value] if isinstance(value, list | tuple) else value
+
+    files = tuple(map(portable, artifact.files))
+    return dataclasses.replace(artifact, files=files, options=portable(artifact.options))
+
+
+def engine_key(target: Target, manifest: Manifest) -> str:
+    """What stands for all that an engine is made from: the captured graph, libraries, versions.
+
+    Args:
+        target: What it is for; the manifest need not have it yet.
+        manifest: With the checksums of the files.
+    """
+    made_from = {
+        "target": str(target),
+        "version": manifest.provenance.get("versions", {}).get(target.backend, ""),
+        "files": {
+            name: record.sha256
+            for name, record in manifest.files.items()
+            if name == GRAPH or name.startswith(f"{FOLDER}/{platform_name()}/")
+        },
+    }
+    return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
 
 
 def _umask() -> int:

@@ -22,6 +22,19 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
 
 
+def add_trust(parser: argparse.ArgumentParser, *, key: bool = True) -> None:
+    """Adds the options that say which bundles may bring code along."""
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="load code in the bundle though it was neither built here nor signed by a known key",
+    )
+    if key:
+        parser.add_argument(
+            "--key", type=Path, help="PEM file of the public key that the bundle must be signed by"
+        )
+
+
 def add_capture(parser: argparse.ArgumentParser) -> None:
     """Adds the options that say how to capture a model."""
     from modelport.recipe import CAPTURES

@@ -10,6 +10,7 @@ import modelport
 from modelport.cli import (
     bench,
     bisect,
+    bundle,
     check,
     compare,
     compile,
@@ -37,6 +38,7 @@ _COMMANDS = (
     check,
     run,
     verify,
+    bundle,
     compare,
     bisect,
     graph,

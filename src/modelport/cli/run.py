@@ -22,6 +22,7 @@ def add(commands: console.Subparsers[argparse.ArgumentParser]) -> None:
             metavar="NAME=@FILE",
             help=f"file to {verb}: .npy, .npz, .png or .jpg; repeatable",
         )
+    console.add_trust(parser)
     console.add_json(parser)
     parser.set_defaults(run=_run)
 
@@ -31,7 +32,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from modelport.tensorfile import read_tensor, write_tensor
 
     sources, sinks = _files(arguments.input), _files(arguments.output)
-    engine = load(arguments.model, arguments.target)
+    engine = load(arguments.model, arguments.target, trust=arguments.trust, key=arguments.key)
     specs = {spec.name: spec for spec in engine.signature.inputs}
     inputs = {}
     for name, path in sources.items():

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from modelport.backends import Engine, get_backend
+from modelport.backends.interface import GRAPH
 from modelport.bundle import Bundle, load
-from modelport.compilation import GRAPH, compile_model
+from modelport.compilation import compile_model
 from modelport.errors import UsageError
 from modelport.model import Model
 from modelport.ops.libraries import collect_libraries

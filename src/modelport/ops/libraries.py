@@ -9,12 +9,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from modelport.ops import registry
-from modelport.ops.build import BuildOptions, build_library
+from modelport.ops.binaries import FOLDER, SOURCES, platform_name
+from modelport.ops.build import BuildOptions, build_library, write_sources
 from modelport.ops.extensions import DOMAIN, extensions_library, keep_loaded
 from modelport.ops.native_library import NativeLibrary
-
-FOLDER = "operators"
-"""Where a folder with a graph keeps its libraries."""
 
 SANITIZE = "MODELPORT_SANITIZE"
 """Environment variable: libraries are built to check their own use of memory, for tests."""
@@ -66,21 +64,37 @@ def collect_libraries(
     Raises:
         OperatorError: One cannot be built.
     """
-    domains = set()
-    for domain, name in nodes:
-        if domain == DOMAIN:
-            domains.add(domain)
-            continue
-        operator = registry.find(f"{domain}::{name}")
-        if operator is not None and operator.kernels:
-            domains.add(domain)
+    nodes = list(nodes)
+    libraries = [library_path(domain, cuda=cuda) for domain in _domains(nodes)]
+    if any(domain == DOMAIN for domain, _ in nodes):
+        libraries.append(extensions_library())
     collected = []
-    for domain in sorted(domains):
-        path = extensions_library() if domain == DOMAIN else library_path(domain, cuda=cuda)
-        (folder / FOLDER).mkdir(exist_ok=True)
-        keep_loaded(place_library(path, folder / FOLDER))
-        collected.append(f"{FOLDER}/{path.name}")
+    for path in libraries:
+        own = f"{FOLDER}/{platform_name()}"
+        (folder / own).mkdir(parents=True, exist_ok=True)
+        keep_loaded(place_library(path, folder / own))
+        collected.append(f"{own}/{path.name}")
     return collected
+
+
+def collect_sources(nodes: Iterable[tuple[str, str]], folder: Path) -> None:
+    """Puts what the libraries that a graph needs are built from beside it.
+
+    Args:
+        nodes: The domain and the operator of the graph's nodes.
+        folder: Where the graph lies.
+    """
+    for domain in _domains(nodes):
+        operators = [item for item in registry.declared(domain) if item.kernels]
+        own = folder / SOURCES / domain
+        shutil.rmtree(own, ignore_errors=True)
+        write_sources(operators, own)
+
+
+def _domains(nodes: Iterable[tuple[str, str]]) -> list[str]:
+    """The domains of the operators with kernels among nodes."""
+    found = {(domain, registry.find(f"{domain}::{name}")) for domain, name in nodes}
+    return sorted({domain for domain, operator in found if operator and operator.kernels})
 
 
 def place_library(library: Path, folder: Path) -> Path:

@@ -12,7 +12,7 @@ from modelport.model import Model
 from modelport.ops import registry
 from modelport.ops.declaration import Operator
 from modelport.ops.plugins.fields import INPUTS_FIELD
-from modelport.passes.contract import Rewrite
+from modelport.passes.contract import Rewrite, apply_passes
 
 NAMESPACE, VERSION = "plugin_namespace", "plugin_version"
 """The attributes by which TensorRT's parser finds a plugin's creator."""
@@ -68,7 +68,7 @@ def plug_in(model: Model) -> list[Finding]:
         PassError: An attribute that comes as an input is no constant.
     """
     rewrite = PlugIn()
-    rewrite(model.ir)
+    apply_passes([rewrite], model.ir)
     return [
         Finding(
             "plugin-node",
@@ -81,7 +81,7 @@ def plug_in(model: Model) -> list[Finding]:
 
 def _plug_in(node: ir.Node, operator: Operator) -> None:
     names = [item.name for item in operator.schema.inputs]
-    attributes: dict[str, Any] = {name: item for name, item in node.attributes.items()}
+    attributes: dict[str, Any] = dict(node.attributes.items())
     inputs: list[ir.Value] = []
     places: list[int] = []
     last = len(operator.node_inputs) - 1

@@ -31,7 +31,6 @@ class ReportData:
         model: The graph that was deployed.
         runner: What ran the original.
         verifications: The comparison, by target.
-        seconds: Seconds of every stage.
         example: The example with the original's outputs.
         engine_outputs: What the first target's engine made of the example.
     """
@@ -39,7 +38,6 @@ class ReportData:
     model: Model
     runner: str
     verifications: Mapping[Target, Verification]
-    seconds: Mapping[str, float]
     example: ReferenceCase
     engine_outputs: Mapping[str, np.ndarray[Any, Any]]
 
@@ -69,7 +67,6 @@ def render_report(data: ReportData) -> str:
             nodes=sum(operators.values()),
             plots={target: _plot(item.cases) for target, item in data.verifications.items()},
             pictures=_pictures(data),
-            total=sum(data.seconds.values()),
         )
     )
 

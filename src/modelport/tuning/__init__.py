@@ -1,6 +1,6 @@
 """Measure, and choose by what was measured."""
 
-from modelport.tuning.measuring import Bench, Measured, bench
+from modelport.tuning.measuring import Bench, Measured, bench, measure_plans
 from modelport.tuning.showing import (
     BENCH_HEADS,
     TUNING_HEADS,
@@ -11,6 +11,7 @@ from modelport.tuning.showing import (
 )
 from modelport.tuning.timing import Timing, interleave, median_interval, paired_ratios
 from modelport.tuning.tuner import METRICS, Tuning, tune
+from modelport.tuning.workspace import make_workspace
 
 __all__ = [
     "BENCH_HEADS",
@@ -24,6 +25,8 @@ __all__ = [
     "bench_page",
     "bench_rows",
     "interleave",
+    "make_workspace",
+    "measure_plans",
     "median_interval",
     "paired_ratios",
     "tune",

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from modelport.backends.interface import GRAPH
 from modelport.backends.torch.program import program_of
 from modelport.bundle import Bundle, load
-from modelport.compilation import GRAPH
+from modelport.compilation import Plan
 from modelport.errors import RunError, UsageError
 from modelport.progress import Progress, Stages
 from modelport.proof import draw_cases, read_case, write_case
@@ -26,6 +27,7 @@ from modelport.target import Target
 from modelport.tensorfile import as_declared
 from modelport.tuning.contestant import Contestant, why_failed
 from modelport.tuning.timing import Timing, median_interval, paired_ratios
+from modelport.tuning.workspace import Workspace
 
 ROUNDS = 15
 """Turns of every model, unless it is said otherwise."""
@@ -111,6 +113,32 @@ class Bench:
             "rows": [row.to_json() for row in self.rows],
             "seconds": dict(self.seconds),
         }
+
+
+def measure_plans(
+    workspace: Workspace, plans: Sequence[Plan], *, rounds: int = ROUNDS
+) -> list[Measured]:
+    """Measures ways to run one model in turn, each in a process of its own.
+
+    Args:
+        workspace: The model, and the case to time on.
+        plans: The ways; ratios are over the first.
+        rounds: Turns of each, after one that does not count.
+
+    Returns:
+        One measurement a plan, in order; a plan that fails is one.
+    """
+    subjects = []
+    for number, plan in enumerate(plans):
+        own = workspace.copy(workspace.folder.with_name(f"measured-{number}"))
+        what = {
+            "folder": str(own.folder),
+            "target": str(plan.target),
+            "options": dict(plan.options),
+            "rewrites": list(plan.rewrites),
+        }
+        subjects.append(_Subject(str(plan), "compile", what))
+    return _measure(subjects, {}, 0, 1, rounds, workspace.inputs)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ _HOPELESS = 1.5
 _SLOWER = 1.2
 """How much slower a challenger is in the median of a duel, to leave the race."""
 _FINALISTS = 4
+_PATIENCE = 600.0
+"""Seconds that a candidate may take as long as no other is right, whatever the budget."""
 _ROUNDS = (9, 25)
 """Rounds of the final: at least, at most."""
 _PRECISE = 0.02
@@ -105,7 +107,7 @@ class Race:
             workspace: The model and its cases.
             tolerance: Bound on the error; by default the one of the candidate's precision.
             at_once: Calls at a time, of which the throughput is measured.
-            seconds: The budget.
+            seconds: The budget; when it is spent, one that is right is enough.
             by_memory: Whether the smallest wins; else the fastest.
             stage: Told of every candidate.
         """
@@ -138,7 +140,12 @@ class Race:
                 contestant.close()
 
     def _left(self) -> float:
-        return self._deadline - time.monotonic()
+        """Seconds that a step may take: until one candidate is right, it gets the time it needs."""
+        left = self._deadline - time.monotonic()
+        return max(left, 0.0) if self._ranked() else max(left, _PATIENCE)
+
+    def _is_over(self) -> bool:
+        return self._left() <= 0
 
     def _key(self, row: Row) -> float:
         return float(row.memory) if self._by_memory else statistics.median(row.samples)
@@ -170,7 +177,7 @@ class Race:
         """Opens a candidate, compares it, and lets it run against the best so far."""
         row = Row(plan)
         self.rows.append(row)
-        if self._left() <= 0:
+        if self._is_over():
             row.why = "the budget was spent"
             return None
         with self._stage(str(plan)):
@@ -179,7 +186,7 @@ class Race:
             try:
                 self._enter(row, contestant)
             except RunError as error:
-                if self._left() <= 0:
+                if self._is_over():
                     self._leave(row, UNTRIED, "the budget was spent before it was done")
                 else:
                     self._leave(row, FAILED, why_failed(error))
@@ -191,7 +198,7 @@ class Race:
         self._workspace.copy(folder)
         opened = contestant.open(
             "compile",
-            max(self._left(), 1.0),
+            self._left(),
             folder=str(folder),
             target=str(row.plan.target),
             options=row.plan.options,
@@ -207,7 +214,7 @@ class Race:
 
     def _is_right(self, row: Row, contestant: Contestant, *, only_first: bool) -> bool:
         found = contestant.ask(
-            "verify", max(self._left(), 60.0), tolerance=self._tolerance, only_first=only_first
+            "verify", self._left(), tolerance=self._tolerance, only_first=only_first
         )
         if not found["ok"]:
             self._leave(row, WRONG, found["failure"])
@@ -268,7 +275,7 @@ class Race:
     def _decided(self, finalists: Sequence[Row]) -> bool:
         least, most = _ROUNDS
         rounds = min((len(row.samples) for row in finalists), default=most)
-        if rounds >= most or (rounds >= 3 and self._left() <= 0):
+        if rounds >= most or (rounds >= 3 and self._is_over()):
             return True
         if rounds < least:
             return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 import tempfile
@@ -11,18 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelport.backends.torch.program import program_of
-from modelport.compilation import GRAPH, Plan
-from modelport.errors import ExportError, ProofError, UsageError
-from modelport.model import Model
-from modelport.ops.libraries import collect_libraries
+from modelport.backends import get_backend
+from modelport.compilation import Plan
+from modelport.errors import ProofError, UsageError
 from modelport.progress import Progress, Stages
-from modelport.proof import ReferenceCase, draw_cases, read_case, run_reference
 from modelport.recipe import Recipe, load_recipe
 from modelport.target import Target
 from modelport.tuning.candidates import base_plans, cores
 from modelport.tuning.race import FINISHED, Race, Row, pareto
-from modelport.tuning.workspace import Workspace
+from modelport.tuning.workspace import make_workspace
 
 if TYPE_CHECKING:
     from modelport.deployment import Deployment
@@ -105,7 +101,8 @@ def tune(
             have ten times that. Precisions below fp32 are tried where it is given. By default
             that of `modelport.proof.tolerance_for`.
         targets: What to choose from; by default every backend that works here.
-        budget: Seconds that the candidates may take. Who was not tried by then is a row, too.
+        budget: Seconds that the candidates may take. Who was not tried by then is a row, too. The
+            search goes on beyond it until one candidate is right.
         case: An ``.npz`` file with the inputs to time on; the example by default, and for an ONNX
             file, which has none, inputs that are drawn.
         seed: Seed of the cases.
@@ -124,13 +121,15 @@ def tune(
 
     _examine(metric, tolerance, budget)
     wanted = [Target.parse(target) for target in targets]
+    for target in wanted:
+        get_backend(target)
     stage = Stages(progress)
     recipe = open_program(source if isinstance(source, Recipe) else load_recipe(os.fspath(source)))
     plans = base_plans(wanted, lossy=tolerance is not None)
     with tempfile.TemporaryDirectory(prefix="modelport-") as name:
-        workspace = Workspace(Path(name) / "model")
         with stage("prepare"):
-            _fill(workspace, recipe, plans, case, seed)
+            folder = Path(name) / "model"
+            workspace = make_workspace(folder, recipe, plans, case=case, seed=seed)
         race = Race(
             workspace,
             tolerance=tolerance,
@@ -170,50 +169,6 @@ def _examine(metric: str, tolerance: float | None, budget: float) -> None:
         raise UsageError(f"the tolerance {tolerance} is not above 0")
     if not budget > 0:
         raise UsageError(f"a budget of {budget} seconds is too small")
-
-
-def _fill(
-    workspace: Workspace,
-    recipe: Recipe,
-    plans: Sequence[Plan],
-    case: str | os.PathLike[str] | None,
-    seed: int,
-) -> None:
-    """Captures the model, and runs the original on the cases."""
-    from modelport.capture import export
-    from modelport.capture.programs import write_program
-
-    graph = workspace.folder / GRAPH
-    graph.parent.mkdir(parents=True)
-    model = export(recipe)
-    model.save(graph)
-    collect_libraries(
-        model.operators(),
-        workspace.folder,
-        cuda=any(plan.target.device == "cuda" for plan in plans),
-    )
-    if any(plan.target.backend == "torch" for plan in plans):
-        # Without a program its candidates fail, and say so.
-        with contextlib.suppress(ExportError):
-            write_program(recipe, workspace.folder / program_of(GRAPH))
-    references = _references(recipe, model, seed)
-    inputs = references[0].case.inputs
-    if case is not None:
-        inputs = read_case(Path(case))[0].inputs
-        model.signature.examine(inputs)
-    workspace.write_cases(references, inputs)
-
-
-def _references(recipe: Recipe, model: Model, seed: int) -> list[ReferenceCase]:
-    """The original on its example and on drawn cases; without an example, the largest is first."""
-    from modelport.capture.original import open_original
-
-    original = open_original(recipe, model.signature)
-    cases = draw_cases(original.signature, original.examples, recipe.values, seed)
-    references, _ = run_reference(original.run, cases, original.given)
-    if not original.given:
-        references.sort(key=lambda item: item.nbytes, reverse=True)
-    return references
 
 
 def _time(row: Row) -> float:

@@ -23,8 +23,9 @@ from typing import Any
 import numpy as np
 
 from modelport.backends import Engine, get_backend
+from modelport.backends.interface import GRAPH
 from modelport.bundle import load
-from modelport.compilation import GRAPH, Compiled, compile_model
+from modelport.compilation import Compiled, compile_model
 from modelport.errors import ModelportError, UsageError
 from modelport.model import Model
 from modelport.proof import Tolerance, tolerance_for, verify_cases

@@ -13,6 +13,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 typedef struct modelport_error modelport_error;
 typedef struct modelport_engine modelport_engine;
@@ -145,6 +146,7 @@ void modelport_submit(modelport_batcher* batcher, const modelport_tensor* inputs
 /* Runs what was submitted before, then ends. Not to be called from `done`. */
 void modelport_batcher_release(modelport_batcher* batcher);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -21,6 +21,7 @@ from modelport.backends.tensorrt.record import BuildRecord
 from modelport.backends.tensorrt.refusals import all_nodes, describe, refusal
 from modelport.errors import BuildError, UsageError
 from modelport.model import Model
+from modelport.ops.plugins import require_version
 from modelport.progress import Progress
 from modelport.target import Target
 
@@ -96,6 +97,8 @@ def compile(
     profiles, findings = plan_profiles(model.signature, wanted)
     stem = f"{FOLDER}/{str(target).replace(':', '-')}"
     (folder / FOLDER).mkdir(exist_ok=True)
+    for library in wanted.plugins:
+        require_version(Path(library), module)
     kept = [_kept(Path(library), folder) for library in wanted.plugins]
     cache = timing_cache(flavor, module)
     job = {

@@ -83,6 +83,10 @@ def _branches_differ(node: onnx_ir.Node) -> bool:
 def _is_growing(node: onnx_ir.Node) -> bool:
     """A loop whose state has another shape after a turn than before."""
     body = node.attributes["body"].as_graph()
+    for state, after in zip(body.inputs[2:], body.outputs[1:], strict=False):
+        producer = after.producer()
+        if producer is not None and producer.op_type == "Concat" and state in producer.inputs:
+            return True
     for before, after in zip(node.inputs[2:], body.outputs[1:], strict=False):
         if before is None or before.shape is None or after.shape is None:
             continue
@@ -92,6 +96,12 @@ def _is_growing(node: onnx_ir.Node) -> bool:
             if isinstance(one, int) and isinstance(other, int) and one != other:
                 return True
     return False
+
+
+def _is_cast_to_fp8(node: onnx_ir.Node) -> bool:
+    import onnx_ir
+
+    return "FLOAT8" in onnx_ir.DataType(node.attributes.get_int("to", 1)).name
 
 
 def _collects_without_end(node: onnx_ir.Node) -> bool:
@@ -173,6 +183,13 @@ FORMS: Sequence[Form] = (
         f"k is at most {MOST_OF_TOPK} there",
         f"take at most {MOST_OF_TOPK} elements, or {_CUT}",
         _is_large_topk,
+        parses=True,
+    ),
+    Form(
+        ("Cast",),
+        "float8 comes from QuantizeLinear alone there",
+        "quantize by QuantizeLinear and DequantizeLinear: `modelport quantize`",
+        _is_cast_to_fp8,
         parses=True,
     ),
     Form(

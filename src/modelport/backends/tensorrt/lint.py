@@ -64,7 +64,14 @@ def _custom(model: onnx_ir.Model) -> Iterable[Finding]:
 
 def _float_shapes(model: onnx_ir.Model) -> Iterable[Finding]:
     """A Resize whose scales are an input of the network."""
-    inputs = {value for value in model.graph.inputs if not value.is_initializer()}
+    import onnx_ir
+
+    integers = (onnx_ir.DataType.INT32, onnx_ir.DataType.INT64)
+    inputs = {
+        value
+        for value in model.graph.inputs
+        if not value.is_initializer() and value.dtype not in integers
+    }
     for node in _nodes(model, "Resize", "Upsample"):
         place = 2 if node.op_type == "Resize" and len(node.inputs) > 2 else 1
         scales = node.inputs[place] if len(node.inputs) > place else None

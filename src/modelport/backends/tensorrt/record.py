@@ -85,8 +85,12 @@ class BuildRecord:
             data["target"] = Target.parse(data["target"])
             data["signature"] = Signature.from_json(data["signature"])
             data["layers"] = tuple(map(_layer, data["layers"]))
-            for name in ("capabilities", "adapters", "profiles", "warnings"):
+            for name in ("capabilities", "adapters", "warnings"):
                 data[name] = tuple(data[name])
+            data["profiles"] = tuple(
+                {name: tuple(shapes) for name, shapes in profile.items()}
+                for profile in data["profiles"]
+            )
             record = cls(**data)
             same = _sha256(engine) == digest
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

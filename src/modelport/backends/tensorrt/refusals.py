@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 LINT = "`modelport graph lint MODEL --target tensorrt` names what it does not take"
 _PARSING = re.compile(r'While parsing node number \d+ \[(\S+) -> "([^"]*)"')
 _ASSERTION = re.compile(r"^(?:Assertion failed: )?(?P<condition>.*?): (?P<text>.*)$", re.S)
-_PLACE = re.compile(r"\s*In \w+ at /\S+:\d+\)?|\s*\[checkMacros\.cpp[^\n]*|\(cudaError[^)]*\)")
+_PLACE = re.compile(r"\s*In \S+ at /\S+:\d+\)?|\s*\[checkMacros\.cpp[^\n]*|\(cudaError[^)]*\)")
+_WRAPPER = re.compile(
+    r"Invalid Node - \S+ |\b(?:API Usage|Internal|Shape) Error \((?:node_of_\S+: )?|\b(?:Myelin|Cuda Runtime) \("
+)
+"""What is written around the text that says something."""
 _HEAD = re.compile(r"^\[?[\w:.]*?\]?:? ?Error Code \d+: |^I\w+::\w+: Error Code \d+: ")
 _NOISE = ("checkMacros.cpp", "cudaError")
 """Words of errors that only say that there is no GPU, which building ahead of time needs not."""
@@ -29,7 +33,8 @@ _ADVICE = (
     (
         r"FP32 GEMM is not supported",
         "the GPUs of sm75 have no float32 matrix product there",
-        "convert the model to fp16 (tensorrt-rtx:fp16:sm75), or leave sm75 away",
+        "convert the model to fp16 (tensorrt-rtx:fp16:sm75) with no product kept in float32, or "
+        "leave sm75 away",
     ),
     (
         r"has no runners that implement it",
@@ -50,6 +55,19 @@ _ADVICE = (
         r"Unable to load library: (\S+?):",
         "a library of TensorRT is not installed",
         "install the complete package of TensorRT",
+    ),
+    (
+        r"reshape wildcard|[Rr]eshaping (failed|\[)",
+        "",
+        "a size is baked into it: --reshape FILE.py:FUNCTION gives it another target, or export "
+        "the model with that dimension dynamic",
+    ),
+    (
+        r"Unsupported data type|Failed to convert ONNX da[tT]e type|unsupported input type of"
+        r"|requires inputs with type|but must have type|Found unsupported",
+        "",
+        "cast to a type that it computes with before the node: float32, float16, bfloat16, int32, "
+        "int64 or bool; there are no strings, complex numbers, float64, and integers of 16 bits",
     ),
     (
         r"[Oo]ut of memory|could not be allocated|MEM_ALLOC",
@@ -135,10 +153,16 @@ def _advice(text: str, nodes: Sequence[onnx_ir.Node]) -> tuple[str, str]:
 
 
 def _building(text: str, ir: onnx_ir.Model, title: str) -> BuildError:
-    nodes = list(_named(text, ir))
+    # The library names layers; some of what it says names none that is a node.
+    nodes = list(_named(text, ir)) or [node for node in all_nodes(ir) if _fails_late(node)]
     where = "; ".join(map(describe, nodes[:3])) or None
     why, fix = _advice(text, nodes)
     return BuildError(f"{title} cannot build the engine", where=where, why=why or text, fix=fix)
+
+
+def _fails_late(node: onnx_ir.Node) -> bool:
+    form = form_of(node)
+    return form is not None and form.parses
 
 
 def describe(node: onnx_ir.Node) -> str:
@@ -199,5 +223,5 @@ def _readable(log: Sequence[str]) -> str:
 def _cleaned(text: str) -> str:
     """Without the places in TensorRT's own sources."""
     lines = [_HEAD.sub("", line) for line in text.splitlines() if not line.startswith("[checkMac")]
-    plain = _PLACE.sub("", " ".join(lines))
+    plain = _WRAPPER.sub("", _PLACE.sub("", " ".join(lines)))
     return " ".join(plain.split()).strip()

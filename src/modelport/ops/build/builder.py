@@ -25,7 +25,7 @@ from modelport.ops.build.toolchain import NATIVE
 from modelport.ops.declaration import Operator
 from modelport.ops.native_library import NativeLibrary, require_declared
 
-_RUNTIME = ("library.cpp", "onnxruntime.cpp", "host.cpp", "pool.cpp")
+RUNTIME_SOURCES = ("library.cpp", "onnxruntime.cpp", "host.cpp", "pool.cpp")
 _EXPORTS = NATIVE / "exports.map"
 
 
@@ -124,7 +124,7 @@ def _runtime_parts(described: str, options: BuildOptions) -> Iterator[Part]:
     def command(source: Path, made: Path) -> list[str]:
         return toolchain.cpu_command(source, made, flags)
 
-    for name in _RUNTIME:
+    for name in RUNTIME_SOURCES:
         yield source_part(RUNTIME / name, command)
     cuda_memory = RUNTIME / "cuda_memory.cpp"
     yield source_part(cuda_memory, options.cuda_command if options.cuda else command)

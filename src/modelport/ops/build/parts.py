@@ -101,7 +101,7 @@ def _kernels(
             return
         loose = path.with_suffix(".loose.o")
         toolchain.run(command(generated, loose), what, source, name)
-        _seal(loose, path, symbol)
+        seal(loose, path, symbol)
 
     probe = command(Path("source"), Path("source"))
     files = [source, *headers(source.parent), *OWN_HEADERS]
@@ -110,7 +110,7 @@ def _kernels(
     return Part(f"{what}, level {level.number}", name, key, compile_part, table)
 
 
-def _seal(loose: Path, sealed: Path, symbol: str) -> None:
+def seal(loose: Path, sealed: Path, symbol: str) -> None:
     """Makes all of an object's symbols its own but one.
 
     Code of the same template, compiled for several levels, would otherwise be merged by the

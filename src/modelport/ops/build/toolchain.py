@@ -48,9 +48,14 @@ class Level:
     flags: tuple[str, ...]
 
 
-def levels() -> tuple[Level, ...]:
-    """The levels that CPU kernels are compiled for here; the first is the baseline."""
-    if platform.machine() not in ("x86_64", "AMD64"):
+def levels(machine: str = platform.machine()) -> tuple[Level, ...]:
+    """The levels that CPU kernels are compiled for; the first is the baseline.
+
+    Args:
+        machine: The kind of processor, as Python's `platform.machine` calls it; by default the
+            one here.
+    """
+    if machine not in ("x86_64", "AMD64"):
         return (Level(0, ()),)
     wide = ("-march=x86-64-v4", "-mprefer-vector-width=512")
     return (Level(3, ("-march=x86-64-v3",)), Level(4, wide))
@@ -159,6 +164,18 @@ def cuda_command(
         *(f"-Xcompiler={flag}" for flag in flags),
         *(include, "-c", str(source), "-o", str(made)),
     ]
+
+
+def ptx_command(source: Path, made: Path, capability: int) -> list[str]:
+    """The command that compiles a CUDA file to the intermediate form of a compute capability.
+
+    Raises:
+        OperatorError: There is no CUDA compiler.
+    """
+    compiler = require_nvcc(source.name)
+    flags = ["-std=c++17", "-O3", "--expt-relaxed-constexpr", f"-arch=compute_{capability}"]
+    include = f"-I{NATIVE / 'include'}"
+    return [compiler, *flags, "-ccbin", cxx(), "-ptx", include, str(source), "-o", str(made)]
 
 
 def cuda_host_command(

@@ -12,7 +12,7 @@ import onnx_ir as ir
 from onnx_ir.passes.common import NameFixPass
 
 from modelport.passes.contract import Rewrite
-from modelport.passes.values import constant, is_onnx
+from modelport.passes.values import INSTEAD_OF, constant, is_onnx
 
 Operand = ir.Value | int | float | Sequence[int] | np.ndarray[Any, Any] | None
 """What a node reads: a value; an integer, or a list of them, for an int64 constant; a float for a
@@ -62,7 +62,7 @@ class Writer:
             attributes,
             num_outputs=outputs,
             name=f"{self.node.name or self.node.op_type}/{operator}_{len(self._nodes)}",
-            metadata_props=dict(self.node.metadata_props),
+            metadata_props={**self.node.metadata_props, INSTEAD_OF: self.node.op_type},
         )
         self._nodes.append(made)
         return made.outputs[0] if outputs == 1 else list(made.outputs)

@@ -89,7 +89,7 @@ class AxisResize:
     def _filter(self, distance: Array) -> Array:
         far = np.abs(distance)
         if self.mode == "linear":
-            return np.maximum(1 - far, 0)
+            return np.asarray(np.maximum(1 - far, 0))
         a = self.cubic
         near: Array = ((a + 2) * far - (a + 3)) * far * far + 1
         beyond = ((a * far - 5 * a) * far + 8 * a) * far - 4 * a

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
+from modelport.backends.adapters import FixedPoint
 from modelport.findings import Finding, Severity
 from modelport.model import Model
 from modelport.passes.bodies import inline_bodies
 from modelport.passes.contract import apply_passes
 from modelport.passes.inference import InferShapes, forget_inferred_names
+from modelport.passes.plugin_nodes import plug_in
 from modelport.passes.tensorrt.deformation import ExpandDeformation
 from modelport.passes.tensorrt.expansion import Expansion
 from modelport.passes.tensorrt.indices import ExpandIndices
@@ -84,7 +86,11 @@ def prepare_for_tensorrt(model: Model, target: Target) -> list[Finding]:
         if apply_passes([expansion], model.ir):
             apply_passes([InferShapes()], model.ir)
             findings += _notes(expansion, title)
+    if target.backend == "tensorrt":
+        findings += plug_in(model)
     forget_inferred_names(model.ir)
+    if target.backend == "tensorrt":
+        findings += plug_in(model)
     return findings
 
 
@@ -110,9 +116,9 @@ def _take_integers(model: Model, title: str) -> list[Finding]:
     taking = TakeIntegers()
     apply_passes([taking], model.ir)
     findings = []
+    seen = model.provenance.get("seen_values", {})
     for adapter in taking.taken:
-        told = ", ".join(str(list(item)) for item in adapter.values)
-        findings += [
+        findings.append(
             Finding(
                 "adapted-input",
                 Severity.NOTE,
@@ -120,17 +126,24 @@ def _take_integers(model: Model, title: str) -> list[Finding]:
                 f"int64, times 2 ** {adapter.bits}; modelport converts it, a run is given what the "
                 "model declares",
                 where=adapter.tensor,
-            ),
-            Finding(
-                "values-assumed",
-                Severity.WARNING,
-                f"shapes are made of the values of {adapter.tensor!r}, of which {title} must know "
-                f"the least, the usual and the largest; assumed: {told}",
-                where=adapter.tensor,
-                fix=f"give them: values={{{adapter.tensor!r}: [least, usual, largest]}}",
-            ),
-        ]
+            )
+        )
+        if adapter.tensor not in seen:
+            findings.append(_assumed_values(adapter, title))
     return findings
+
+
+def _assumed_values(adapter: FixedPoint, title: str) -> Finding:
+    told = ", ".join(str(list(item)) for item in adapter.values)
+    return Finding(
+        "values-assumed",
+        Severity.WARNING,
+        f"shapes are made of the values of {adapter.tensor!r}, of which {title} must know the "
+        f"least, the usual and the largest; assumed: {told}",
+        where=adapter.tensor,
+        fix="give the recipe cases with other values, or the option "
+        f"values={{{adapter.tensor!r}: [least, usual, largest]}}",
+    )
 
 
 def _widen_integers(model: Model, title: str) -> list[Finding]:

@@ -64,7 +64,9 @@ def padded_outputs(
             value in found for body in inner for part in body.all_nodes() for value in part.inputs
         ):
             raise _across(node, next(iter(rows.values())), title)
-        given = [found.get(value) if value is not None else None for value in node.inputs]
+        # What a CastLike reads besides says a type alone.
+        read = node.inputs[:1] if is_onnx(node, "CastLike") else node.inputs
+        given = [found.get(value) if value is not None else None for value in read]
         first = next((item for item in given if item is not None), None)
         if first is None:
             continue
@@ -105,20 +107,21 @@ def _axis_after(node: ir.Node, axes: Sequence[int | None]) -> int | None:
 
 
 def _broadcast(node: ir.Node, axes: Sequence[int | None]) -> int | None:
-    ranks = [rank(value) for value in node.inputs if value is not None]
+    inputs = node.inputs[: len(axes)]
+    ranks = [rank(value) for value in inputs if value is not None]
     known_ranks = [item for item in ranks if item is not None]
     if len(known_ranks) < len(ranks):
         return None
     most = max(known_ranks)
     places = {
         axis + most - (rank(value) or 0)
-        for axis, value in zip(axes, node.inputs, strict=True)
+        for axis, value in zip(axes, inputs, strict=True)
         if axis is not None
     }
     if len(places) != 1:
         return None
     place = places.pop()
-    for axis, value in zip(axes, node.inputs, strict=True):
+    for axis, value in zip(axes, inputs, strict=True):
         if axis is None and value is not None and value.shape is not None:
             own = place - most + len(value.shape)
             if own >= 0 and value.shape[own] != 1:

@@ -77,6 +77,7 @@ def _loop(
     assert data is not None
     assert data.dtype is not None
     trips = write("Squeeze", write("Shape", places, start=axis, end=axis + 1), [0])
+    # The parser takes no loop without a condition.
     going = write.constant(np.asarray(True))
     write.begin_body()
     number = ir.val("update", dtype=ir.DataType.INT64, shape=[])

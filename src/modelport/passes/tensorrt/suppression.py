@@ -92,6 +92,7 @@ def _turns(
 ) -> list[ir.Value]:
     """The number of the box that each turn takes, and whether there was one left."""
     assert left is not None
+    # The parser takes no loop without a condition.
     going = write.constant(np.asarray(True))
     areas = _area(write, corners)
     write.begin_body()

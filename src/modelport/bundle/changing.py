@@ -1,0 +1,257 @@
+"""Bundles from bundles: engines and libraries added, parts taken out, signed."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from modelport.backends import get_backend
+from modelport.backends.adapters import load_engine
+from modelport.backends.interface import GRAPH
+from modelport.bundle.manifest import FILE_NAME, SIGNATURE_NAME, Manifest
+from modelport.bundle.reader import Bundle
+from modelport.bundle.selftest import kept_references, verify_engine
+from modelport.bundle.signing import make_signature
+from modelport.bundle.writer import BundleWriter, engine_key
+from modelport.compilation import compile_model
+from modelport.errors import UsageError
+from modelport.model import Model
+from modelport.ops.binaries import FOLDER, SOURCES, platform_name
+from modelport.ops.libraries import place_library
+from modelport.precision.standing_in import stand_in
+from modelport.target import Target
+
+StrPath = str | os.PathLike[str]
+PARTS = {"cases": "cases/", "report": "report.html", "sources": f"{SOURCES}/"}
+"""What can be taken out of a bundle by name, and how its paths begin."""
+
+
+def add_operators(
+    bundle: StrPath, output: StrPath | None = None, *, trust: bool = False, cuda: bool = False
+) -> list[str]:
+    """Builds the bundle's libraries of operators for this platform, from the sources in it.
+
+    Args:
+        bundle: The bundle.
+        output: Where to write; in its place by default. What was signed is signed no more.
+        trust: Whether sources may be built and loaded that neither this user wrote into a bundle
+            on this machine nor a known key signed.
+        cuda: Whether the CUDA kernels are to be in the libraries.
+
+    Returns:
+        The libraries, by their paths in the bundle.
+
+    Raises:
+        UsageError: The bundle has no sources.
+        BundleError: The bundle is altered, or its sources are not known here.
+        OperatorError: They cannot be built.
+    """
+    from modelport.ops.build import build_sources
+
+    with _changed(bundle, output, trust) as (opened, writer):
+        sources = [name for name in opened.manifest.files if name.startswith(f"{SOURCES}/")]
+        if not sources:
+            raise UsageError(
+                f"{bundle} has no sources of operators",
+                fix="deploy again: operators that are declared bring their sources along",
+            )
+        opened.require_known(sources)
+        made = []
+        for domain in sorted({name.split("/")[2] for name in sources}):
+            library = f"{FOLDER}/{platform_name()}/{domain}.so"
+            (writer.folder / library).parent.mkdir(exist_ok=True)
+            built = build_sources(writer.folder / SOURCES / domain, domain, cuda=cuda)
+            place_library(built, (writer.folder / library).parent)
+            made.append(library)
+        _commit(writer, opened.manifest, opened.manifest)
+    return made
+
+
+def add_targets(
+    bundle: StrPath,
+    targets: Sequence[Target | str],
+    output: StrPath | None = None,
+    *,
+    trust: bool = False,
+) -> dict[Target, str]:
+    """Builds engines for more targets from the bundle's graph, and compares them with its cases.
+
+    An engine that is there, made from the same with the same version, stays.
+
+    Args:
+        bundle: The bundle.
+        targets: What to build for.
+        output: Where to write; in its place by default. What was signed is signed no more.
+        trust: As for `modelport.load`.
+
+    Returns:
+        What became of each target: ``built``, ``built, not run: WHY`` or ``there already``.
+
+    Raises:
+        UsageError: There is no such backend, or the bundle has no reference cases.
+        BundleError: The bundle is altered, or has code that is not known here.
+        BuildError: A backend refuses the graph.
+        ProofError: An engine does not compute what the original computed. Nothing is written.
+    """
+    wanted = list(dict.fromkeys(map(Target.parse, targets)))
+    done: dict[Target, str] = {}
+    with _changed(bundle, output, trust) as (opened, writer):
+        manifest = _with_versions(opened.manifest, wanted)
+        for target in wanted:
+            if manifest.keys.get(target) == engine_key(target, manifest):
+                done[target] = "there already"
+            else:
+                manifest, done[target] = _add_target(opened, writer.folder, manifest, target)
+        if set(done.values()) != {"there already"} or output is not None:
+            _commit(writer, manifest, opened.manifest)
+    return done
+
+
+def strip(
+    bundle: StrPath,
+    output: StrPath | None = None,
+    *,
+    targets: Sequence[Target | str] = (),
+    platforms: Sequence[str] = (),
+    parts: Collection[str] = (),
+) -> list[str]:
+    """Takes parts out of a bundle.
+
+    Args:
+        bundle: The bundle.
+        output: Where to write; in its place by default. What was signed is signed no more.
+        targets: Targets whose engines go, with the files that no other target needs.
+        platforms: Platforms whose libraries of operators go, such as ``linux-x86_64``.
+        parts: Names of `PARTS` that go.
+
+    Returns:
+        The files that went.
+
+    Raises:
+        UsageError: There is no such part, or no engine would be left.
+        BundleError: The bundle is altered.
+    """
+    with _changed(bundle, output, False) as (opened, writer):
+        manifest = opened.manifest
+        gone = {opened.choose(target) for target in targets}
+        kept = {item: artifact for item, artifact in manifest.artifacts.items() if item not in gone}
+        if not kept:
+            raise UsageError(f"{bundle} would have no engine", fix="leave a target in it")
+        unused = _files_of(manifest, gone) - _files_of(manifest, kept) - {GRAPH}
+        beginnings = (
+            *(PARTS[part] for part in parts),
+            *(f"{FOLDER}/{platform}/" for platform in platforms),
+        )
+        named = {name for name in manifest.files if name.startswith(beginnings)}
+        for name in unused | named:
+            _remove(writer.folder, name)
+        changed = dataclasses.replace(
+            manifest,
+            artifacts=kept,
+            keys={target: key for target, key in manifest.keys.items() if target in kept},
+            cases=tuple(name for name in manifest.cases if name not in named),
+        )
+        _commit(writer, changed, manifest)
+    return sorted(unused | named)
+
+
+def sign(bundle: StrPath, private: StrPath) -> None:
+    """Signs a bundle, in its place.
+
+    Args:
+        bundle: The bundle.
+        private: A PEM file with a private ed25519 key.
+
+    Raises:
+        UsageError: There is no bundle, or the key cannot be read.
+        BundleError: The bundle is altered.
+    """
+    with _changed(bundle, None, False) as (opened, writer):
+        data = (opened.folder / FILE_NAME).read_bytes()
+        (writer.folder / FILE_NAME).write_bytes(data)
+        (writer.folder / SIGNATURE_NAME).write_bytes(make_signature(data, Path(private)))
+        writer.place()
+
+
+@contextmanager
+def _changed(
+    bundle: StrPath, output: StrPath | None, trust: bool
+) -> Iterator[tuple[Bundle, BundleWriter]]:
+    """A bundle, and a writer that has its files but for the manifest and its signature."""
+    path = Path(bundle)
+    with (
+        Bundle.open(path, trust=trust) as opened,
+        BundleWriter(Path(output or path), zipped=path.is_file()) as writer,
+    ):
+        for name in opened.manifest.files:
+            place = writer.folder / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(opened.folder / name, place)
+        yield opened, writer
+
+
+def _commit(writer: BundleWriter, manifest: Manifest, before: Manifest) -> None:
+    writer.commit(manifest, {record.sha256 for record in before.files.values()})
+
+
+def _with_versions(manifest: Manifest, targets: Sequence[Target]) -> Manifest:
+    """The same with the versions that the backends of targets have here."""
+    versions = dict(manifest.provenance.get("versions", {}))
+    versions |= {target.backend: get_backend(target).version() for target in targets}
+    return dataclasses.replace(manifest, provenance={**manifest.provenance, "versions": versions})
+
+
+def _add_target(
+    opened: Bundle, folder: Path, manifest: Manifest, target: Target
+) -> tuple[Manifest, str]:
+    model = Model.load(folder / GRAPH)
+    libraries = _libraries(opened, model)
+    compiled = compile_model(model, folder, target, libraries)
+    why_not = get_backend(target).why_not_run(target)
+    if not why_not:
+        engine = load_engine(folder, compiled.artifact, target, manifest.signature)
+        verification = verify_engine(engine, target, kept_references(opened))
+        verification.require(f"the engine for {target}")
+    else:
+        engine = stand_in(folder, compiled.artifact, manifest.signature)
+        verification = verify_engine(engine, target, kept_references(opened))
+        verification = dataclasses.replace(verification, substituted=why_not)
+        verification.require(f"the graph for {target}")
+    added = dataclasses.replace(
+        manifest,
+        artifacts={**manifest.artifacts, target: compiled.artifact},
+        keys={**manifest.keys, target: engine_key(target, manifest)},
+        verification={**manifest.verification, str(target): verification.to_json()},
+        findings=(*manifest.findings, *map(dataclasses.asdict, compiled.findings)),
+    )
+    return added, f"built, not run: {why_not}" if why_not else "built"
+
+
+def _libraries(opened: Bundle, model: Model) -> list[str]:
+    """The bundle's libraries of operators for this platform that a graph needs."""
+    domains = {domain for domain, _ in model.operators()}
+    names = [f"{FOLDER}/{platform_name()}/{domain}.so" for domain in sorted(domains)]
+    libraries = [name for name in names if name in opened.manifest.files]
+    opened.require_known(libraries)
+    return libraries
+
+
+def _files_of(manifest: Manifest, targets: Collection[Target]) -> set[str]:
+    """The files that the engines of targets need, libraries of operators aside."""
+    artifacts = [manifest.artifacts[target] for target in targets]
+    named = {name for item in artifacts for name in (item.graph, *item.files)}
+    weights = {f"{item.graph}.data" for item in artifacts}
+    return (named | weights) & set(manifest.files)
+
+
+def _remove(folder: Path, name: str) -> None:
+    """Removes a file, and the folders that are empty then."""
+    place = folder / name
+    place.unlink()
+    for parent in place.relative_to(folder).parents:
+        if parent != Path() and not any((folder / parent).iterdir()):
+            (folder / parent).rmdir()

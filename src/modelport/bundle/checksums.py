@@ -1,0 +1,109 @@
+"""Is a bundle's folder what its manifest says?"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+from modelport.bundle.manifest import FILE_NAME, SIGNATURE_NAME, FileRecord, Manifest
+from modelport.errors import BundleError
+
+_CHUNK = 8 << 20
+"""Bytes hashed at a time, without Python's lock: small ones would wait for it between them."""
+_AGAIN = "copy the bundle again, or deploy again"
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file's content."""
+    digest = hashlib.sha256()
+    with path.open("rb", buffering=0) as file:
+        buffer = memoryview(bytearray(min(_CHUNK, path.stat().st_size + 1)))
+        while count := file.readinto(buffer):
+            digest.update(buffer[:count])
+    return digest.hexdigest()
+
+
+def record_files(folder: Path) -> dict[str, FileRecord]:
+    """Sizes and checksums of all files in a folder, by their paths in it."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {
+        path.relative_to(folder).as_posix(): FileRecord(sha256(path), path.stat().st_size)
+        for path in paths
+    }
+
+
+class Check:
+    """The comparison of a folder with its manifest, under way in threads.
+
+    What takes no time (which files there are, and their sizes) has been compared when it is made.
+
+    Raises:
+        BundleError: A file is missing, too many, or of another size; or it is no plain file.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest, where: str) -> None:
+        self._where = where
+        _require_listed(folder, manifest, where)
+        by_size = sorted(manifest.files.items(), key=lambda item: -item[1].size)
+        pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1))
+        self._sums: Sequence[tuple[str, str, Future[str]]] = [
+            (name, record.sha256, pool.submit(sha256, folder / name)) for name, record in by_size
+        ]
+        pool.shutdown(wait=False)
+
+    def wait(self) -> None:
+        """Waits for the checksums.
+
+        Raises:
+            BundleError: A file was altered, or cannot be read.
+        """
+        for name, expected, found in self._sums:
+            try:
+                same = found.result() == expected
+            except OSError as error:
+                raise BundleError(
+                    f"{name} cannot be read", where=self._where, why=error.strerror
+                ) from error
+            if not same:
+                raise _altered(name, self._where)
+
+
+def _require_listed(folder: Path, manifest: Manifest, where: str) -> None:
+    found = dict(_walk(folder, where))
+    for name, record in manifest.files.items():
+        if name not in found:
+            raise BundleError(f"{name} is missing", where=where, fix=_AGAIN)
+        if found[name] != record.size:
+            raise _altered(name, where)
+    for name in found:
+        if name not in manifest.files and name not in (FILE_NAME, SIGNATURE_NAME):
+            raise BundleError(
+                f"{name} is not in the bundle's manifest", where=where, fix="remove the file"
+            )
+
+
+def _walk(folder: Path, where: str, prefix: str = "") -> Iterator[tuple[str, int]]:
+    """Paths and sizes of all files; links and devices are refused."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name = prefix + entry.name
+            status = entry.stat(follow_symlinks=False)
+            if stat.S_ISDIR(status.st_mode):
+                yield from _walk(folder / entry.name, where, f"{name}/")
+            elif stat.S_ISREG(status.st_mode):
+                yield name, status.st_size
+            else:
+                raise BundleError(
+                    f"{name} is no plain file",
+                    where=where,
+                    why="a bundle has neither links nor devices",
+                    fix="copy the bundle with its files: cp -rL",
+                )
+
+
+def _altered(name: str, where: str) -> BundleError:
+    return BundleError(f"{name} was altered: its checksum does not match", where=where, fix=_AGAIN)

@@ -1,0 +1,141 @@
+"""A Dockerfile and requirements: the least that runs a bundle."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from modelport.bundle.manifest import Manifest
+from modelport.bundle.reader import Bundle
+from modelport.errors import UsageError
+
+REQUIREMENTS = "requirements.txt"
+DOCKERFILE = "Dockerfile"
+_PACKAGES = {
+    ("onnxruntime", "cpu"): ("onnxruntime",),
+    ("onnxruntime", "cuda"): ("onnxruntime-gpu[cuda,cudnn]",),
+    ("openvino", "cpu"): ("openvino",),
+    ("tensorrt", "cuda"): ("tensorrt", "cuda-bindings"),
+    ("tensorrt-rtx", "cuda"): ("tensorrt-rtx-cu13", "cuda-bindings"),
+    ("torch", "cpu"): ("torch",),
+    ("torch", "cuda"): ("torch",),
+}
+"""The packages of each backend; the first has the backend's version."""
+
+
+def requirements(manifest: Manifest) -> list[str]:
+    """What pip must install to run a bundle, with the versions that it was built with.
+
+    Args:
+        manifest: The bundle's.
+
+    Returns:
+        Lines of a requirements file.
+
+    Raises:
+        UsageError: A target's backend is of another package.
+    """
+    versions = manifest.provenance.get("versions", {})
+    machine = manifest.provenance.get("machine", {})
+    lines = [
+        _pinned("modelport", versions.get("modelport")),
+        _pinned("numpy", machine.get("numpy")),
+    ]
+    for target in manifest.artifacts:
+        packages = _PACKAGES.get((target.backend, target.device))
+        if packages is None:
+            raise UsageError(
+                f"which package brings the backend {target.backend} is not known here",
+                fix="write the requirements by hand, or take it out: modelport bundle strip",
+            )
+        lines += [_pinned(packages[0], versions.get(target.backend)), *packages[1:]]
+    dtypes = {spec.dtype for spec in (*manifest.signature.inputs, *manifest.signature.outputs)}
+    if "bfloat16" in dtypes:
+        lines.append("ml_dtypes")
+    return list(dict.fromkeys(lines))
+
+
+def write_container(
+    bundle: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    wheel: str | os.PathLike[str] | None = None,
+    key: str | os.PathLike[str] | None = None,
+) -> Path:
+    """Writes a folder from which ``docker build`` makes an image that tests the bundle.
+
+    The image is Python's slim one with what `requirements` says, and the bundle. Run, it tests the
+    bundle; with other arguments it is ``modelport``.
+
+    Args:
+        bundle: The bundle.
+        output: The folder to write.
+        wheel: A wheel of modelport to install in place of the published one.
+        key: The public key that the bundle is signed by. Without it the image trusts the code in
+            the bundle, which whoever builds the image vouches for.
+
+    Returns:
+        The folder.
+
+    Raises:
+        UsageError: The folder is there already or cannot be written.
+        BundleError: The bundle is altered, or not signed by the key.
+    """
+    output, source = Path(output), Path(bundle)
+    if output.exists():
+        raise UsageError(f"{output} is there already", fix="choose another place")
+    if not output.parent.is_dir():
+        raise UsageError(f"no such directory: {output.parent}")
+    with Bundle.open(source, key=key) as opened:
+        lines = requirements(opened.manifest)
+        if wheel is not None:
+            lines[0] = f"./{Path(wheel).name}"
+        if key is not None:
+            lines.append("cryptography")
+        text = "\n".join(_dockerfile(opened, source.name, wheel, key)) + "\n"
+    partial = output.with_name(f".{output.name}.partial")
+    try:
+        partial.mkdir()
+        (partial / REQUIREMENTS).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        (partial / DOCKERFILE).write_text(text, encoding="utf-8")
+        copy = shutil.copytree if source.is_dir() else shutil.copyfile
+        copy(source, partial / source.name)
+        for extra in (wheel, key):
+            if extra is not None:
+                shutil.copyfile(extra, partial / Path(extra).name)
+        partial.replace(output)
+    except OSError as error:
+        raise UsageError(f"cannot write {output}: {error.strerror}") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return output
+
+
+def _dockerfile(
+    opened: Bundle,
+    name: str,
+    wheel: str | os.PathLike[str] | None,
+    key: str | os.PathLike[str] | None,
+) -> Iterator[str]:
+    python = opened.manifest.provenance.get("machine", {}).get("python", "3.11")
+    yield f"FROM python:{'.'.join(python.split('.')[:2])}-slim"
+    yield "WORKDIR /app"
+    yield f"COPY {' '.join([REQUIREMENTS, *([Path(wheel).name] if wheel else [])])} ./"
+    yield f"RUN pip install --no-cache-dir -r {REQUIREMENTS}"
+    yield "RUN useradd --create-home modelport"
+    if key is not None:
+        folder = "/home/modelport/.config/modelport/keys"
+        yield f"COPY --chown=modelport {Path(key).name} {folder}/{Path(key).stem}.pem"
+    yield f"COPY {name} {name}"
+    yield "USER modelport"
+    yield 'ENTRYPOINT ["modelport"]'
+    trust = [] if key is not None else ["--trust"]
+    words = ", ".join(f'"{word}"' for word in ["bundle", "selftest", *trust, name])
+    yield f"CMD [{words}]"
+
+
+def _pinned(package: str, version: object) -> str:
+    # A local version, such as that of PyTorch for the CPU, is in no index.
+    return f"{package}=={str(version).partition('+')[0]}" if version else package

@@ -1,0 +1,61 @@
+"""The machine that a bundle was built on, and the one that it runs on."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from modelport.backends import get_backend
+from modelport.errors import UsageError
+from modelport.ops.binaries import platform_name
+
+
+def this_machine() -> dict[str, str]:
+    """What is known of this machine: platform, processor, and what every engine needs."""
+    return {
+        "platform": platform_name(),
+        "processor": _processor(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+    }
+
+
+def differences(provenance: Mapping[str, Any]) -> list[str]:
+    """What is other here than where a bundle was built, for people.
+
+    Args:
+        provenance: The bundle's, with ``machine`` and ``versions``.
+    """
+    here = this_machine()
+    there = provenance.get("machine", {})
+    found = [
+        f"{name}: {there[name]} there, {value} here"
+        for name, value in here.items()
+        if there.get(name, value) != value
+    ]
+    for name, version in provenance.get("versions", {}).items():
+        installed = _version(name)
+        if installed is not None and installed != version:
+            found.append(f"{name}: {version} there, {installed} here")
+    return found
+
+
+def _version(backend: str) -> str | None:
+    """The version of a backend; None where it is none, or is not here."""
+    try:
+        return get_backend(backend).version()
+    except (UsageError, ImportError):
+        return None
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

@@ -1,0 +1,44 @@
+"""Which code of a bundle may be loaded: what was built here, what a known key signed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from modelport.errors import UsageError
+from modelport.ops.build.cache import cache_folder
+
+
+def remember(digests: Iterable[str]) -> None:
+    """Remembers files that this user built on this machine.
+
+    Args:
+        digests: Their SHA-256.
+
+    Raises:
+        UsageError: The cache cannot be written.
+    """
+    folder = _folder()
+    try:
+        for digest in digests:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / digest).touch()
+    except OSError as error:
+        raise UsageError(
+            f"the cache cannot be written: {folder}",
+            why=error.strerror,
+            fix="set MODELPORT_CACHE to a folder that can be written",
+        ) from error
+
+
+def is_remembered(digest: str) -> bool:
+    """Whether this user built a file of this SHA-256 on this machine."""
+    try:
+        return (_folder() / digest).stat().st_uid == os.getuid()
+    except OSError:
+        return False
+
+
+def _folder() -> Path:
+    return cache_folder() / "built"

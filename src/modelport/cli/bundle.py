@@ -1,0 +1,285 @@
+"""``modelport bundle``: what lies in a bundle, more or less of it, its signature, its test."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelport.cli import console
+from modelport.errors import UsageError
+
+if TYPE_CHECKING:
+    from modelport.bundle import Bundle, EngineTest
+
+_PARTS = ("cases", "report", "sources")
+
+
+def add(commands: console.Subparsers[argparse.ArgumentParser]) -> None:
+    """Adds the command group."""
+    group = commands.add_parser("bundle", help="look into a bundle, change, sign and test it")
+    inner = group.add_subparsers(dest="bundle_command", required=True, metavar="COMMAND")
+    _command(inner, "ls", _ls, "the files of a bundle")
+    _command(inner, "info", _info, "what a bundle is, where it comes from, and whom it is from")
+
+    more = _command(inner, "add", _add, "build engines or libraries of operators into a bundle")
+    more.add_argument("--target", action="append", default=[], help="target to build; repeatable")
+    more.add_argument(
+        "--operators", action="store_true", help="build the operators' libraries for this platform"
+    )
+    more.add_argument("--cuda", action="store_true", help="with their CUDA kernels")
+    _add_output(more)
+    console.add_trust(more, key=False)
+
+    less = _command(inner, "strip", _strip, "take parts out of a bundle")
+    less.add_argument("--target", action="append", default=[], help="target to take out")
+    less.add_argument("--platform", action="append", default=[], help="platform's libraries")
+    for part in _PARTS:
+        less.add_argument(f"--{part}", action="store_true", help=f"take the {part} out")
+    _add_output(less)
+
+    signing = _command(inner, "sign", _sign, "sign a bundle")
+    signing.add_argument("--key", type=Path, required=True, help="PEM file of the private key")
+
+    making = inner.add_parser("keygen", help="make a pair of keys to sign with")
+    making.add_argument("private", type=Path, metavar="NAME.pem", help="the private key to write")
+    console.add_json(making)
+    making.set_defaults(run=_keygen)
+
+    checking = _command(inner, "verify", _verify, "check every checksum, and the signature")
+    checking.add_argument(
+        "--key", type=Path, help="PEM file of the public key it must be signed by"
+    )
+
+    testing = _command(inner, "selftest", _selftest, "run a bundle's engines on its own cases here")
+    console.add_trust(testing)
+
+    image = _command(inner, "dockerfile", _dockerfile, "write what docker build makes an image of")
+    image.add_argument("-o", "--output", type=Path, required=True, help="folder to write")
+    image.add_argument("--wheel", type=Path, help="wheel of modelport to install")
+    image.add_argument("--key", type=Path, help="PEM file of the public key it is signed by")
+
+
+def _command(
+    inner: console.Subparsers[argparse.ArgumentParser],
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    text: str,
+) -> argparse.ArgumentParser:
+    parser = inner.add_parser(name, help=text, description=text)
+    parser.add_argument("bundle", type=Path, help="the bundle (directory or zip)")
+    console.add_json(parser)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-o", "--output", type=Path, help="bundle to write; in its place by default"
+    )
+
+
+def _ls(arguments: argparse.Namespace) -> int:
+    from modelport.bundle import Bundle
+    from modelport.bundle.contents import list_entries
+
+    with Bundle.open(arguments.bundle) as opened:
+        entries = list(list_entries(opened.manifest))
+    total = sum(entry.size for entry in entries)
+    if arguments.json:
+        console.print_json(
+            {"bytes": total, "files": [dataclasses.asdict(entry) for entry in entries]}
+        )
+        return 0
+    rows = [
+        [entry.path, entry.role, f"{entry.size:,}", entry.sha256[:12], ", ".join(entry.targets)]
+        for entry in entries
+    ]
+    heads = ("file", "what", "bytes", "sha256", "for")
+    console.print_table(f"{arguments.bundle}: {total:,} bytes", heads, rows)
+    return 0
+
+
+def _info(arguments: argparse.Namespace) -> int:
+    from modelport.bundle import Bundle
+
+    with Bundle.open(arguments.bundle) as opened:
+        described = _describe(opened)
+    if arguments.json:
+        console.print_json(described)
+        return 0
+    signature = described["signature"]
+    print(f"{described['name']} ({described['bytes']:,} bytes, format {described['format']})")
+    for kind in ("inputs", "outputs"):
+        for spec in signature[kind]:
+            print(f"  {kind[:-1]} {spec['name']}: {spec['dtype']} {spec['shape']}")
+    for name, bounds in signature["dimensions"].items():
+        print(f"  {name} in {bounds['min']}..{bounds['max'] if bounds['max'] is not None else ''}")
+    for target in described["targets"]:
+        verdict = "agreed with the original" if target["verified"] else "not compared"
+        print(f"target {target['target']}: {target['graph']}, {verdict}; code {target['code']}")
+    print(f"signature: {described['signed']}")
+    print(f"cases: {described['cases']}; operators for: {', '.join(described['platforms']) or '-'}")
+    for name, value in described["machine"].items():
+        print(f"built on {name} {value}")
+    for name, value in described["versions"].items():
+        print(f"built with {name} {value}")
+    return 0
+
+
+def _describe(opened: Bundle) -> dict[str, Any]:
+    from modelport.bundle import FORMAT
+    from modelport.bundle.contents import platforms
+
+    manifest = opened.manifest
+    return {
+        "name": manifest.name,
+        "format": FORMAT,
+        "bytes": sum(record.size for record in manifest.files.values()),
+        "signature": manifest.signature.to_json(),
+        "targets": [
+            {
+                "target": str(target),
+                "graph": artifact.graph,
+                "files": list(artifact.files),
+                "key": manifest.keys[target],
+                "verified": bool(manifest.verification.get(str(target), {}).get("ok")),
+                "code": opened.standing(target),
+            }
+            for target, artifact in manifest.artifacts.items()
+        ],
+        "stages": [stage.get("name") for stage in manifest.stages],
+        "result": manifest.result,
+        "cases": len(manifest.cases),
+        "platforms": platforms(manifest),
+        "signed": opened.signed,
+        "machine": manifest.provenance.get("machine", {}),
+        "versions": manifest.provenance.get("versions", {}),
+        "findings": list(manifest.findings),
+    }
+
+
+def _add(arguments: argparse.Namespace) -> int:
+    from modelport.bundle.changing import add_operators, add_targets
+
+    if not arguments.operators and not arguments.target:
+        raise UsageError("nothing to add", fix="--target TARGET, or --operators")
+    bundle, libraries = arguments.bundle, []
+    if arguments.operators:
+        libraries = add_operators(
+            bundle, arguments.output, trust=arguments.trust, cuda=arguments.cuda
+        )
+        bundle = arguments.output or bundle
+    targets = {}
+    if arguments.target:
+        targets = add_targets(bundle, arguments.target, arguments.output, trust=arguments.trust)
+    if arguments.json:
+        done = {str(target): what for target, what in targets.items()}
+        console.print_json({"libraries": libraries, "targets": done})
+    else:
+        for library in libraries:
+            print(f"{library}: built")
+        for target, what in targets.items():
+            print(f"{target}: {what}")
+    return 0
+
+
+def _strip(arguments: argparse.Namespace) -> int:
+    from modelport.bundle.changing import strip
+
+    parts = [part for part in _PARTS if getattr(arguments, part)]
+    if not (parts or arguments.target or arguments.platform):
+        options = ", ".join(f"--{part}" for part in _PARTS)
+        raise UsageError("nothing to take out", fix=f"--target, --platform, {options}")
+    gone = strip(
+        arguments.bundle,
+        arguments.output,
+        targets=arguments.target,
+        platforms=arguments.platform,
+        parts=parts,
+    )
+    if arguments.json:
+        console.print_json({"removed": gone})
+    else:
+        for name in gone:
+            print(f"removed {name}")
+    return 0
+
+
+def _sign(arguments: argparse.Namespace) -> int:
+    from modelport.bundle.changing import sign
+
+    sign(arguments.bundle, arguments.key)
+    if arguments.json:
+        console.print_json({"signed": str(arguments.bundle)})
+    else:
+        print(f"signed {arguments.bundle}")
+    return 0
+
+
+def _keygen(arguments: argparse.Namespace) -> int:
+    from modelport.bundle.signing import keys_folder, make_keys
+
+    public = make_keys(arguments.private)
+    if arguments.json:
+        console.print_json({"private": str(arguments.private), "public": str(public)})
+    else:
+        print(f"wrote {arguments.private} (keep it to yourself) and {public}")
+        print(f"whoever puts {public.name} into {keys_folder()} knows what you sign")
+    return 0
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from modelport.bundle import Bundle
+
+    with Bundle.open(arguments.bundle, key=arguments.key) as opened:
+        files, signed = len(opened.manifest.files), opened.signed
+    if arguments.json:
+        console.print_json({"ok": True, "files": files, "signed": signed})
+    else:
+        print(f"{files} files are what the manifest says; {signed}")
+    return 0
+
+
+def _selftest(arguments: argparse.Namespace) -> int:
+    from modelport.bundle import self_test
+
+    result = self_test(arguments.bundle, trust=arguments.trust, key=arguments.key)
+    if arguments.json:
+        console.print_json(result.to_json())
+    else:
+        for engine in result.engines:
+            print(f"{engine.target}: {_verdict(engine)}")
+        for difference in result.differences:
+            print(f"other than where it was built: {difference}")
+        if not any(engine.verification for engine in result.engines):
+            print("no engine ran on this machine")
+    return 0 if result.ok else 1
+
+
+def _verdict(engine: EngineTest) -> str:
+    if engine.skipped:
+        return f"not run here: {engine.skipped}"
+    if engine.verification is None:
+        return f"DOES NOT OPEN: {engine.failure}"
+    failed = [str(case) for case in engine.verification.cases if not case.ok]
+    if failed:
+        return f"DIFFERS on {len(failed)} of {len(engine.verification.cases)} cases: {failed[0]}"
+    median, minimum = engine.milliseconds or (0.0, 0.0)
+    count = len(engine.verification.cases)
+    return f"agrees on {count} cases; {median:.2f} ms (minimum {minimum:.2f})"
+
+
+def _dockerfile(arguments: argparse.Namespace) -> int:
+    from modelport.bundle.container import write_container
+
+    folder = write_container(
+        arguments.bundle, arguments.output, wheel=arguments.wheel, key=arguments.key
+    )
+    if arguments.json:
+        console.print_json({"folder": str(folder)})
+    else:
+        print(f"wrote {folder}: docker build -t NAME {folder}")
+    return 0
