@@ -1,4 +1,4 @@
-"""A segmenter from a picture to a class a pixel: `modelport deploy examples/segmenter/recipe.py`."""
+"""A segmenter from picture to pixels: `modelport deploy examples/segmenter/recipe.py`."""
 
 import sys
 from pathlib import Path
