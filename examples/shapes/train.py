@@ -29,7 +29,7 @@ def train(
     shapes: int,
     epochs: int,
     pool: int,
-    rate: float = 4e-3,
+    rate: float,
 ) -> None:
     """Trains a network, and writes its weights; the same for the same version of PyTorch."""
     planes, truth = pictures_of(0, pool, shapes)
@@ -79,14 +79,14 @@ def of_boxes(model: nn.Module, planes: Tensor, truth: Truth) -> Tensor:
 def main(names: list[str]) -> None:
     """Trains the networks named, or all of them."""
     plans = {
-        "classifier": (Classifier, of_classes, 1, 8, 1500),
-        "segmenter": (Segmenter, of_masks, 3, 7, 600),
-        "detector": (Detector, of_boxes, 3, 14, 1500),
+        "classifier": (Classifier, of_classes, 1, 8, 1500, 4e-3),
+        "segmenter": (Segmenter, of_masks, 3, 12, 600, 8e-3),
+        "detector": (Detector, of_boxes, 3, 14, 1500, 4e-3),
     }
     for name in names or plans:
-        network, loss, shapes, epochs, pool = plans[name]
+        network, loss, *plan = plans[name]
         torch.manual_seed(0)
-        train(network(), loss, shapes, epochs, pool)
+        train(network(), loss, *plan)
 
 
 if __name__ == "__main__":
