@@ -72,7 +72,7 @@ def join_stages(
                 signature=signature,
                 artifacts={},
                 stages=tuple(item.to_json() for item in placed),
-                result=result and result.to_json(),
+                result=None if result is None else result.to_json(),
                 provenance={"outputs": dict(outputs)},
             )
         )

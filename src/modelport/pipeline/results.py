@@ -70,7 +70,8 @@ class Result:
         """
         kind = _TYPES[self.kind]
         given = {name: outputs[self.outputs.get(name, name)] for name in kind.needs}
-        return kind.of(given, tuple(self.labels), picture)
+        answer: Answer = kind.of(given, tuple(self.labels), picture)
+        return answer
 
 
 @dataclass(frozen=True, repr=False)

@@ -15,7 +15,7 @@ import numpy as np
 from modelport.backends import Engine
 from modelport.backends.interface import Arrays, Binding
 from modelport.errors import RunError, UsageError
-from modelport.signature import Signature, TensorSpec
+from modelport.signature import Dim, Signature, TensorSpec
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def signature_of(
     """
     known: dict[str, TensorSpec] = {}
     taken: dict[str, TensorSpec] = {}
-    dims = {}
+    dims: dict[str, Dim] = {}
     for stage in stages:
         own = signatures[stage.name]
         if "." in stage.name or any(name.startswith(f"{stage.name}.") for name in known):
