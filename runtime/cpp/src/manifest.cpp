@@ -118,7 +118,11 @@ Artifact read_artifact(const json& entry, const Manifest& manifest) {
   artifact.target = Target::parse(entry.at("target").get<std::string>());
   artifact.graph = file_of(entry.at("graph"), manifest);
   if (!has_suffix(artifact.graph, ".onnx")) throw Wrong(artifact.graph + " is no graph");
-  for (const json& name : entry.at("files")) artifact.files.push_back(file_of(name, manifest));
+  for (const json& name : entry.at("files")) {
+    const std::string path = path_of(name);
+    const bool for_any = path.find(any_platform) != std::string::npos;
+    artifact.files.push_back(for_any ? path : file_of(name, manifest));
+  }
   const json& options = entry.at("options");
   if (!options.is_object()) throw Wrong("options is " + options.dump());
   require_own_paths(options, artifact, manifest);
@@ -142,6 +146,7 @@ void read_content(const json& content, Manifest& manifest) {
     manifest.artifacts.push_back(std::move(artifact));
   }
   for (const json& name : content.at("cases")) file_of(name, manifest);
+  if (!content.at("stages").is_array()) throw Wrong("stages is " + content.at("stages").dump());
   manifest.is_pipeline = !content.at("stages").empty();
 }
 
