@@ -18,16 +18,21 @@ demo: $(VENV)/.demo
 	$(BIN)/modelport run build/srcnn.port --input input=@build/photograph.png --output output=@build/upscaled.png
 	@echo "see build/upscaled.png and build/srcnn.port/report.html"
 
+# On all cores, up to eight: each process holds PyTorch and what it tests.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
+
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-all: $(VENV)/.test
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
-# How many files each command of `modelport graph` is given.
+# How many files each command of `modelport graph` is given, and how many bundles are damaged.
 FUZZ ?= 2000
+FUZZ_BUNDLES ?= 5000
 fuzz: $(VENV)/.test
 	MODELPORT_FUZZ=$(FUZZ) $(BIN)/python -m pytest tests/graph/test_fuzz.py
+	MODELPORT_FUZZ=$(FUZZ_BUNDLES) $(BIN)/python -m pytest tests/bundle/test_fuzz.py
 
 corpus: $(VENV)/.test
 	$(BIN)/python -m tests.export.corpus
@@ -45,9 +50,9 @@ clean:
 
 # One stamp a set of extras: it is installed anew where what it was made from changed.
 $(VENV)/.demo: EXTRAS := export,examples
-$(VENV)/.test: EXTRAS := export,examples,openvino,tensorrt-rtx,view,test
+$(VENV)/.test: EXTRAS := export,examples,images,openvino,sign,tensorrt-rtx,view,test
 $(VENV)/.lint: EXTRAS := export,lint
-$(VENV)/.bench: EXTRAS := export,examples,openvino,tensorrt-rtx,view,test,bench
+$(VENV)/.bench: EXTRAS := export,examples,images,openvino,sign,tensorrt-rtx,view,test,bench
 
 $(VENV)/.demo $(VENV)/.test $(VENV)/.lint $(VENV)/.bench: pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRAS)]'

@@ -1,50 +1,12 @@
-"""Fair timings on a shared machine: the contestants take turns, and medians are compared."""
+"""The lines of a benchmark's result; timings are those of `modelport.tuning`."""
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from modelport.tuning import Timing, interleave
 
-@dataclass(frozen=True)
-class Timing:
-    """Seconds a call.
-
-    Attributes:
-        median: Of all rounds.
-        minimum: Of all rounds.
-    """
-
-    median: float
-    minimum: float
-
-
-def interleave(
-    contestants: Mapping[str, Callable[[], object]], *, rounds: int, calls: int = 1
-) -> dict[str, Timing]:
-    """Times contestants in turn, A B C A B C ..., after a round that does not count.
-
-    Args:
-        contestants: What to call, by name.
-        rounds: Rounds that count.
-        calls: Calls a round and contestant; their mean is the round's figure.
-
-    Returns:
-        One timing a contestant.
-    """
-    samples: dict[str, list[float]] = {name: [] for name in contestants}
-    for _ in range(rounds + 1):
-        for name, function in contestants.items():
-            begin = time.perf_counter()
-            for _ in range(calls):
-                function()
-            samples[name].append((time.perf_counter() - begin) / calls)
-    return {
-        name: Timing(statistics.median(taken[1:]), min(taken[1:]))
-        for name, taken in samples.items()
-    }
+__all__ = ["Row", "Timing", "interleave"]
 
 
 @dataclass(frozen=True)

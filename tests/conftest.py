@@ -15,14 +15,18 @@ os.environ.setdefault("MODELPORT_CACHE", str(Path(__file__).parent.parent / "bui
 import shutil
 import subprocess
 import sys
+import tempfile
+import zipfile
 from collections.abc import Callable
 
 import hypothesis
 import pytest
+import torch
 
 import modelport
 from modelport.cli import main
 from modelport.ops import registry
+from modelport.ops.build.cache import cache_folder
 from modelport.ops.declaration import Operator
 from modelport.ops.folders import load_folder
 from tests.support import RECIPE_SOURCE, Ran
@@ -76,6 +80,28 @@ def trial(trial_names: list[str]) -> dict[str, Operator]:
 
 
 @pytest.fixture(scope="session")
+def tensorrt_headers() -> Path:
+    """A folder with TensorRT's headers; TENSORRT_INCLUDE_DIR names it from then on.
+
+    Where there is none, they are those that a wheel happens to carry, outside of the repository's
+    files.
+    """
+    given = os.environ.get("TENSORRT_INCLUDE_DIR")
+    if given:
+        return Path(given)
+    folder = Path(__file__).parent.parent / "build" / "tensorrt-headers"
+    include = folder / "kernel_lens" / "include" / "tensorrt"
+    if not include.is_dir():
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+        with tempfile.TemporaryDirectory() as name:
+            subprocess.run([*command, "kernel-lens==2.0.1", "-d", name], check=True)
+            (wheel,) = Path(name).iterdir()
+            zipfile.ZipFile(wheel).extractall(folder)
+    os.environ["TENSORRT_INCLUDE_DIR"] = str(include)
+    return include
+
+
+@pytest.fixture(scope="session")
 def recipe_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A recipe file of a small network."""
     path = tmp_path_factory.mktemp("recipe") / "recipe.py"
@@ -107,3 +133,44 @@ def bundle(deployed: modelport.Deployment, tmp_path: Path) -> Path:
 def onnx_file(deployed: modelport.Deployment) -> Path:
     """The deployed bundle's graph. It is not to be changed."""
     return deployed.path / "graphs" / "model.onnx"
+
+
+@pytest.fixture(scope="session")
+def native(trial_names: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle with a library of operators. It is not to be changed."""
+    assert "tinted::blend" in trial_names
+
+    class Network(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.ops.tinted.blend(x, x, share=0.5) * 2
+
+    recipe = modelport.Recipe(
+        Network(),
+        args=(torch.randn(2, 5, generator=torch.Generator().manual_seed(0)),),
+        input_names=["x"],
+        output_names=["y"],
+        dynamic={"x": [0]},
+        capture="trace",
+        name="native",
+    )
+    return modelport.deploy(recipe, tmp_path_factory.mktemp("native") / "native.port").path
+
+
+@pytest.fixture
+def code(native: Path, tmp_path: Path) -> Path:
+    """A copy of the bundle with a library of operators."""
+    return Path(shutil.copytree(native, tmp_path / "native.port"))
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Another user's machine: nothing was built there, and no key is known."""
+    cache = tmp_path / "other cache"
+    cache.mkdir()
+    # What compilers made is kept, so that it is made once.
+    for name in ("objects", "operators"):
+        (cache_folder() / name).mkdir(parents=True, exist_ok=True)
+        (cache / name).symlink_to(cache_folder() / name)
+    monkeypatch.setenv("MODELPORT_CACHE", str(cache))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "settings"))
+    return tmp_path

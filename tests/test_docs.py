@@ -14,7 +14,9 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_page_runs(page: Path, tmp_path: Path) -> None:
+def test_page_runs(page: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    if "TENSORRT_INCLUDE_DIR" in page.read_text():
+        request.getfixturevalue("tensorrt_headers")
     blocks = [(kind, code) for kind, code in BLOCK.findall(page.read_text()) if kind != "text"]
     for folder in ("examples", "docs"):
         (tmp_path / folder).symlink_to(ROOT / folder)

@@ -35,9 +35,9 @@ ORDER = [
     "report",
     "bundle",
     "culprit",
-    "tuning",
     "serve",
     "deployment",
+    "tuning",
     "cli",
 ]
 FOR_THE_VERSION = {"capture/captures.py", "capture/exporter.py"}

@@ -13,6 +13,8 @@ from modelport import TensorInfo
 from modelport.ops import DATA_DEPENDENT
 
 NAME = "Just_A_Scope_Name::DynamicTRTResize"
+LARGEST = 4
+"""The largest scale: TensorRT reserves memory for it."""
 
 
 class DynamicTRTResize(torch.autograd.Function):
@@ -50,14 +52,21 @@ class Enlarger(nn.Module):
 
 
 def bind() -> modelport.Operator:
-    """Ties the kernel to the name."""
+    """Ties the kernels to the name."""
     operator = modelport.bind_operator(
-        DynamicTRTResize, onnx=NAME, kernels=["kernel.cpp"], reference=resize
+        DynamicTRTResize, onnx=NAME, kernels=["kernel.cpp", "kernel.cu"], reference=resize
     )
 
     @operator.shapes
     def _(x: TensorInfo, scales: TensorInfo) -> TensorInfo:
-        return x.like([*x.shape[:2], DATA_DEPENDENT, DATA_DEPENDENT])
+        n, c, height, width = x.shape
+        sizes = [DATA_DEPENDENT.at_most(size * LARGEST) for size in (height, width)]
+        return x.like([n, c, *sizes])
+
+    @operator.cases
+    def _(draw: Any) -> Any:
+        shape = [draw.integer(1, 2), draw.integer(1, 3), draw.integer(1, 9), draw.integer(1, 9)]
+        return (draw.tensor(shape), draw.tensor([2], low=1, high=LARGEST)), {}
 
     return operator
 
@@ -72,7 +81,7 @@ def recipe() -> modelport.Recipe:
         input_names=["x", "scales"],
         output_names=["y"],
         dynamic={"x": {0: "batch", 2: "height", 3: "width"}},
-        values={"scales": (1.0, 4.0)},
+        values={"scales": (1.0, float(LARGEST))},
         cases=[(torch.rand(2, 3, 9, 14), torch.tensor([4.0, 1.5]))],
         name="enlarger",
     )

@@ -17,7 +17,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
     from modelport.backends import Engine, doctor
-    from modelport.bundle import Bundle, load, verify
+    from modelport.bundle import Bundle, load, self_test, verify
     from modelport.capture import (
         describe_aten,
         diagnose,
@@ -48,13 +48,15 @@ if TYPE_CHECKING:
     from modelport.model import Model
     from modelport.ops import DATA_DEPENDENT, Operator, TensorInfo, bind_operator, operator
     from modelport.passes import Simplification, simplify
+    from modelport.precision import CalibrationTable, Quantization, calibrate, quantize
     from modelport.recipe import Recipe
     from modelport.signature import Dim
     from modelport.target import Target
+    from modelport.tuning import Bench, Tuning, bench, tune
 
 _HOMES = {
     "backends": ("Engine", "doctor"),
-    "bundle": ("Bundle", "load", "verify"),
+    "bundle": ("Bundle", "load", "self_test", "verify"),
     "capture": (
         "describe_aten",
         "diagnose",
@@ -85,18 +87,22 @@ _HOMES = {
     "model": ("Model",),
     "ops": ("DATA_DEPENDENT", "Operator", "TensorInfo", "bind_operator", "operator"),
     "passes": ("Simplification", "simplify"),
+    "precision": ("CalibrationTable", "Quantization", "calibrate", "quantize"),
     "recipe": ("Recipe",),
     "signature": ("Dim",),
     "target": ("Target",),
+    "tuning": ("Bench", "Tuning", "bench", "tune"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "__version__",
+    "Bench",
     "Bisection",
     "DATA_DEPENDENT",
     "BuildError",
     "Bundle",
+    "CalibrationTable",
     "BundleError",
     "Comparison",
     "Compilation",
@@ -111,6 +117,7 @@ __all__ = [
     "OperatorError",
     "PassError",
     "ProofError",
+    "Quantization",
     "Recipe",
     "Reduction",
     "RunError",
@@ -118,9 +125,12 @@ __all__ = [
     "Simplification",
     "Target",
     "TensorInfo",
+    "Tuning",
     "UsageError",
+    "bench",
     "bind_operator",
     "bisect",
+    "calibrate",
     "check",
     "compare",
     "compile",
@@ -134,11 +144,14 @@ __all__ = [
     "mark",
     "operator",
     "operator_support",
+    "quantize",
     "register_symbolic",
     "rewrite",
     "rewrite_module",
+    "self_test",
     "shrink",
     "simplify",
+    "tune",
     "verify",
 ]
 

@@ -5,21 +5,21 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from modelport.backends import get_backend
+from modelport.backends.adapters import adapters_of, shape_values, with_adapters
 from modelport.backends.interface import GRAPH, Artifact
 from modelport.backends.tensorrt.record import BuildRecord, record_of
-from modelport.capture import export
 from modelport.errors import UsageError
 from modelport.findings import Finding
 from modelport.graph import reshape_targets, set_dims
 from modelport.graph.editing.sizes import ReshapeRule
 from modelport.model import Model
-from modelport.passes import prepare
-from modelport.precision import convert, widen
+from modelport.passes import prepare, rewritten
+from modelport.precision import CalibrationTable, convert, form_for, widen
 from modelport.progress import Progress, Stages
 from modelport.recipe import Recipe, load_recipe
 from modelport.signature import Dim
@@ -47,6 +47,32 @@ class Compilation:
 
 
 @dataclass(frozen=True)
+class Plan:
+    """How a model is to be compiled for a target.
+
+    Attributes:
+        target: What to compile for.
+        options: What the backend is told, by name.
+        rewrites: Names of rewrites that the graph gets first; see `modelport.passes.REWRITES`.
+        reason: Why this and nothing else, where it was chosen.
+    """
+
+    target: Target
+    options: Mapping[str, Any] = field(default_factory=dict)
+    rewrites: tuple[str, ...] = ()
+    reason: str = ""
+
+    @classmethod
+    def of(cls, target: Target | str | Plan) -> Plan:
+        """The plan itself, or the plain one for a target."""
+        return target if isinstance(target, Plan) else cls(Target.parse(target))
+
+    def __str__(self) -> str:
+        options = [f"{name}={value}" for name, value in self.options.items()]
+        return " ".join([str(self.target), *options, *self.rewrites])
+
+
+@dataclass(frozen=True)
 class Compiled:
     """A graph that a backend compiled.
 
@@ -69,7 +95,9 @@ def compile_model(
     target: Target,
     libraries: Sequence[str] = (),
     options: Mapping[str, Any] | None = None,
+    rewrites: Sequence[str] = (),
     progress: Progress | None = None,
+    table: CalibrationTable | None = None,
 ) -> Compiled:
     """Compiles a model for one target.
 
@@ -79,7 +107,9 @@ def compile_model(
         target: What to compile for.
         libraries: Libraries of operators that the graph uses, relative to the folder.
         options: What the backend can be told, by name.
+        rewrites: Names of rewrites that the graph gets first; see `modelport.passes.REWRITES`.
         progress: Told of the steps of a long build.
+        table: Ranges of the model's tensors, for targets in int8.
 
     Returns:
         The artifact, and the graph that it was made from.
@@ -101,21 +131,26 @@ def compile_model(
             f"the backend {target.backend} does not run on {target.device}",
             fix=f"it runs on: {', '.join(backend.CAPABILITIES.devices)}",
         )
-    ready = prepare(model, target)
+    ready = prepare(rewritten(model, rewrites), target)
     if precisions[target.precision] == "graph":
-        ready = convert(ready, target.precision)
+        ready = convert(ready, target.precision, table=table, form=form_for(target))
         if (target.backend, target.device) == ("onnxruntime", "cpu"):
             ready = widen(ready)
     given = dict(options or {})
     if backend.CAPABILITIES.dynamic_shapes == "ranges":
         given.setdefault("usual", model.provenance.get("usual_sizes", {}))
+        seen = model.provenance.get("seen_values", {})
+        given["values"] = {**seen, **given.get("values", {})}
+    adapters = adapters_of(ready.ir)
+    if adapters:
+        given["values"] = shape_values(adapters, given.get("values", {}))
     graph = GRAPH
     if ready is not model:
         graph = f"graphs/{str(target).replace(':', '-')}.onnx"
         ready.save(folder / graph)
     artifact = backend.compile(folder, graph, target, libraries, given, progress)
     noticed = [*ready.findings[len(model.findings) :], *artifact.findings]
-    return Compiled(target, ready, artifact, tuple(noticed))
+    return Compiled(target, ready, with_adapters(artifact, adapters), tuple(noticed))
 
 
 def compile(
@@ -178,7 +213,7 @@ def compile(
         (folder / GRAPH).parent.mkdir()
         model.save(folder / GRAPH)
         with stage("compile"):
-            compiled = compile_model(model, folder, wanted, (), options, progress)
+            compiled = compile_model(model, folder, wanted, options=options, progress=progress)
         files = compiled.artifact.options
         beside = record_of(output)
         record = BuildRecord.read(folder / files["record"], folder / files["engine"])
@@ -190,6 +225,9 @@ def compile(
 
 def _exported(source: str | os.PathLike[str] | Recipe, target: Target) -> Model:
     recipe = source if isinstance(source, Recipe) else load_recipe(os.fspath(source))
+    # What compiles a graph alone needs no PyTorch.
+    from modelport.capture import export
+
     return export(recipe, target=target)
 
 

@@ -11,18 +11,22 @@ from pathlib import Path
 from typing import Any
 
 from modelport.backends import Engine, get_backend
+from modelport.backends.adapters import load_engine
 from modelport.backends.interface import GRAPH, Artifact
 from modelport.backends.torch.program import program_of
 from modelport.bundle import BundleWriter, Manifest, require_replaceable
 from modelport.bundle.machine import this_machine
 from modelport.capture.captures import Captured, captures
 from modelport.capture.programs import open_program, write_program
-from modelport.compilation import Compiled, compile_model
+from modelport.capture.rewriters import common_target
+from modelport.compilation import Compiled, Plan, compile_model
 from modelport.errors import BuildError, ExportError, ModelportError, ProofError
 from modelport.findings import Finding, Severity
 from modelport.graph import check
 from modelport.model import Model
 from modelport.ops.libraries import collect_libraries, collect_sources
+from modelport.precision import CalibrationTable, calibrate, is_quantized
+from modelport.precision.data import Source
 from modelport.precision.standing_in import stand_in
 from modelport.progress import Progress, Stages
 from modelport.proof import (
@@ -72,9 +76,10 @@ def deploy(
     source: str | os.PathLike[str] | Recipe,
     output: str | os.PathLike[str],
     *,
-    targets: Sequence[Target | str] = ("onnxruntime",),
+    targets: Sequence[Target | str | Plan] = ("onnxruntime",),
     opset: int | None = None,
     capture: str | None = None,
+    data: Source | None = None,
     zipped: bool = False,
     seed: int = 0,
     progress: Progress | None = None,
@@ -88,9 +93,11 @@ def deploy(
         source: A recipe, or a source: ``file.py[:factory]``, ``package.module:factory``, a
             ``.onnx`` or a ``.pt2`` file.
         output: The bundle to write, ``NAME.port``; an older bundle there is replaced.
-        targets: What to deploy for.
+        targets: What to deploy for; a plan says by which options, too.
         opset: Opset, in place of the recipe's.
         capture: Capture strategy, in place of the recipe's.
+        data: Calibration data, for targets in int8; see
+            `modelport.precision.data.CalibrationData`.
         zipped: Write one zip file instead of a directory.
         seed: Seed of the verification's cases.
         progress: Told of every stage.
@@ -106,14 +113,14 @@ def deploy(
     """
     output = Path(output)
     require_replaceable(output)
-    wanted = list(dict.fromkeys(map(Target.parse, targets)))
-    for target in wanted:
+    plans = {plan.target: plan for plan in map(Plan.of, targets)}
+    for target in plans:
         get_backend(target)
     stage = Stages(progress)
     with stage("read the source"):
         recipe = _read_recipe(source, opset, capture)
     with BundleWriter(output, zipped=zipped) as writer:
-        road = _Road(recipe, wanted, writer.folder, stage, seed)
+        road = _Road(recipe, plans, writer.folder, stage, seed, data)
         road.walk()
         with stage("write the bundle"):
             (writer.folder / "report.html").write_text(road.report(), encoding="utf-8")
@@ -126,6 +133,7 @@ def deploy(
                     verification=_verifications_to_json(road.verifications),
                     findings=tuple(dataclasses.asdict(item) for item in road.model.findings),
                     provenance={**road.model.provenance, "machine": this_machine()},
+                    result=recipe.result and recipe.result.to_json(),
                 )
             )
     return Deployment(output, road.model, road.verifications, stage.seconds)
@@ -143,19 +151,26 @@ class _Road:
     _substituted: dict[Target, str]
 
     def __init__(
-        self, recipe: Recipe, targets: Sequence[Target], folder: Path, stage: Stages, seed: int
+        self,
+        recipe: Recipe,
+        plans: Mapping[Target, Plan],
+        folder: Path,
+        stage: Stages,
+        seed: int,
+        data: Source | None,
     ) -> None:
         self._recipe = recipe
-        self._targets = targets
+        self._plans = plans
+        self._targets = list(plans)
         self._folder = folder
         self._stage = stage
         self._seed = seed
+        self._data = data
 
     def walk(self) -> None:
         """Captures by one strategy after the other until the engines agree with the original."""
         failures: list[ModelportError] = []
-        # One capture serves all targets: rewriters are chosen by the first.
-        attempts = captures(self._recipe, self._targets[0])
+        attempts = captures(self._recipe, common_target(self._targets))
         while (captured := self._next(attempts)) is not None:
             self.model, self.runner = captured.model, captured.original.runner
             try:
@@ -172,8 +187,9 @@ class _Road:
         with self._stage("check"):
             libraries = [self._folder / name for name in self._libraries]
             _require_valid(self._folder / GRAPH, libraries)
+        table = self._calibrate()
         with self._stage("compile"):
-            self._compile()
+            self._compile(table)
         with self._stage("run the original"):
             refused = self._run_original(captured)
         with self._stage("verify"):
@@ -199,14 +215,34 @@ class _Road:
         self._libraries = collect_libraries(operators, self._folder, cuda=cuda)
         collect_sources(operators, self._folder)
 
-    def _compile(self) -> None:
+    def _calibrate(self) -> CalibrationTable | None:
+        """The ranges of the graph's tensors, where a target needs them and there are data."""
+        wanted = any(target.precision == "int8" for target in self._targets)
+        if self._data is None or not wanted or is_quantized(self.model):
+            return None
+        with self._stage("calibrate"):
+            libraries = [self._folder / name for name in self._libraries]
+            table = calibrate(self.model, self._data, libraries=libraries)
+        self.model.provenance["calibration"] = {"method": table.method, "cases": table.cases}
+        return table
+
+    def _compile(self, table: CalibrationTable | None) -> None:
         self.artifacts, self.engines, self._substituted = {}, {}, {}
-        for target in self._targets:
+        for target, plan in self._plans.items():
             backend = get_backend(target)
             compiled = compile_model(
-                self.model, self._folder, target, self._libraries, progress=self._stage.progress
+                self.model,
+                self._folder,
+                target,
+                self._libraries,
+                plan.options,
+                plan.rewrites,
+                progress=self._stage.progress,
+                table=table,
             )
             self.model.findings += compiled.findings
+            if plan.reason:
+                self.model.findings.append(Finding("chosen", Severity.NOTE, plan.reason))
             self.artifacts[target] = compiled.artifact
             self.engines[target] = self._open(compiled)
             self.model.provenance.setdefault("versions", {})[target.backend] = backend.version()
@@ -217,7 +253,7 @@ class _Road:
         why_not = self._substituted[compiled.target] = backend.why_not_run(compiled.target)
         signature = self.model.signature
         if not why_not:
-            return backend.load(self._folder, compiled.artifact, compiled.target, signature)
+            return load_engine(self._folder, compiled.artifact, compiled.target, signature)
         self.model.findings.append(
             Finding(
                 "engine-not-run",
@@ -248,8 +284,10 @@ class _Road:
             self.verifications[target] = dataclasses.replace(
                 verification, substituted=self._substituted[target]
             )
-        first = next(iter(self.verifications.values()))
-        if fragile := captured.fragile(self.references, first.cases):
+        fragile: dict[str, str] = {}
+        for verification in self.verifications.values():
+            fragile |= captured.fragile(self.references, verification.cases)
+        if fragile:
             self.references = [item for item in self.references if item.case.name not in fragile]
             self.verifications = {
                 target: verification.without(fragile)

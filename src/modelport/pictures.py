@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 from typing import Any
@@ -76,15 +77,49 @@ def read(path: str | os.PathLike[str]) -> np.ndarray[Any, Any]:
     Raises:
         UsageError: The file does not exist or is no picture.
     """
+    try:
+        data = Path(path).read_bytes()
+    except FileNotFoundError:
+        raise UsageError(f"no such file: {path}") from None
+    except OSError as error:
+        raise UsageError(f"{path} is not a readable picture", why=str(error)) from error
+    return decode(data, str(path))
+
+
+def decode(data: bytes, where: str = "") -> np.ndarray[Any, Any]:
+    """The picture in the bytes of a PNG or JPEG file.
+
+    Args:
+        data: The bytes.
+        where: Where they come from, for messages.
+
+    Returns:
+        uint8 [H, W, 3], RGB.
+
+    Raises:
+        UsageError: They are no picture.
+    """
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert("RGB"))
-    except FileNotFoundError:
-        raise UsageError(f"no such file: {path}") from None
+        with Image.open(io.BytesIO(data)) as image:
+            return np.array(image.convert("RGB"))
     except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise UsageError(f"{path} is not a readable picture", why=str(error)) from error
+        what = where or f"a file of {len(data)} bytes"
+        raise UsageError(f"{what} is not a readable picture", why=str(error)) from error
+
+
+def encode(picture: np.ndarray[Any, Any]) -> bytes:
+    """A picture as the bytes of a PNG file.
+
+    Args:
+        picture: uint8 [H, W, 3], RGB.
+    """
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG")
+    return file.getvalue()
 
 
 def write(path: str | os.PathLike[str], picture: np.ndarray[Any, Any]) -> None:

@@ -49,6 +49,11 @@ class Recipe:
             distribution of the example's values.
         cases: Further positional inputs that the deployed model must be verified on.
         name: The model's name; the class's by default.
+        preprocess: Steps before the model: those of `modelport.pipeline.steps`, or functions of
+            the picture in PyTorch. With them, the first example input is a picture.
+        postprocess: Steps after the model, likewise; functions get what the model gives. With
+            them, ``output_names`` are the names by which steps know what the model gives.
+        result: What the answers mean, for people: a `modelport.pipeline.Result`.
     """
 
     model: Any
@@ -66,6 +71,9 @@ class Recipe:
     values: Mapping[str, ValueRule] = field(default_factory=dict)
     cases: Sequence[tuple[Any, ...]] = ()
     name: str | None = None
+    preprocess: Sequence[Any] = ()
+    postprocess: Sequence[Any] = ()
+    result: Any = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.args, tuple | list):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import zipfile
 import zlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,14 @@ def as_stored(array: np.ndarray[Any, Any], dtype: str) -> np.ndarray[Any, Any]:
     import ml_dtypes
 
     return array.view(ml_dtypes.bfloat16)
+
+
+def as_declared(
+    arrays: Mapping[str, np.ndarray[Any, Any]], specs: Sequence[TensorSpec]
+) -> dict[str, np.ndarray[Any, Any]]:
+    """Arrays from files by name, in the dtypes that files cannot keep; see `as_stored`."""
+    dtypes = {spec.name: spec.dtype for spec in specs}
+    return {name: as_stored(array, dtypes.get(name, "")) for name, array in arrays.items()}
 
 
 def write_tensor(path: str | os.PathLike[str], name: str, array: np.ndarray[Any, Any]) -> None:

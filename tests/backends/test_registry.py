@@ -40,7 +40,7 @@ def why_not_run(target):
     return ""
 
 
-def compile(folder, graph, target, libraries=(), options=None):
+def compile(folder, graph, target, libraries=(), options=None, progress=None):
     return Artifact(graph)
 
 

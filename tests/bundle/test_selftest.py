@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ import onnx
 import pytest
 
 import modelport
+from modelport import Target
 from modelport.bundle import Manifest
 from modelport.bundle.checksums import record_files
 from modelport.recipe import load_recipe
@@ -93,3 +96,81 @@ def test_graph_that_does_not_load_is_an_error(bundle: Path) -> None:
 def test_missing_source_is_a_usage_error(deployed: modelport.Deployment, tmp_path: Path) -> None:
     with pytest.raises(modelport.UsageError, match="no such file"):
         modelport.verify(deployed.path, str(tmp_path / "none.py"))
+
+
+def test_self_test_measures_and_sees_no_difference_here(bundle: Path) -> None:
+    result = modelport.self_test(bundle)
+    assert result.ok
+    assert result.differences == ()
+    (engine,) = result.engines
+    assert engine.milliseconds is not None
+    assert 0 < engine.milliseconds[1] <= engine.milliseconds[0]
+    assert engine.verification is not None
+    assert len(engine.verification.cases) > 3
+
+
+def test_self_test_finds_a_changed_weight(bundle: Path) -> None:
+    change_weight(bundle, 1.5)
+    result = modelport.self_test(bundle)
+    assert not result.ok
+    (engine,) = result.engines
+    assert engine.milliseconds is None
+
+
+def test_self_test_says_what_is_other_here(bundle: Path) -> None:
+    def other(manifest: Manifest) -> Manifest:
+        machine = {**manifest.provenance["machine"], "processor": "a slower one"}
+        versions = {**manifest.provenance["versions"], "onnxruntime": "0.1"}
+        provenance = {**manifest.provenance, "machine": machine, "versions": versions}
+        return dataclasses.replace(manifest, provenance=provenance)
+
+    path = bundle / "manifest.json"
+    path.write_bytes(other(Manifest.parse(path.read_bytes(), "")).render())
+    processor, runtime = modelport.self_test(bundle).differences
+    assert processor.startswith("processor: a slower one there, ")
+    assert runtime.startswith("onnxruntime: 0.1 there, ")
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        ("onnxruntime:cuda", "CUDAExecutionProvider"),
+        ("nobodys", "unknown backend 'nobodys'"),
+    ],
+)
+def test_self_test_skips_what_cannot_run_here(bundle: Path, target: str, reason: str) -> None:
+    path = bundle / "manifest.json"
+    manifest = Manifest.parse(path.read_bytes(), "")
+    artifact = next(iter(manifest.artifacts.values()))
+    artifacts = {**manifest.artifacts, Target.parse(target): artifact}
+    path.write_bytes(dataclasses.replace(manifest, artifacts=artifacts).render())
+    result = modelport.self_test(bundle)
+    assert result.ok
+    assert reason in result.engines[1].skipped
+    # Where nothing ran, nothing is proven.
+    only = {Target.parse(target): artifact}
+    path.write_bytes(dataclasses.replace(manifest, artifacts=only).render())
+    assert not modelport.self_test(bundle).ok
+
+
+def test_self_test_tells_an_engine_that_does_not_open(bundle: Path) -> None:
+    (bundle / "graphs" / "model.onnx").write_bytes(b"no graph")
+    sign(bundle)
+    result = modelport.self_test(bundle)
+    assert not result.ok
+    assert "cannot load" in result.engines[0].failure
+
+
+def test_self_test_needs_no_torch(native: Path) -> None:
+    script = (
+        "import sys\n"
+        "for name in ('torch', 'onnx', 'onnx_ir', 'onnxscript', 'jinja2', 'cryptography'):\n"
+        "    sys.modules[name] = None\n"
+        "from modelport.cli import main\n"
+        "sys.exit(main(['bundle', 'selftest', sys.argv[1]]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(native)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "agrees on" in done.stdout

@@ -163,11 +163,15 @@ def big(nodes: int) -> onnx.ModelProto:
 
 
 def test_five_thousand_nodes_are_drawn_at_every_level(tmp_path: Path) -> None:
-    path = tmp_path / "big.onnx"
-    onnx.save(big(5000), path)
-    begin = time.perf_counter()
-    page = g.draw(Model.load(path), tmp_path / "g.html").read_text()
-    assert time.perf_counter() - begin < 20
+    seconds = []
+    for nodes in (1000, 5000):
+        path = tmp_path / "big.onnx"
+        onnx.save(big(nodes), path)
+        begin = time.process_time()
+        page = g.draw(Model.load(path), tmp_path / "g.html").read_text()
+        seconds.append(time.process_time() - begin)
+    # What grows with the square of the nodes would take 25 times as long.
+    assert seconds[1] < 15 * seconds[0]
     counts = [picture.count("data-i=") for picture in re.findall(r"<svg .*?</svg>", page, re.S)]
     assert counts == [12, 102, 5002]
     assert "show(1);" in page
@@ -197,8 +201,8 @@ LINTED = {
         y = QuantizeLinear(x, s, z) }""",
     "trt-type": "g (double[2] x) => (double[2] y) { y = Relu(x) }",
     "trt-no-range": "g (float[N] x) => (float[N] y) { y = Relu(x) }",
-    "trt-nms": """g (float[1, 9, 4] b, float[1, 1, 9] s) => (int64[n, 3] y) {
-        y = NonMaxSuppression(b, s) }""",
+    "trt-refused": """g (float[9000] x) => (float[4000] y, int64[4000] i) <int64[1] k = {4000}> {
+        y, i = TopK(x, k) }""",
 }
 
 
@@ -208,8 +212,10 @@ def test_rules_of_tensorrt(rule: str, read: Any) -> None:
 
 
 def test_nothing_hurts_a_plain_model(read: Any) -> None:
-    for target in ("tensorrt", "onnxruntime"):
-        assert g.lint(read(BASE), lint_rules(target)) == []
+    for target in ("tensorrt", "tensorrt-rtx", "onnxruntime"):
+        found = g.lint(read(BASE), lint_rules(target))
+        # Where TensorRT is not installed, a note says that its parser was not asked.
+        assert {finding.rule for finding in found} <= {"trt-not-asked"}
 
 
 def test_rules_of_onnxruntime(read: Any, tmp_path: Path, cli: RunCli) -> None:

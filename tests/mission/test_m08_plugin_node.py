@@ -4,6 +4,7 @@ The example: Just_A_Scope_Name::DynamicTRTResize(x, scales), a bicubic resize by
 chosen at run time.
 """
 
+import json
 import sys
 from pathlib import Path
 
@@ -13,6 +14,10 @@ import torch
 import torch.nn.functional as F
 
 import modelport
+from modelport.conformance import prove_plugins
+from modelport.ops.build import BuildOptions
+from modelport.ops.library import load
+from modelport.passes.plugin_nodes import plug_in
 from tests.conftest import RunCli
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "plugin_node"
@@ -110,3 +115,36 @@ def test_the_bundle_carries_its_kernel(deployed: modelport.Deployment, run_cli: 
     assert list(deployed.path.glob("operators/*/Just_A_Scope_Name.so"))
     done = run_cli("verify", deployed.path)
     assert done.code == 0, done.out + done.err
+
+
+def test_it_is_a_tensorrt_plugin(resize, tensorrt_headers: Path) -> None:
+    own = resize.bind()
+    options = BuildOptions(cuda=True, capabilities=(86,))
+    (found,) = prove_plugins([own], cases=10, options=options)
+    assert found.ok, found.failures[0].detail
+    assert found.counts()["plugin"] == (10, 0, 0)
+
+    deployed = modelport.export(
+        resize.Enlarger().eval(),
+        (torch.rand(1, 3, 12, 10), SCALES),
+        input_names=["x", "scales"],
+        output_names=["y"],
+        dynamic={"x": {0: "batch", 2: "height", 3: "width"}},
+    )
+    (finding,) = plug_in(deployed)
+    assert "Just_A_Scope_Name::DynamicTRTResize" in finding.message
+    node = deployed.ir.graph[0]
+    assert node.op_type == "DynamicTRTResize"
+    assert node.attributes["plugin_namespace"].as_string() == "Just_A_Scope_Name"
+
+
+@pytest.mark.slow
+def test_the_librarys_operator_is_a_tensorrt_plugin(
+    tensorrt_headers: Path, cli: RunCli, tmp_path: Path
+) -> None:
+    folder = load()["dynamic_resize"].folder
+    done = cli("ops", "test", folder, "--tensorrt", "--arch", 86, "--cases", 20, "--json")
+    assert done.code == 0, done.err
+    (found,) = json.loads(done.out)
+    ways = [check["ok"] for check in found["checks"] if check["way"] == "plugin"]
+    assert ways == [True] * 20

@@ -1,8 +1,10 @@
-"""M14 without TensorRT: a plugin's class with forward and symbolic, its layer, and the model.
+"""M14: a plugin's class with forward and symbolic, its layer, the model, and the plugin's library.
 
 The example: HSwish(x) = x * clip(x + 3, 0, 6) / 6 as tensorRT_Pro writes it: a node `Plugin` with
 the name "HSwish", a bias and an info that are carried along unused; FooModel is
-relu(input2 * hswish(input1)). Here it runs in ONNX Runtime; the engine comes with TensorRT.
+relu(input2 * hswish(input1)). It runs in ONNX Runtime; the C++/CUDA plugin (configuration, output
+dimensions, enqueue) is built and goes through all that TensorRT asks of it, as far as there is a
+GPU.
 """
 
 import json
@@ -16,6 +18,9 @@ import torch
 from onnx import TensorProto, helper
 
 import modelport
+from modelport.ops.library import load
+from modelport.passes import adopt
+from modelport.passes.plugin_nodes import plug_in
 from tests.conftest import RunCli
 
 
@@ -117,3 +122,32 @@ def test_a_plugin_that_the_library_lacks_is_named(tmp_path: Path, cli: RunCli) -
     assert "Plugin DCNv9 is not in the library of operators" in ran.err
     assert "HSwish" in ran.err
     assert not (tmp_path / "old.port").exists()
+
+
+def test_the_plugin_is_built_and_does_what_tensorrt_asks(
+    tensorrt_headers: Path, tmp_path: Path, cli: RunCli
+) -> None:
+    folder = load()["hswish"].folder
+    built = cli("ops", "build", folder, "--tensorrt", "--arch", 86, "-o", tmp_path, "--json")
+    assert built.code == 0, built.err
+    (library,) = json.loads(built.out)
+    assert Path(library["library"]).is_file()
+    assert {kernel.split("(")[0] for kernel in library["kernels"]} == {"hswish"}
+    tested = cli("ops", "test", folder, "--tensorrt", "--arch", 86, "--cases", 20, "--json")
+    assert tested.code == 0, tested.err
+    (found,) = json.loads(tested.out)
+    ways = [check["ok"] for check in found["checks"] if check["way"] == "plugin"]
+    assert ways == [True] * 20
+
+
+def test_the_old_node_becomes_the_plugins_node(tmp_path: Path) -> None:
+    model = modelport.Model.load(plugin_file(tmp_path / "old.onnx", "HSwish"))
+    adopt(model)
+    (finding,) = plug_in(model)
+    assert "modelport::hswish" in finding.message
+    node = model.ir.graph[0]
+    assert (node.op_type, node.attributes["plugin_namespace"].as_string()) == (
+        "hswish",
+        "modelport",
+    )
+    assert [value.name for value in node.inputs if value] == ["input1"]

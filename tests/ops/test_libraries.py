@@ -5,14 +5,9 @@ from pathlib import Path
 import pytest
 
 from modelport import OperatorError
+from modelport.ops.binaries import platform_name
 from modelport.ops.declaration import Operator
-from modelport.ops.libraries import (
-    collect_libraries,
-    library_path,
-    open_library,
-    place_library,
-    platform_name,
-)
+from modelport.ops.libraries import collect_libraries, library_path, open_library, place_library
 from modelport.ops.native_library import NativeLibrary
 
 Trial = dict[str, Operator]

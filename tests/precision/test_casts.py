@@ -10,7 +10,7 @@ import pytest
 import modelport
 from modelport.errors import UsageError
 from modelport.ops.library.hswish.op import hswish
-from modelport.precision import convert
+from modelport.precision import CalibrationTable, convert
 from tests.precision.support import converted, dtypes, run
 from tests.support import onnx_text
 
@@ -190,7 +190,8 @@ g (float[4, 16] x) => (float[4, 16] y) <float t = {300}, float h = {0.0001}> {
 }"""
     with pytest.raises(AssertionError):
         converted(tmp_path, body, {"x": M})
-    model = converted(tmp_path, body, {"x": M}, largest={"a": 900.0, "b": 270000.0})
+    table = CalibrationTable({"a": (-900.0, 900.0), "b": (-270000.0, 9.0)})
+    model = converted(tmp_path, body, {"x": M}, table=table)
     (found,) = [item for item in model.findings if item.rule == "kept-for-overflow"][:1]
     assert "'b' reaches 2.7e+05 on the calibration data" in found.message
     assert dtypes(model)["Relu"] == "FLOAT16"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from modelport.errors import RunError
+from modelport.errors import RunError, UsageError
 from modelport.findings import Finding
 from modelport.progress import Progress
 from modelport.signature import InputGuard, Signature
@@ -55,6 +55,8 @@ class Capabilities:
         custom_operators: In which forms it takes operators that ONNX lacks: ``kernels``,
             ``plugins``, ``bodies`` (functions of standard operators).
         threads: Whether the number of threads can be chosen.
+        providers: Providers that a target may name.
+        tunable: Values that options are worth trying with, by name; the default comes first.
     """
 
     devices: tuple[str, ...]
@@ -63,6 +65,8 @@ class Capabilities:
     dynamic_shapes: str
     custom_operators: tuple[str, ...]
     threads: bool
+    providers: tuple[str, ...] = ()
+    tunable: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
 
 class Binding(ABC):
@@ -91,7 +95,11 @@ class Engine(ABC):
     Attributes:
         signature: What it takes and gives.
         target: What it runs on.
+        task: What calling the engine does: takes the engine and what it is called with. None
+            where the model does not say what its answers mean.
     """
+
+    task: Callable[..., Any] | None = None
 
     def __init__(self, signature: Signature, target: Target) -> None:
         self.signature = signature
@@ -134,6 +142,19 @@ class Engine(ABC):
         Raises:
             RunError: The inputs are not what the model takes, or an array is not contiguous.
         """
+
+    def __call__(self, *inputs: Any, **others: Any) -> Any:
+        """Runs the model on what people have, such as a picture's path, and says what came out.
+
+        Raises:
+            UsageError: The model does not say what its answers mean.
+        """
+        if self.task is None:
+            raise UsageError(
+                "the model does not say what its answers mean",
+                fix="run it on arrays: engine.run({name: array}); or deploy a recipe with a result",
+            )
+        return self.task(self, *inputs, **others)
 
     def run_shared(self, inputs: Mapping[str, np.ndarray[Any, Any]]) -> Arrays:
         """Runs on those of the inputs that the model has.

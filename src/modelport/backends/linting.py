@@ -10,7 +10,7 @@ from modelport.errors import UsageError
 from modelport.graph.linting import Rule
 from modelport.target import Target
 
-LINTED = ("onnxruntime", "tensorrt")
+LINTED = ("onnxruntime", "tensorrt", "tensorrt-rtx")
 
 
 def lint_rules(target: Target | str) -> Sequence[Rule]:
@@ -27,5 +27,5 @@ def lint_rules(target: Target | str) -> Sequence[Rule]:
         raise UsageError(
             f"there are no rules for the backend {name!r}", fix=f"one of: {', '.join(LINTED)}"
         )
-    module = importlib.import_module(f"modelport.backends.{name}.lint")
+    module = importlib.import_module(f"modelport.backends.{name.replace('-', '_')}.lint")
     return cast("Sequence[Rule]", module.RULES)

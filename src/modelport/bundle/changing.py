@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from modelport.backends import get_backend
+from modelport.backends.adapters import load_engine
 from modelport.backends.interface import GRAPH
 from modelport.bundle.manifest import FILE_NAME, SIGNATURE_NAME, Manifest
 from modelport.bundle.reader import Bundle
@@ -19,7 +20,8 @@ from modelport.bundle.writer import BundleWriter, engine_key
 from modelport.compilation import compile_model
 from modelport.errors import UsageError
 from modelport.model import Model
-from modelport.ops.libraries import FOLDER, SOURCES, platform_name
+from modelport.ops.binaries import FOLDER, SOURCES, platform_name
+from modelport.ops.libraries import place_library
 from modelport.precision.standing_in import stand_in
 from modelport.target import Target
 
@@ -62,10 +64,8 @@ def add_operators(
         for domain in sorted({name.split("/")[2] for name in sources}):
             library = f"{FOLDER}/{platform_name()}/{domain}.so"
             (writer.folder / library).parent.mkdir(exist_ok=True)
-            (writer.folder / library).unlink(missing_ok=True)
-            build_sources(
-                writer.folder / SOURCES / domain, domain, writer.folder / library, cuda=cuda
-            )
+            built = build_sources(writer.folder / SOURCES / domain, domain, cuda=cuda)
+            place_library(built, (writer.folder / library).parent)
             made.append(library)
         _commit(writer, opened.manifest, opened.manifest)
     return made
@@ -213,7 +213,7 @@ def _add_target(
     compiled = compile_model(model, folder, target, libraries)
     why_not = get_backend(target).why_not_run(target)
     if not why_not:
-        engine = get_backend(target).load(folder, compiled.artifact, target, manifest.signature)
+        engine = load_engine(folder, compiled.artifact, target, manifest.signature)
         verification = verify_engine(engine, target, kept_references(opened))
         verification.require(f"the engine for {target}")
     else:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from modelport.bundle.manifest import PLATFORM, Manifest
-from modelport.ops.libraries import FOLDER, SOURCES
+from modelport.ops.binaries import FOLDER, SOURCES
 
 
 @dataclass(frozen=True)

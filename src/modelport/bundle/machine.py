@@ -11,7 +11,7 @@ import numpy as np
 
 from modelport.backends import get_backend
 from modelport.errors import UsageError
-from modelport.ops.libraries import platform_name
+from modelport.ops.binaries import platform_name
 
 
 def this_machine() -> dict[str, str]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import posixpath
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from modelport.backends.adapters import ADAPTERS_OPTION
 from modelport.backends.interface import Artifact
 from modelport.errors import BundleError, UsageError
 from modelport.signature import Signature
@@ -208,11 +210,18 @@ def _artifact(entry: Mapping[str, Any], files: Mapping[str, FileRecord]) -> Arti
     named = [_path(name) for name in _expect(entry["files"], list, "files")]
     own = tuple(name if PLATFORM in name else _file(name, files) for name in named)
     options = _expect(entry["options"], dict, "options")
-    # A backend takes these for paths; what they name is code and is asked about as such.
-    for text in _texts(options):
-        if ("/" in text or "\\" in text or text in files) and text not in own:
-            raise ValueError(f"the option {text!r} is a path that is not among the engine's files")
+    for name, value in options.items():
+        # Adapters have names of tensors, which may look like anything.
+        for text in _texts(value) if name != ADAPTERS_OPTION else ():
+            if text not in own and _is_path(text, files):
+                raise ValueError(f"the option {text!r} is a path that is not one of its files")
     return Artifact(graph, own, options)
+
+
+def _is_path(text: str, files: Mapping[str, FileRecord]) -> bool:
+    """Whether a backend that takes a text for a path would get somewhere."""
+    outside = text.startswith(("/", "~")) or "\\" in text or ".." in text.split("/")
+    return outside or PLATFORM in text or posixpath.normpath(text) in files
 
 
 def _texts(value: Any) -> list[str]:

@@ -10,18 +10,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from modelport.backends import Engine, get_backend
+from modelport.backends.adapters import load_engine
 from modelport.backends.interface import Artifact
 from modelport.bundle.archive import unpack
 from modelport.bundle.checksums import Check
 from modelport.bundle.manifest import FILE_NAME, PLATFORM, SIGNATURE_NAME, Manifest
 from modelport.errors import BundleError, ModelportError, UsageError
+from modelport.pipeline import task_of
 from modelport.proof import Case, ReferenceCase, read_case
-from modelport.signature import TensorSpec
 from modelport.target import Target
-from modelport.tensorfile import as_stored
+from modelport.tensorfile import as_declared
 
 OVERLAP_FROM = 16 << 20
 """Bytes of a bundle whose checksums are made while the session opens; smaller ones before that."""
@@ -95,7 +94,9 @@ class Bundle:
         wanted = self.choose(target)
         artifact = self.artifact(wanted)
         artifact = Artifact(artifact.graph, artifact.files, {**artifact.options, **options})
-        return get_backend(wanted).load(self.folder, artifact, wanted, self.manifest.signature)
+        engine = load_engine(self.folder, artifact, wanted, self.manifest.signature)
+        engine.task = task_of(self.manifest.result)
+        return engine
 
     def artifact(self, target: Target) -> Artifact:
         """The engine of a target, with this platform's libraries.
@@ -175,8 +176,8 @@ class Bundle:
         signature = self.manifest.signature
         case, outputs = read_case(self.folder / path)
         return ReferenceCase(
-            Case(case.name, _as_declared(case.inputs, signature.inputs), "kept in the bundle"),
-            _as_declared(outputs, signature.outputs),
+            Case(case.name, as_declared(case.inputs, signature.inputs), "kept in the bundle"),
+            as_declared(outputs, signature.outputs),
         )
 
     def _here(self, name: str) -> str:
@@ -187,7 +188,7 @@ class Bundle:
         """
         if PLATFORM not in name:
             return name
-        from modelport.ops.libraries import platform_name
+        from modelport.ops.binaries import platform_name
 
         own = name.replace(PLATFORM, platform_name())
         if own not in self.manifest.files:
@@ -323,11 +324,3 @@ def _untrusted(names: Sequence[str], where: str, is_signed: bool) -> BundleError
         fix="if you know where it comes from: trust=True, or --trust; to know its maker from now "
         f"on, put their public key into {keys_folder()}",
     )
-
-
-def _as_declared(
-    arrays: dict[str, np.ndarray[Any, Any]], specs: Sequence[TensorSpec]
-) -> dict[str, np.ndarray[Any, Any]]:
-    """Arrays in the dtypes that files cannot keep."""
-    dtypes = {spec.name: spec.dtype for spec in specs}
-    return {name: as_stored(array, dtypes.get(name, "")) for name, array in arrays.items()}

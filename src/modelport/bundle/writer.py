@@ -18,7 +18,7 @@ from modelport.bundle.archive import is_zipped_bundle, pack
 from modelport.bundle.checksums import record_files
 from modelport.bundle.manifest import FILE_NAME, PLATFORM, Manifest
 from modelport.errors import UsageError
-from modelport.ops.libraries import FOLDER, platform_name
+from modelport.ops.binaries import FOLDER, platform_name
 from modelport.proof import ReferenceCase, write_case
 from modelport.target import Target
 

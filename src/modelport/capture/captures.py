@@ -256,6 +256,7 @@ def _capture(recipe: Recipe, strategy: str, reason: str, target: Target | None) 
     model = Model(captured.ir, named.ranges, findings, provenance)
     original = open_module(recipe, model.signature, bound, dims)
     provenance["usual_sizes"] = original.usual_sizes()
+    provenance["seen_values"] = original.seen_values()
     findings += captured.findings
     findings += number_findings(bound)
     findings += hygiene_findings(captured.ir, original, recipe.model, was_training)

@@ -11,9 +11,10 @@ from modelport.capture.symbolic import has_standard_kernel, register_symbolic
 from modelport.capture.torch_private import graphs
 from modelport.errors import ExportError
 from modelport.findings import Finding, Severity
-from modelport.ops import registry
+from modelport.ops import extensions, registry
 from modelport.ops.schema import TEXT_END, Attribute, join_texts
 from modelport.passes.adoption import is_adoptable
+from modelport.pipeline import decoding
 
 if TYPE_CHECKING:
     import onnx_ir
@@ -44,7 +45,8 @@ def has_kernel(domain: str, name: str) -> bool:
     """Whether something computes an operator: ONNX itself, a declaration, or one that adopts it."""
     operator = registry.find(f"{domain}::{name}")
     own = operator is not None and operator.is_runnable
-    return own or has_standard_kernel(domain, name) or is_adoptable(domain, name)
+    known = own or domain == extensions.DOMAIN
+    return known or has_standard_kernel(domain, name) or is_adoptable(domain, name)
 
 
 @contextmanager
@@ -55,6 +57,7 @@ def declared_operators() -> Iterator[None]:
             if operator.torch_name is not None:
                 symbolic = symbolic_of(operator)
                 stack.enter_context(register_symbolic(operator.torch_name, symbolic, opset=9))
+        stack.enter_context(register_symbolic(decoding.NAME, decoding.symbolic, opset=9))
         yield
 
 

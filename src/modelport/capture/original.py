@@ -31,6 +31,8 @@ from modelport.signature import Signature, TensorSpec
 from modelport.target import Target
 
 Arrays = dict[str, np.ndarray[Any, Any]]
+_FEW = 16
+"""Numbers that an input may have whose values say how large an output is."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,22 @@ class Original:
                     if isinstance(dim, str):
                         sizes[dim][size] += 1
         return {dim: counts.most_common(1)[0][0] for dim, counts in sizes.items()}
+
+    def seen_values(self) -> dict[str, list[list[Any]]]:
+        """The least, the example's and the largest values of inputs that may say how large outputs
+        are: those of few numbers that differ from case to case.
+        """
+        found = {}
+        for spec in self.signature.inputs:
+            arrays = [case.inputs[spec.name] for case in self.given]
+            if not arrays or spec.shape is None or len(spec.shape) > 1 or arrays[0].size > _FEW:
+                continue
+            if arrays[0].dtype.kind not in "iuf" or any(a.shape != arrays[0].shape for a in arrays):
+                continue
+            least, most = np.min(arrays, axis=0), np.max(arrays, axis=0)
+            if np.any(least < most):
+                found[spec.name] = [item.tolist() for item in (least, arrays[0], most)]
+        return found
 
     def random_findings(self) -> list[Finding]:
         """A warning where the model differs from itself, by chance alone."""
@@ -106,7 +124,7 @@ def read_graph(path: Path) -> Model:
         ExportError: It has a plugin that the library of operators lacks.
     """
     model = Model.load(path)
-    model.findings += adopt(model)
+    model.findings += adopt(model, from_elsewhere=True)
     for finding in model.findings:
         if finding.rule == UNKNOWN_PLUGIN:
             raise ExportError(finding.message, where=str(path), fix=finding.fix)

@@ -12,6 +12,7 @@ from modelport.capture.inputs import BoundInputs, bind_inputs
 from modelport.capture.reference import evaluating, flat_outputs
 from modelport.capture.torch_private import programs
 from modelport.errors import ExportError, UsageError
+from modelport.pipeline import assemble
 from modelport.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -19,11 +20,17 @@ if TYPE_CHECKING:
 
 
 def open_program(recipe: Recipe) -> Recipe:
-    """Reads a ``.pt2`` file, and takes an exported program's own example inputs.
+    """Reads a ``.pt2`` file, takes an exported program's own example inputs, and puts the steps
+    before and after the model and the model itself together.
 
     Raises:
-        UsageError: The file is not an exported program, or there are no example inputs.
+        UsageError: The file is not an exported program, there are no example inputs, or a step
+            does not fit.
     """
+    return assemble(_opened(recipe))
+
+
+def _opened(recipe: Recipe) -> Recipe:
     import torch
 
     model = recipe.model

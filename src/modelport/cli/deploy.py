@@ -23,6 +23,9 @@ def add(commands: console.Subparsers[argparse.ArgumentParser]) -> None:
         "--target", action="append", metavar="TARGET", help="BACKEND[:TOKEN]...; repeatable"
     )
     console.add_capture(parser)
+    parser.add_argument(
+        "--data", metavar="PLACE", help="calibration data for targets in int8; see `quantize`"
+    )
     parser.add_argument("--zip", action="store_true", help="write one zip file")
     parser.add_argument("--seed", type=int, default=0, help="seed of the verification's cases")
     console.add_json(parser)
@@ -38,6 +41,7 @@ def _run(arguments: argparse.Namespace) -> int:
         targets=arguments.target or ("onnxruntime",),
         opset=arguments.opset,
         capture=arguments.capture,
+        data=arguments.data,
         zipped=arguments.zip,
         seed=arguments.seed,
         progress=None if arguments.json else console.progress(),

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import modelport
 from modelport.cli import (
+    bench,
     bisect,
     bundle,
     check,
@@ -19,15 +20,20 @@ from modelport.cli import (
     export,
     graph,
     ops,
+    quantize,
     run,
+    tune,
     verify,
 )
 from modelport.errors import ModelportError, UsageError
 
 _COMMANDS = (
     deploy,
+    tune,
+    bench,
     compile,
     export,
+    quantize,
     diagnose,
     check,
     run,

@@ -31,7 +31,7 @@ def add(commands: console.Subparsers[argparse.ArgumentParser]) -> None:
     diff = _command(commands, "diff", _diff, "how two models differ; names do not matter")
     diff.add_argument("other", type=Path, help="the second ONNX file")
     lint = _command(commands, "lint", _lint, "what will hurt on a backend")
-    lint.add_argument("--target", required=True, help="such as tensorrt or onnxruntime")
+    lint.add_argument("--target", required=True, help="such as tensorrt-rtx or onnxruntime")
 
 
 def _command(
@@ -202,13 +202,12 @@ def _diff(arguments: argparse.Namespace) -> int:
 
 
 def _lint(arguments: argparse.Namespace) -> int:
-    from modelport.backends import lint_rules
     from modelport.findings import Severity
-    from modelport.graph import lint
     from modelport.graph.texts import shown
     from modelport.model import Model
+    from modelport.passes import lint_for
 
-    findings = lint(Model.load(arguments.model), lint_rules(arguments.target))
+    findings = lint_for(Model.load(arguments.model), arguments.target)
     if arguments.json:
         console.print_json([dataclasses.asdict(finding) for finding in findings])
     else:

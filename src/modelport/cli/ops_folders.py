@@ -38,6 +38,13 @@ def add(commands: Subparsers[argparse.ArgumentParser]) -> None:
         help="write an installable C++ extension of PyTorch in place of a library",
     )
     build.add_argument("--cuda", action="store_true", help="build the CUDA kernels as well")
+    build.add_argument(
+        "--tensorrt",
+        action="store_true",
+        help="build TensorRT plugins of the CUDA kernels; needs TensorRT's headers "
+        "($TENSORRT_INCLUDE_DIR)",
+    )
+    _add_arch(build)
 
     test = _command(commands, "test", _test, "compare all that comes of operators")
     _add_folder(test)
@@ -48,6 +55,12 @@ def add(commands: Subparsers[argparse.ArgumentParser]) -> None:
         action="store_true",
         help="run the kernels alone, under AddressSanitizer and UBSan",
     )
+    test.add_argument(
+        "--tensorrt",
+        action="store_true",
+        help="test the TensorRT plugins: a host program plays TensorRT's part",
+    )
+    _add_arch(test)
 
     listed = _command(commands, "list", _list, "operators of a folder, or those that ship")
     listed.add_argument("folder", metavar="FOLDER", nargs="?", help="default: those that ship")
@@ -65,6 +78,17 @@ def _command(
 def _add_folder(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "folder", metavar="FOLDER", help="a folder with an op.py, or with such folders in it"
+    )
+
+
+def _add_arch(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--arch",
+        type=int,
+        action="append",
+        default=[],
+        metavar="NN",
+        help="compile CUDA code for this compute capability alone, such as 86; can be repeated",
     )
 
 
@@ -86,20 +110,24 @@ def _build(args: argparse.Namespace) -> int:
     from modelport.ops.folders import load_folder
     from modelport.ops.libraries import place_library
     from modelport.ops.native_library import NativeLibrary
+    from modelport.ops.plugins import build_plugins
 
     by_domain: dict[str, list[Operator]] = defaultdict(list)
     for operator in load_folder(args.folder):
-        if operator.kernels:
+        if "cuda" in operator.kernels if args.tensorrt else operator.kernels:
             by_domain[operator.schema.domain].append(operator)
     if not by_domain:
-        raise UsageError(f"no operator in {args.folder} has a kernel")
+        wanted = "CUDA kernel, which a plugin needs" if args.tensorrt else "kernel"
+        raise UsageError(f"no operator in {args.folder} has a {wanted}")
     output = Path(args.output or Path(args.folder) / "build")
     if args.extension:
         return _write_extensions(by_domain, output, args.json)
     built: list[dict[str, Any]] = []
     for domain, operators in sorted(by_domain.items()):
         begin = time.perf_counter()
-        path = build_library(operators, BuildOptions(cuda=args.cuda), _progress)
+        options = BuildOptions(cuda=args.cuda or args.tensorrt, capabilities=tuple(args.arch))
+        make = build_plugins if args.tensorrt else build_library
+        path = make(operators, options, done=_progress)
         output.mkdir(parents=True, exist_ok=True)
         copied = place_library(path, output)
         kernels = NativeLibrary(copied).kernels
@@ -147,11 +175,17 @@ def _progress(what: str) -> None:
 
 def _test(args: argparse.Namespace) -> int:
     """Exits with 1 where something does not compute what the reference computes."""
-    from modelport.conformance import prove_kernels_sanitized, prove_operator
+    from modelport.conformance import prove_kernels_sanitized, prove_operator, prove_plugins
+    from modelport.ops.build import BuildOptions
     from modelport.ops.folders import load_folder
 
     operators = load_folder(args.folder)
-    if args.sanitize:
+    if args.tensorrt:
+        options = BuildOptions(cuda=True, sanitize=args.sanitize, capabilities=tuple(args.arch))
+        found = prove_plugins(
+            operators, cases=args.cases, seed=args.seed, options=options, done=_progress
+        )
+    elif args.sanitize:
         found = prove_kernels_sanitized(args.folder, cases=args.cases, seed=args.seed)
     else:
         found = [prove_operator(item, cases=args.cases, seed=args.seed) for item in operators]

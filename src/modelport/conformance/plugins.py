@@ -87,9 +87,7 @@ def prove_plugins(
     return proven
 
 
-def _prove(
-    operator: Operator, host: Path, library: Path, cases: int, seed: int
-) -> Iterator[Check]:
+def _prove(operator: Operator, host: Path, library: Path, cases: int, seed: int) -> Iterator[Check]:
     drawn = [_drawn(operator, number, seed + number) for number in range(cases)]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -133,7 +131,9 @@ def _job(item: OperatorCase, folder: Path) -> PluginCase:
     tensors = list(flat(item.inputs))
     for place, tensor in enumerate(tensors):
         raw = tensor.contiguous().flatten().view(torch.uint8) if tensor.numel() else tensor
-        (folder / f"input_{place}").write_bytes(bytes(raw.numpy().tobytes()) if tensor.numel() else b"")
+        (folder / f"input_{place}").write_bytes(
+            bytes(raw.numpy().tobytes()) if tensor.numel() else b""
+        )
     present: list[int] = []
     for place, given in enumerate(item.inputs):
         count = len(given) if isinstance(given, list | tuple) else int(given is not None)
@@ -177,9 +177,7 @@ def _wrong(item: OperatorCase, played: Played) -> list[str]:
     return [*_wrong_outputs(item, played, rule), *_wrong_fields(item, played, values)]
 
 
-def _wrong_outputs(
-    item: OperatorCase, played: Played, rule: Sequence[TensorInfo]
-) -> Iterator[str]:
+def _wrong_outputs(item: OperatorCase, played: Played, rule: Sequence[TensorInfo]) -> Iterator[str]:
     sizes = [
         (place, axis)
         for place, info in enumerate(rule)
@@ -200,7 +198,9 @@ def _wrong_outputs(
             yield f"output {place} is {found}; the rule says {info}, the reference gives {real}"
         for axis, size in enumerate(real.shape):
             exact = (place, axis) not in sizes
-            if len(shape) != len(real.shape) or (size != shape[axis] if exact else size > shape[axis]):
+            if len(shape) != len(real.shape) or (
+                size != shape[axis] if exact else size > shape[axis]
+            ):
                 yield f"output {place} is {found}; the reference gives {real}"
                 break
 

@@ -1,4 +1,4 @@
-"""Whether a file can be loaded as a library at all: an operating system may crash on it."""
+"""Libraries of operators as files: where they lie, and whether one can be loaded at all."""
 
 from __future__ import annotations
 
@@ -9,8 +9,19 @@ from pathlib import Path
 
 from modelport.errors import OperatorError
 
+FOLDER = "operators"
+"""Where a folder with a graph keeps its libraries: in a folder a platform."""
+
+SOURCES = f"{FOLDER}/sources"
+"""Where it keeps what they are built from: in a folder a domain."""
+
 _MACHINES = {"x86_64": 62, "AMD64": 62, "aarch64": 183, "arm64": 183}
 _HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
+
+
+def platform_name() -> str:
+    """This platform's name, such as ``linux-x86_64``."""
+    return f"{sys.platform}-{platform.machine()}"
 
 
 def require_loadable(path: Path) -> None:

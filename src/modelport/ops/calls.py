@@ -11,7 +11,13 @@ import torch
 
 from modelport.errors import OperatorError
 from modelport.ops.libraries import open_library
-from modelport.ops.native_library import ALLOCATE, BoundKernel, NativeKernel, NativeLibrary
+from modelport.ops.native_library import (
+    ALLOCATE,
+    BoundKernel,
+    NativeKernel,
+    NativeLibrary,
+    pack_shapes,
+)
 from modelport.ops.shapes import DATA_DEPENDENT, TensorInfo
 
 if TYPE_CHECKING:
@@ -44,19 +50,14 @@ class Plan:
         self._call = bound.library.functions.modelport_call
         # The shape (None where only the kernel knows it) and the dtype of every output.
         self._outputs: list[tuple[tuple[int, ...] | None, torch.dtype]] = []
-        numbers = [len(inputs)]
-        for item in inputs:
-            numbers += [-1] if item is None else [len(item.shape), *item.shape]
-        numbers.append(len(outputs))
         for info in outputs:
             known = DATA_DEPENDENT not in info.shape
-            numbers += [len(info.shape), *info.shape] if known else [-1]
             self._outputs.append((info.shape if known else None, DTYPES[info.dtype]))
         self._like_first = (
             len(outputs) == 1 and repr(outputs[0]) == repr(inputs[0])  # shape and dtype
         )
         self._known = all(shape is not None for shape, _ in self._outputs)
-        self._shapes = struct.pack(f"{len(numbers)}q", *numbers)
+        self._shapes = pack_shapes(inputs, outputs)
         self._buffers = struct.Struct(f"{len(inputs) + len(outputs)}Q")
         self._host = bound.kernel.host_inputs if bound.kernel.device == "cuda" else ()
         self._cuda = bound.kernel.device == "cuda"

@@ -105,7 +105,7 @@ class Operator:
         if not self.dtypes:
             return [self.schema.name]
         return [
-            f"{self.schema.name}<{', '.join(map(_cpp_type, chosen))}>"
+            f"{self.schema.name}<{', '.join(map(cpp_type, chosen))}>"
             for chosen in itertools.product(*self.dtypes)
             if not set(chosen) & set(without)
         ]
@@ -287,7 +287,8 @@ def _folder_of(reference: Callable[..., Any]) -> Path:
     return Path(inspect.unwrap(reference).__code__.co_filename).parent
 
 
-def _cpp_type(dtype: str) -> str:
+def cpp_type(dtype: str) -> str:
+    """The C++ type of an element type."""
     named = {"float32": "float", "float64": "double"}
     as_they_are = ("bool", "float16", "bfloat16")
     return named.get(dtype) or (dtype if dtype in as_they_are else f"{dtype}_t")

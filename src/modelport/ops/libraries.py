@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import os
-import platform
 import shutil
-import sys
 import threading
 from collections.abc import Iterable
 from pathlib import Path
 
 from modelport.ops import registry
+from modelport.ops.binaries import FOLDER, SOURCES, platform_name
 from modelport.ops.build import BuildOptions, build_library, write_sources
+from modelport.ops.extensions import DOMAIN, extensions_library, keep_loaded
 from modelport.ops.native_library import NativeLibrary
-
-FOLDER = "operators"
-"""Where a folder with a graph keeps its libraries: in a folder a platform."""
-
-SOURCES = f"{FOLDER}/sources"
-"""Where it keeps what they are built from: in a folder a domain."""
 
 SANITIZE = "MODELPORT_SANITIZE"
 """Environment variable: libraries are built to check their own use of memory, for tests."""
@@ -54,11 +48,6 @@ def open_library(domain: str, *, cuda: bool = False) -> NativeLibrary:
         return _opened[path]
 
 
-def platform_name() -> str:
-    """This platform's name, such as ``linux-x86_64``."""
-    return f"{sys.platform}-{platform.machine()}"
-
-
 def collect_libraries(
     nodes: Iterable[tuple[str, str]], folder: Path, *, cuda: bool = False
 ) -> list[str]:
@@ -75,12 +64,15 @@ def collect_libraries(
     Raises:
         OperatorError: One cannot be built.
     """
+    nodes = list(nodes)
+    libraries = [library_path(domain, cuda=cuda) for domain in _domains(nodes)]
+    if any(domain == DOMAIN for domain, _ in nodes):
+        libraries.append(extensions_library())
     collected = []
-    for domain in _domains(nodes):
-        path = library_path(domain, cuda=cuda)
+    for path in libraries:
         own = f"{FOLDER}/{platform_name()}"
         (folder / own).mkdir(parents=True, exist_ok=True)
-        place_library(path, folder / own)
+        keep_loaded(place_library(path, folder / own))
         collected.append(f"{own}/{path.name}")
     return collected
 

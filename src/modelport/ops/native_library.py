@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from modelport.errors import OperatorError
 from modelport.ops.binaries import require_loadable
 from modelport.ops.schema import join_texts
+from modelport.ops.shapes import DATA_DEPENDENT, TensorInfo
 
 if TYPE_CHECKING:
     from modelport.ops.declaration import Operator
@@ -171,6 +173,23 @@ class BoundKernel:
 
     def __del__(self) -> None:
         self.library.functions.modelport_unbind(self.handle)
+
+
+def pack_shapes(inputs: Sequence[TensorInfo | None], outputs: Sequence[TensorInfo]) -> bytes:
+    """The shapes of a call as ``modelport_call`` takes them.
+
+    Args:
+        inputs: The inputs; None for an absent one.
+        outputs: The outputs; one with a size that values decide is left to the kernel.
+    """
+    numbers = [len(inputs)]
+    for item in inputs:
+        numbers += [-1] if item is None else [len(item.shape), *item.shape]
+    numbers.append(len(outputs))
+    for info in outputs:
+        known = DATA_DEPENDENT not in info.shape
+        numbers += [len(info.shape), *info.shape] if known else [-1]
+    return struct.pack(f"{len(numbers)}q", *numbers)
 
 
 def require_declared(library: NativeLibrary, operators: Sequence[Operator]) -> None:

@@ -1,7 +1,9 @@
 """Rewrites of the graph: one pass a file, one contract."""
 
 from modelport.passes.adoption import adopt
+from modelport.passes.linting import lint_for
 from modelport.passes.preparation import prepare
+from modelport.passes.rewriting import REWRITES, rewritten
 from modelport.passes.simplification import Simplification, simplify
 
-__all__ = ["Simplification", "adopt", "prepare", "simplify"]
+__all__ = ["REWRITES", "Simplification", "adopt", "lint_for", "prepare", "rewritten", "simplify"]

@@ -33,6 +33,8 @@ class Adopted:
         name: The operator of the library.
         inputs: The foreign node's inputs, by place, in the operator's order; None for none.
         attributes: The operator's attributes from the foreign node's.
+        constants: Attributes of the operator that the foreign node has as constant inputs: the
+            place of each.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Adopted:
     attributes: Callable[[Mapping[str, Any]], dict[str, Any]] = field(
         default_factory=lambda: lambda given: {}
     )
+    constants: Mapping[str, int] = field(default_factory=dict)
 
 
 class AdoptOperators(Rewrite):
@@ -47,14 +50,20 @@ class AdoptOperators(Rewrite):
 
     What is known: tensorRT_Pro's ``Plugin`` nodes (HSwish, HSigmoid), MMDeploy's and mmcv's
     (grid_sampler, MMCVDeformConv2d, MMCVModulatedDeformConv2d, MMCVRoiAlign), and ONNX Runtime's
-    example Foo. Other nodes, and those whose operator is declared, stay as they are.
+    example Foo; in graphs from elsewhere DynamicTRTResize, KNNQuery and torch_cluster_grid. Other
+    nodes, and those whose operator is declared, stay as they are.
+
+    Args:
+        from_elsewhere: Whether the graph was exported by others. What a model exports here under
+            such a name keeps it.
 
     Attributes:
         adopted: The foreign operators met, with those that they became.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, from_elsewhere: bool = False) -> None:
         super().__init__()
+        self._nodes = {**_NODES, **_FROM_ELSEWHERE} if from_elsewhere else _NODES
         self.adopted: dict[str, str] = {}
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
@@ -64,7 +73,7 @@ class AdoptOperators(Rewrite):
             PassError: A node has attributes that the operator does not offer.
         """
         for node in list(model.graph.all_nodes()):
-            entry = _entry_for(node)
+            entry = _entry_for(node, self._nodes)
             if entry is None:
                 continue
             foreign = _foreign_name(node)
@@ -75,11 +84,12 @@ class AdoptOperators(Rewrite):
         return ir.passes.PassResult(model, bool(self.adopted))
 
 
-def adopt(model: Model) -> list[Finding]:
+def adopt(model: Model, *, from_elsewhere: bool = False) -> list[Finding]:
     """Makes the foreign nodes of a model, where they are known, the library's own.
 
     Args:
         model: The model; changed in place.
+        from_elsewhere: Whether the graph was exported by others.
 
     Returns:
         A note for each foreign operator that was adopted, and a warning for each plugin that the
@@ -88,7 +98,7 @@ def adopt(model: Model) -> list[Finding]:
     Raises:
         PassError: A node has attributes that the operator does not offer.
     """
-    adoption = AdoptOperators()
+    adoption = AdoptOperators(from_elsewhere=from_elsewhere)
     adoption(model.ir)
     if any(domain == DOMAIN for domain, _ in model.operators()):
         load()
@@ -116,12 +126,12 @@ def _unknown_plugin(foreign: str) -> Finding:
     )
 
 
-def _entry_for(node: ir.Node) -> Adopted | None:
+def _entry_for(node: ir.Node, known: Mapping[tuple[str, str], Adopted]) -> Adopted | None:
     if node.op_type == PLUGIN:
         return _PLUGINS.get(str(_plain(node).get("name")))
-    if not is_adoptable(node.domain, node.op_type):
+    if registry.find(f"{node.domain}::{node.op_type}") is not None:
         return None
-    return _NODES.get((node.domain, node.op_type))
+    return known.get((node.domain, node.op_type))
 
 
 def _replace(node: ir.Node, entry: Adopted, foreign: str) -> None:
@@ -133,6 +143,7 @@ def _replace(node: ir.Node, entry: Adopted, foreign: str) -> None:
         inputs.pop()
     try:
         attributes = entry.attributes(_plain(node))
+        attributes |= {name: _constant(node, place) for name, place in entry.constants.items()}
     except (KeyError, ValueError, IndexError) as error:
         raise PassError(
             f"the node's attributes are not those of {foreign}",
@@ -154,6 +165,14 @@ def _replace(node: ir.Node, entry: Adopted, foreign: str) -> None:
     ir.convenience.replace_nodes_and_values(
         owner, node, [node], [adopted], node.outputs, adopted.outputs
     )
+
+
+def _constant(node: ir.Node, place: int) -> Any:
+    value = node.inputs[place]
+    tensor = None if value is None else ir.convenience.get_const_tensor(value)
+    if tensor is None:
+        raise ValueError(f"input {place} is no constant")
+    return tensor.numpy().item()
 
 
 def _plain(node: ir.Node) -> dict[str, Any]:
@@ -208,6 +227,14 @@ def _roi_align(given: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _resize(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {"align_corners": int(given.get("align_corners", 0))}
+
+
+def _neighbours(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {"nsample": int(given["nsample"])}
+
+
 _PLUGINS = {
     # Weights and parameters travel along with these two, and are not used.
     "HSwish": Adopted("hswish", (0,)),
@@ -221,4 +248,11 @@ _NODES: dict[tuple[str, str], Adopted] = {
         "deform_conv2d", (0, 3, 1, 2, 4), _convolution
     ),
     ("mmcv", "MMCVRoiAlign"): Adopted("roi_align", (0, 1), _roi_align),
+}
+# Of tutorials, whose domains may be anybody's.
+_FROM_ELSEWHERE: dict[tuple[str, str], Adopted] = {
+    ("Just_A_Scope_Name", "DynamicTRTResize"): Adopted("dynamic_resize", (0, 1), _resize),
+    ("custom", "KNNQuery"): Adopted("knn_query", (0, 1, 2, 3), _neighbours),
+    ("custom", "knnquery"): Adopted("knn_query", (1, 2, 3, 4), constants={"nsample": 0}),
+    ("custom", "torch_cluster_grid"): Adopted("grid", (0, 1, 2, 3)),
 }

@@ -19,7 +19,7 @@ from onnx_ir.passes.common import (
 from modelport.errors import PassError
 from modelport.findings import Finding, Severity
 from modelport.model import Model
-from modelport.passes.contract import Rewrite, subgraphs_of
+from modelport.passes.contract import Rewrite, apply_passes, subgraphs_of
 from modelport.passes.inference import InferShapes, forget_inferred_names
 
 Lacks = Callable[[ir.Node], bool]
@@ -115,7 +115,7 @@ def inline_bodies(model: Model, lacks: Lacks, backend: str) -> list[Finding]:
         PassError: A body does not fit the model's opset, or bodies call each other in a circle.
     """
     inlining = InlineBodies(lacks)
-    inlining(model.ir)
+    apply_passes([inlining], model.ir)
     return [
         Finding(
             "inlined-body",
@@ -147,15 +147,7 @@ def _nodes(count: int) -> str:
 def _inline(model: ir.Model, lacked: set[ir.OperatorIdentifier]) -> None:
     for key in lacked:
         _require_opset(model, model.functions[key])
-    try:
-        # Whatever a pass raises, a sequence turns it into one class of errors.
-        ir.passes.Sequential(InlinePass(lambda function: function.identifier() in lacked))(model)
-    except ir.passes.PassError as error:
-        raise PassError(
-            "the model's functions cannot be inlined",
-            why=" ".join(str(error.__cause__ or error).split()),
-            fix="`modelport check` says whether the model is valid",
-        ) from error
+    apply_passes([InlinePass(lambda function: function.identifier() in lacked)], model)
     RemoveUnusedFunctionsPass()(model)  # type: ignore[no-untyped-call]
     RemoveUnusedOpsetsPass()(model)
 
@@ -240,8 +232,18 @@ def _standard_body(node: ir.Node, opset: int) -> ir.Function | None:
         assert isinstance(function, ir.Function)
         if all(_means_the_same(inner, version, opset) for inner in function.all_nodes()):
             function.opset_imports[""] = opset
+            _set_defaults(function, schema)
             return function
     return None
+
+
+def _set_defaults(function: ir.Function, schema: Any) -> None:
+    """Gives a function's attributes the defaults of its operator, which its proto leaves out."""
+    for name in function.attributes:
+        default = schema.attributes[name].default_value
+        if default.type:
+            attribute = ir.serde.deserialize_attribute(default)
+            function.attributes[name] = ir.Attr(name, attribute.type, attribute.value)
 
 
 def _of_context(schema: Any, version: int, node: ir.Node) -> bytes:

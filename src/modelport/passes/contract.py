@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import onnx_ir as ir
+
+from modelport.errors import ModelportError, PassError
 
 
 class Rewrite(ir.passes.InPlacePass):
@@ -30,6 +32,39 @@ class Rewrite(ir.passes.InPlacePass):
             raise ir.passes.PostconditionError("the graph's inputs or outputs changed")
         for problem in unsound(model.graph):
             raise ir.passes.PostconditionError(problem)
+
+
+def apply_passes(passes: Iterable[ir.passes.PassBase], model: ir.Model) -> bool:
+    """Runs passes, one after the other.
+
+    Args:
+        passes: The passes.
+        model: The model; changed in place.
+
+    Returns:
+        Whether one of them changed it.
+
+    Raises:
+        PassError: One of them failed, or broke its contract.
+    """
+    modified = False
+    for item in passes:
+        try:
+            # Whatever a pass raises, a sequence turns it into one class of errors.
+            modified |= ir.passes.Sequential(item)(model).modified
+        except ir.passes.PassError as error:
+            cause: BaseException = error
+            while cause.__cause__ is not None:
+                cause = cause.__cause__
+                if isinstance(cause, ModelportError):
+                    raise cause from error
+            raise PassError(
+                "a pass failed on the model",
+                where=type(item).__name__,
+                why=f"{type(cause).__name__}: {' '.join(str(cause).split())}",
+                fix="`modelport check` says whether the model is valid",
+            ) from error
+    return modified
 
 
 def _interface(model: ir.Model) -> tuple[list[str | None], list[str | None]]:

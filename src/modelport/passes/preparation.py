@@ -6,9 +6,13 @@ from collections.abc import Callable, Mapping
 
 from modelport.findings import Finding
 from modelport.model import Model
+from modelport.passes.tensorrt import prepare_for_tensorrt
 from modelport.target import Target
 
-PREPARATIONS: Mapping[str, Callable[[Model, Target], list[Finding]]] = {}
+PREPARATIONS: Mapping[str, Callable[[Model, Target], list[Finding]]] = {
+    "tensorrt": prepare_for_tensorrt,
+    "tensorrt-rtx": prepare_for_tensorrt,
+}
 """What is done for a backend: changes the model in place and says what it changed."""
 
 

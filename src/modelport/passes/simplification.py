@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from onnx_ir.passes import common
 from modelport.errors import PassError
 from modelport.model import Model
 from modelport.passes.checking import check_agreement
-from modelport.passes.contract import unsound
+from modelport.passes.contract import apply_passes, unsound
 from modelport.passes.folding import FoldConstants
 from modelport.passes.fusions import FuseNeighbours
 from modelport.passes.inference import InferShapes, forget_inferred_names
@@ -140,10 +140,10 @@ def _run_passes(model: Model, size_limit: int) -> None:
         lift = common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)
         passes.insert(3, lift)
     for _ in range(_ROUNDS):
-        _apply([infer], model.ir)
-        if not _apply(passes, model.ir):
+        apply_passes([infer], model.ir)
+        if not apply_passes(passes, model.ir):
             break
-    _apply(
+    apply_passes(
         [
             ShareInitializers(),
             ShareSubexpressions(),
@@ -154,25 +154,6 @@ def _run_passes(model: Model, size_limit: int) -> None:
         model.ir,
     )
     forget_inferred_names(model.ir)
-
-
-def _apply(passes: Sequence[ir.passes.PassBase], model: ir.Model) -> bool:
-    modified = False
-    for item in passes:
-        try:
-            # Whatever a pass raises, a sequence turns it into one class of errors.
-            modified |= ir.passes.Sequential(item)(model).modified
-        except ir.passes.PassError as error:
-            cause: BaseException = error
-            while cause.__cause__ is not None:
-                cause = cause.__cause__
-            raise PassError(
-                "a pass failed on the model",
-                where=type(item).__name__,
-                why=f"{type(cause).__name__}: {' '.join(str(cause).split())}",
-                fix="`modelport check` says whether the model is valid",
-            ) from error
-    return modified
 
 
 def _require_sound(model: ir.Model) -> None:

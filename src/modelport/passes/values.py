@@ -10,6 +10,10 @@ import onnx_ir as ir
 Array = np.ndarray[Any, Any]
 
 
+INSTEAD_OF = "modelport.instead_of"
+"""Key of a node's metadata: the operator in whose place it stands, where one became several."""
+
+
 def constant(value: ir.Value | None, most: int = 1 << 16) -> Array | None:
     """The array of a constant that no caller can override.
 

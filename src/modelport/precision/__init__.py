@@ -1,6 +1,22 @@
 """Precision: fp16, bf16 and int8 as rewrites of the graph, the same for every backend."""
 
-from modelport.precision.conversion import convert
+from modelport.precision.calibration import calibrate
+from modelport.precision.conversion import convert, is_quantized
+from modelport.precision.qdq import FORMS, form_for
+from modelport.precision.quantization import quantize
+from modelport.precision.results import Point, Quantization
+from modelport.precision.tables import CalibrationTable
 from modelport.precision.widening import widen
 
-__all__ = ["convert", "widen"]
+__all__ = [
+    "FORMS",
+    "CalibrationTable",
+    "Point",
+    "Quantization",
+    "calibrate",
+    "convert",
+    "form_for",
+    "is_quantized",
+    "quantize",
+    "widen",
+]

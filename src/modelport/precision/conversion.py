@@ -16,20 +16,27 @@ from modelport.model import Model
 from modelport.passes.contract import unsound
 from modelport.precision.casts import CastGraph
 from modelport.precision.forms import NAMES
-from modelport.precision.keeping import kept_nodes
+from modelport.precision.keeping import asked_for, kept_nodes
+from modelport.precision.qdq import FORMS, QuantizeGraph
+from modelport.precision.roles import QUANTIZED, weighted_nodes
+from modelport.precision.tables import CalibrationTable
 
 _HALVES = {"fp16": ir.DataType.FLOAT16, "bf16": ir.DataType.BFLOAT16}
 
 BFLOAT16_OPSET = 22
 """The opset that brought bfloat16 to convolutions and poolings."""
 
+_QDQ_OPSET = 13
+"""The opset that brought scales by channel."""
+
 
 def convert(
     model: Model,
     precision: str,
     *,
+    table: CalibrationTable | None = None,
     keep: Iterable[str] = (),
-    largest: Mapping[str, float] | None = None,
+    form: str = "unsigned",
     keep_io: bool = True,
 ) -> Model:
     """Rewrites a graph so that it computes in a precision.
@@ -39,38 +46,97 @@ def convert(
     sizes, weights or activations that overflow, operators without a form of 16 bits, those that
     were asked for, and what lies between them.
 
+    int8: products and convolutions read activations and weights through explicit QuantizeLinear
+    and DequantizeLinear; biases stay in float32.
+
     Args:
         model: The model; it stays as it is.
         precision: A precision of `modelport.target.PRECISIONS`.
+        table: Ranges of tensors on calibration data. int8 needs it; in fp16 and bf16 what could
+            overflow by it stays in float32.
         keep: What else stays in float32: names of nodes, patterns of them with ``*``, operators.
-        largest: The largest magnitude of tensors on calibration data, by name; what could
-            overflow stays in float32.
+        form: Of int8: one of `modelport.precision.qdq.FORMS`.
         keep_io: Whether inputs and outputs keep their types; else they are of the precision, too.
 
     Returns:
-        The model itself where it computes so already, else a rewritten copy. Its findings name the
-        nodes that stay in float32, by reason, and the weights that do not fit.
+        The model itself where it computes so already (in int8: where it has QuantizeLinear, as
+        after quantization-aware training), else a rewritten copy. Its findings name the nodes that
+        stay in float32 and the weights that do not fit.
 
     Raises:
-        UsageError: There is no rewrite into this precision without data, or a name in `keep` is
-            that of nothing.
+        UsageError: There is no rewrite into this precision without a table, the table has none of
+            the model's tensors, or a name in `keep` is that of nothing.
     """
     if precision in ("fp32", "tf32"):
         return model
-    if precision not in _HALVES:
+    if precision in _HALVES:
+        largest = {name: max(-low, high) for name, (low, high) in (table or _NONE).ranges.items()}
+        return _to_half(model, precision, keep, largest, keep_io)
+    if precision != "int8":
+        raise UsageError(f"there is no rewrite into {precision}", fix="fp16, bf16 or int8")
+    return model if is_quantized(model) else _to_int8(model, table, keep, form)
+
+
+_NONE = CalibrationTable()
+
+
+def is_quantized(model: Model) -> bool:
+    """Whether a model computes in 8 bits already."""
+    return any(
+        node.op_type in QUANTIZED or node.op_type.startswith("QLinear")
+        for node in model.ir.graph.all_nodes()
+    )
+
+
+def _to_int8(model: Model, table: CalibrationTable | None, keep: Iterable[str], form: str) -> Model:
+    if table is None:
         raise UsageError(
-            f"a graph does not turn to {precision} without data to calibrate on",
-            fix="quantize it first: modelport quantize SOURCE --int8 --data ...",
+            "a graph does not turn to int8 without data to calibrate on",
+            fix="give data, or quantize it first: modelport quantize SOURCE --int8 --data ...",
         )
+    if form not in FORMS:
+        raise UsageError(f"unknown form {form!r}", fix=f"one of: {', '.join(FORMS)}")
+    if model.opset < _QDQ_OPSET:
+        model = convert_opset(model, _QDQ_OPSET)
+    copy = model.copy()
+    infer_types(copy.ir)
+    graph = copy.ir.graph
+    kept = asked_for(graph.all_nodes(), keep)
+    rewrite = QuantizeGraph(graph, table.ranges, kept, form)
+    if not rewrite.nodes and not kept:
+        raise UsageError(
+            "nothing of the model can compute in 8 bits",
+            why="no convolution or product reads tensors that the calibration table has",
+            fix="calibrate this model: tables go by the names of tensors",
+        )
+    rewrite.run()
+    common.RemoveUnusedNodesPass()(copy.ir)
+    _finish(copy, "int8")
+    left = [node for node in weighted_nodes(graph) if node not in rewrite.nodes]
+    if left:
+        names = ", ".join(f"{node.name!r} ({node.op_type})" for node in left)
+        copy.findings.append(
+            Finding("kept-in-fp32", Severity.NOTE, f"these stay in float32: {names}")
+        )
+    return copy
+
+
+def _finish(model: Model, precision: str) -> None:
+    common.NameFixPass()(model.ir)
+    problem = next(unsound(model.ir.graph), None)
+    if problem is not None:
+        raise PassError(f"the rewrite into {precision} broke the graph", why=problem)
+
+
+def _to_half(
+    model: Model, precision: str, keep: Iterable[str], largest: Mapping[str, float], keep_io: bool
+) -> Model:
     dtype = _HALVES[precision]
     copy = _typed_copy(model, dtype)
     kept = kept_nodes(copy.ir.graph, copy.opset, dtype, keep, largest)
     rewrite = CastGraph(copy.ir, dtype, kept, keep_io)
     rewrite.run()
-    common.NameFixPass()(copy.ir)
-    problem = next(unsound(copy.ir.graph), None)
-    if problem is not None:
-        raise PassError(f"the rewrite into {precision} broke the graph", why=problem)
+    _finish(copy, precision)
     copy.findings += [*_kept_findings(kept, dtype), *rewrite.findings]
     return copy
 

@@ -11,7 +11,7 @@ import onnx_ir as ir
 from modelport.errors import UsageError
 from modelport.graph.lookup import did_you_mean
 from modelport.onnxfile import subgraphs
-from modelport.passes.values import is_onnx
+from modelport.passes.values import INSTEAD_OF, is_onnx
 from modelport.precision.forms import NAMES, Form, form_of, tensor_of
 
 SENSITIVE = frozenset(
@@ -31,9 +31,9 @@ whose argument is large, and recurrences, whose rounding adds up over the steps 
 moreover, may crash while it optimizes casts next to a recurrent node)."""
 
 _COORDINATES = frozenset(
-    {"GridSample", "RoiAlign", "AffineGrid", "NonMaxSuppression", "MaxRoiPool"}
+    {"GridSample", "RoiAlign", "AffineGrid", "NonMaxSuppression", "MaxRoiPool", "DeformConv"}
 )
-"""Operators on positions: 16 bits tell no neighbouring pixels apart from 2,048 on."""
+"""Operators on positions, and what stands in their place: 16 bits tell no neighbouring pixels apart from 2,048 on."""
 
 _GENERATORS = frozenset(
     {
@@ -124,7 +124,7 @@ def asked_for(nodes: Iterable[ir.Node], keep: Iterable[str]) -> dict[ir.Node, st
 
 
 def _is_meant(node: ir.Node, name: str) -> bool:
-    return name == node.op_type or fnmatch.fnmatchcase(node.name or "", name)
+    return name in (node.op_type, node.name) or fnmatch.fnmatchcase(node.name or "", name)
 
 
 def _own_reason(node: ir.Node, opset: int, dtype: ir.DataType) -> str:
@@ -136,7 +136,7 @@ def _own_reason(node: ir.Node, opset: int, dtype: ir.DataType) -> str:
         return "it makes values instead of computing with them"
     if is_onnx(node, *_QUANTIZING):
         return "scales are float32"
-    if is_onnx(node, *_COORDINATES):
+    if is_onnx(node, *_COORDINATES) or node.metadata_props.get(INSTEAD_OF) in _COORDINATES:
         return "positions need more than 16 bits"
     if is_onnx(node, *SENSITIVE):
         return "a sensitive operator"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from modelport.backends import get_backend
+from modelport.backends.adapters import adapters_in, load_engine
 from modelport.backends.interface import Artifact, Engine
 from modelport.model import Model
 from modelport.precision.widening import widen
@@ -24,7 +24,7 @@ def stand_in(folder: Path, artifact: Artifact, signature: Signature) -> Engine:
         signature: What the model takes and gives.
     """
     libraries = [str(folder / name) for name in artifact.options.get("kernels", [])]
-    options = {"libraries": libraries} if libraries else {}
+    options = {"libraries": libraries, **adapters_in(artifact.options)}
     place = folder / artifact.graph
     model = Model.load(place)
     runnable = widen(model)
@@ -32,4 +32,4 @@ def stand_in(folder: Path, artifact: Artifact, signature: Signature) -> Engine:
         if runnable is not model:
             place = runnable.save(Path(name) / "model.onnx")
         graph = Artifact(place.name, options=options)
-        return get_backend(SUBSTITUTE).load(place.parent, graph, SUBSTITUTE, signature)
+        return load_engine(place.parent, graph, SUBSTITUTE, signature)

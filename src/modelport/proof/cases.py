@@ -18,7 +18,7 @@ ValueRule = tuple[float, float] | Callable[[np.random.Generator, tuple[int, ...]
 EXAMPLE = "example"
 """Name of the case that a recipe gives."""
 
-_FARTHEST = {"fp16": 20.0}
+_FARTHEST = {"fp16": 20.0, "int8": 1.1}
 """How many times larger than the example a case may be to be a measure of a precision."""
 
 _UNKNOWN_SIZE = 8
@@ -95,7 +95,7 @@ def far_cases(cases: Sequence[Case], precision: str) -> dict[str, str]:
     """The cases that are no measure of a precision: values far beyond the example's.
 
     Probes leave the example's range to find what was baked in, by a thousandfold; float16 ends at
-    65504, which says nothing about the model.
+    65504, and 8 bits end where the calibration data did, which says nothing about the model.
 
     Args:
         cases: The cases; the one named `EXAMPLE` is the measure, and without it nothing is far.

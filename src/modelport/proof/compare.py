@@ -13,6 +13,9 @@ from modelport.proof.tolerance import Tolerance
 
 Array = np.ndarray[Any, Any]
 
+_OFTEN = 0.1
+"""The root mean square of an error of 1 in a hundredth of the elements."""
+
 
 @dataclass(frozen=True)
 class OutputComparison:
@@ -134,7 +137,8 @@ def _compare_numbers(
     if tolerance.element == 0.0:
         ok = bool(np.array_equal(expected, actual))
     else:
-        ok = bool(relative.max() <= tolerance.element) and rms_rel <= tolerance.overall
+        ok = bool((error <= tolerance.element * scale + tolerance.levels).all())
+        ok = ok and rms(error) <= tolerance.overall * magnitude + _OFTEN * tolerance.levels
         ok = ok and not broken.any()
     order = np.where(broken, np.inf, relative)
     place = np.unravel_index(np.argmax(order), order.shape)

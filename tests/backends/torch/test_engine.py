@@ -143,6 +143,7 @@ def test_compiled_program_runs_as_the_module_does(
         np.testing.assert_allclose(came["y"], expected(model, inputs), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_bundle_holds_the_program(cli: RunCli, recipe_file: Path, tmp_path: Path) -> None:
     bundle = tmp_path / "b.port"
     ran = cli("deploy", recipe_file, "-o", bundle, "--target", "onnxruntime", "--target", "torch")

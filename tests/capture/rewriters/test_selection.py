@@ -1,7 +1,12 @@
 import pytest
 import torch
 
-from modelport.capture.rewriters import register_rewrite, registrations, rewriting
+from modelport.capture.rewriters import (
+    common_target,
+    register_rewrite,
+    registrations,
+    rewriting,
+)
 from modelport.capture.rewriters.conditions import Conditions, Situation
 from modelport.errors import UsageError
 from modelport.target import Target
@@ -135,3 +140,18 @@ def test_conditions_say_what_they_are():
     assert str(conditions) == "target tensorrt, opset 18 to 20, torch>=2, capture trace"
     assert str(Conditions()) == "always"
     assert conditions.hold(Situation(Target("tensorrt"), 19, "trace"))
+
+
+def test_one_capture_serves_targets_that_get_the_same_rewrites():
+    targets = [Target.parse(text) for text in ("onnxruntime", "tensorrt:sm89")]
+    # What comes with modelport keeps the results: TensorRT's share of it does no harm elsewhere.
+    assert common_target(targets) == targets[1]
+    with register_rewrite("torch.relu", torch.relu, target=["onnxruntime", "tensorrt"]):
+        assert common_target(targets) == targets[1]
+    with (
+        register_rewrite("torch.relu", torch.relu, target="tensorrt"),
+        pytest.raises(
+            UsageError, match=r"torch\.relu is rewritten for tensorrt.* and not for onnx"
+        ),
+    ):
+        common_target(targets)

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from modelport.backends.interface import Artifact, Capabilities
+from modelport.backends.onnxruntime.providers import profile_options
 from modelport.backends.onnxruntime.session import absolute, open_session
+from modelport.findings import Finding
+from modelport.model import Model
 from modelport.progress import Progress
-from modelport.target import Target
+from modelport.target import ON_GPUS, Target
 
 CAPABILITIES = Capabilities(
     devices=("cpu", "cuda"),
@@ -21,6 +24,7 @@ CAPABILITIES = Capabilities(
     dynamic_shapes="any",
     custom_operators=("kernels", "bodies"),
     threads=True,
+    tunable={"graph_optimization": ("all", "extended", "basic"), "spinning": (True, False)},
 )
 
 
@@ -39,5 +43,9 @@ def compile(
 ) -> Artifact:
     """Proves that ONNX Runtime takes the graph; see `modelport.backends.Backend.compile`."""
     options = {**(options or {}), **({"libraries": list(libraries)} if libraries else {})}
+    findings: list[Finding] = []
+    if target.provider in ON_GPUS:
+        given, findings = profile_options(target, Model.load(folder / graph).signature)
+        options["provider_options"] = given | options.get("provider_options", {})
     open_session(folder / graph, target, absolute(options, folder))
-    return Artifact(graph, tuple(libraries), options)
+    return Artifact(graph, tuple(libraries), options, tuple(findings))

@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modelport.backends.onnxruntime.providers import choose_providers
 from modelport.errors import BuildError, UsageError
 from modelport.ops.binaries import require_loadable
+from modelport.ops.extensions import keep_loaded
 from modelport.target import Target
 
 if TYPE_CHECKING:
     import onnxruntime
 
-_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
-
-OPTIONS = ("graph_optimization", "libraries", "threads", "spinning")
+OPTIONS = ("graph_optimization", "libraries", "threads", "spinning", "provider_options")
 NO_KERNEL = "NOT_IMPLEMENTED"
 """ONNX Runtime's word for a valid graph that it has no kernel for."""
 
@@ -33,8 +33,9 @@ def open_session(
         target: What to run on.
         options: ``graph_optimization`` (one of `GRAPH_OPTIMIZATIONS`), ``threads`` (within an
             operator; 0 for one a core), ``spinning`` (whether threads wait busily for the next
-            operator, which is faster in a session that has the cores to itself) and ``libraries``
-            (files of custom operators).
+            operator, which is faster in a session that has the cores to itself), ``libraries``
+            (files of custom operators) and ``provider_options`` (what the target's execution
+            provider is told, texts by name).
 
     Returns:
         The session. It logs nothing but errors, which are raised as well.
@@ -63,7 +64,12 @@ def open_session(
     }[level]
     for library in options.get("libraries", ()):
         _register(session_options, library)
-    providers = _providers(target, onnxruntime.get_available_providers())
+    providers = choose_providers(
+        target,
+        onnxruntime.get_available_providers(),
+        model,
+        options.get("provider_options", {}),
+    )
     try:
         session = onnxruntime.InferenceSession(model, session_options, providers=providers)
     except runtime_errors() as error:
@@ -90,6 +96,7 @@ def absolute(options: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
 def _register(session_options: onnxruntime.SessionOptions, library: Path) -> None:
     require_loadable(Path(library))
+    keep_loaded(Path(library))
     try:
         session_options.register_custom_ops_library(str(library))
     except runtime_errors() as error:
@@ -112,21 +119,6 @@ def _require_known(options: Mapping[str, Any], level: Any) -> None:
         raise UsageError(
             f"unknown graph_optimization {level!r}", fix=f"one of: {', '.join(GRAPH_OPTIMIZATIONS)}"
         )
-
-
-def _providers(target: Target, available: list[str]) -> list[str]:
-    if target.provider or target.compute_capabilities:
-        raise UsageError(
-            f"the onnxruntime backend does not offer {str(target)!r}",
-            fix="onnxruntime, onnxruntime:cpu or onnxruntime:cuda",
-        )
-    provider = _PROVIDERS[target.device]
-    if provider not in available:
-        raise UsageError(
-            f"this ONNX Runtime has no {provider}",
-            fix="pip install onnxruntime-gpu (in place of onnxruntime)",
-        )
-    return [provider] if target.device == "cpu" else [provider, _PROVIDERS["cpu"]]
 
 
 @functools.cache

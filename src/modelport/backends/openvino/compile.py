@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from modelport.backends.interface import Artifact, Capabilities
-from modelport.backends.openvino.compiled import open_compiled
+from modelport.backends.openvino.compiled import HINTS, open_compiled
 from modelport.backends.openvino.engine import DTYPES, OpenVinoEngine
 from modelport.progress import Progress
 from modelport.target import Target
@@ -19,6 +19,7 @@ CAPABILITIES = Capabilities(
     dynamic_shapes="any",
     custom_operators=("bodies",),
     threads=True,
+    tunable={"hint": HINTS},
 )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modelport.backends.adapters import adapters_of, adapters_to_json
 from modelport.backends.interface import Artifact, Capabilities
 from modelport.backends.tensorrt.building import run_build
 from modelport.backends.tensorrt.caches import timing_cache
@@ -20,6 +21,7 @@ from modelport.backends.tensorrt.record import BuildRecord
 from modelport.backends.tensorrt.refusals import all_nodes, describe, refusal
 from modelport.errors import BuildError, UsageError
 from modelport.model import Model
+from modelport.ops.plugins import require_version
 from modelport.progress import Progress
 from modelport.target import Target
 
@@ -95,6 +97,8 @@ def compile(
     profiles, findings = plan_profiles(model.signature, wanted)
     stem = f"{FOLDER}/{str(target).replace(':', '-')}"
     (folder / FOLDER).mkdir(exist_ok=True)
+    for library in wanted.plugins:
+        require_version(Path(library), module)
     kept = [_kept(Path(library), folder) for library in wanted.plugins]
     cache = timing_cache(flavor, module)
     job = {
@@ -130,6 +134,7 @@ def compile(
         weights_stripped=wanted.strip_weights,
         refittable=wanted.refittable or wanted.strip_weights,
         signature=model.signature,
+        adapters=tuple(adapters_to_json(adapters_of(model.ir))),
         profiles=tuple(profiles),
         layers=tuple(layers),
         warnings=tuple(built["warnings"]),

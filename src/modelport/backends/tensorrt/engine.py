@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from modelport.backends.adapters import adapters_from_json, load_engine, with_adapters
 from modelport.backends.interface import Arrays, Artifact, Binding, Engine
 from modelport.backends.tensorrt.caches import runtime_cache
 from modelport.backends.tensorrt.device import compute_capability, why_no_gpu
@@ -74,9 +75,7 @@ def load(
     return TensorRtEngine(session, target, signature or record.signature)
 
 
-def open_engine(
-    path: Path, target: Target | str | None, options: Mapping[str, Any]
-) -> TensorRtEngine:
+def open_engine(path: Path, target: Target | str | None, options: Mapping[str, Any]) -> Engine:
     """Opens an engine file that lies beside its record.
 
     Args:
@@ -90,11 +89,13 @@ def open_engine(
     """
     if not path.is_file():
         raise UsageError(f"no such file: {path}")
-    built = BuildRecord.read(record_of(path), path).target
+    record = BuildRecord.read(record_of(path), path)
+    built = record.target
     if target is not None and Target.parse(target) != built:
         raise UsageError(f"{path} is an engine for {built}, not for {Target.parse(target)}")
     given = {"engine": path.name, "record": record_of(path).name, **options}
-    return load(path.parent, Artifact("", options=given), built)
+    artifact = with_adapters(Artifact("", options=given), adapters_from_json(record.adapters))
+    return load_engine(path.parent, artifact, built)
 
 
 def _require_fitting(record: BuildRecord, flavor: Flavor, version: str) -> None:

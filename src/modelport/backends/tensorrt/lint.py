@@ -5,13 +5,17 @@ Networks are strongly typed there: the types are those of the graph, quantizatio
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from modelport.backends.tensorrt.flavor import TENSORRT
+from modelport.backends.tensorrt.forms import form_of
+from modelport.backends.tensorrt.query import ask_parser
 from modelport.errors import UsageError
 from modelport.findings import Finding, Severity
+from modelport.graph.linting import Rule
 from modelport.graph.tensors import read_array
 from modelport.model import DIMS_KEY
 
@@ -60,7 +64,14 @@ def _custom(model: onnx_ir.Model) -> Iterable[Finding]:
 
 def _float_shapes(model: onnx_ir.Model) -> Iterable[Finding]:
     """A Resize whose scales are an input of the network."""
-    inputs = {value for value in model.graph.inputs if not value.is_initializer()}
+    import onnx_ir
+
+    integers = (onnx_ir.DataType.INT32, onnx_ir.DataType.INT64)
+    inputs = {
+        value
+        for value in model.graph.inputs
+        if not value.is_initializer() and value.dtype not in integers
+    }
     for node in _nodes(model, "Resize", "Upsample"):
         place = 2 if node.op_type == "Resize" and len(node.inputs) > 2 else 1
         scales = node.inputs[place] if len(node.inputs) > place else None
@@ -186,17 +197,19 @@ def _dynamic_without_range(model: onnx_ir.Model) -> Iterable[Finding]:
 
 def _refused(model: onnx_ir.Model) -> Iterable[Finding]:
     """Operators that parse and then fail to build."""
-    for node in _nodes(model, "NonMaxSuppression"):
-        yield Finding(
-            "trt-nms",
-            Severity.WARNING,
-            "TensorRT for RTX parses NonMaxSuppression and then has nothing that computes it",
-            _place(node),
-            "cut the model before it (modelport graph extract) and suppress outside",
-        )
+    for node in model.graph.all_nodes():
+        form = form_of(node)
+        if form is not None and form.parses:
+            yield Finding(
+                "trt-refused",
+                Severity.ERROR,
+                f"it parses, and then cannot be built: {form.why}",
+                _place(node),
+                form.fix,
+            )
 
 
-RULES = (
+STATIC: Sequence[Rule] = (
     _custom,
     _float_shapes,
     _quantization,
@@ -204,3 +217,5 @@ RULES = (
     _dynamic_without_range,
     _refused,
 )
+"""What is known without the library."""
+RULES: Sequence[Rule] = (*STATIC, lambda model: ask_parser(model, TENSORRT))

@@ -109,8 +109,9 @@ def _range(
                 why=f"it lies outside of the range {dim}",
             )
         return least, options.opt[name], most
-    usual = min(max(options.usual.get(name, 0), least), most)
-    if usual <= 1 < most:
+    usual = options.usual.get(name, 0)
+    if usual <= 1 < most or usual not in range(least, most + 1):
+        # Nobody said more, or an example of one: it stands for no batch.
         usual = round(math.sqrt(max(least, 1) * most))
     return least, usual, most
 

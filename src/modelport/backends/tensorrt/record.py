@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ class BuildRecord:
         weights_stripped: Whether it has no weights yet.
         refittable: Whether weights can be replaced.
         signature: What it takes and gives.
+        adapters: Tensors that it takes or gives in another form than the model; see
+            `modelport.backends.adapters`.
         profiles: Shapes of dynamic inputs by profile.
         layers: Its layers; none where neither the inspector nor the builder lists them.
         warnings: What the builder warned of.
@@ -48,6 +51,7 @@ class BuildRecord:
     weights_stripped: bool
     refittable: bool
     signature: Signature
+    adapters: tuple[Mapping[str, Any], ...]
     profiles: tuple[Profile, ...]
     layers: tuple[Layer, ...]
     warnings: tuple[str, ...]
@@ -81,8 +85,12 @@ class BuildRecord:
             data["target"] = Target.parse(data["target"])
             data["signature"] = Signature.from_json(data["signature"])
             data["layers"] = tuple(map(_layer, data["layers"]))
-            for name in ("capabilities", "profiles", "warnings"):
+            for name in ("capabilities", "adapters", "warnings"):
                 data[name] = tuple(data[name])
+            data["profiles"] = tuple(
+                {name: tuple(shapes) for name, shapes in profile.items()}
+                for profile in data["profiles"]
+            )
             record = cls(**data)
             same = _sha256(engine) == digest
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

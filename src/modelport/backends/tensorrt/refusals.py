@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from modelport.backends.tensorrt.forms import form_of
 from modelport.errors import BuildError, UsageError
 from modelport.graph.places import source_place
 
@@ -15,7 +16,11 @@ if TYPE_CHECKING:
 LINT = "`modelport graph lint MODEL --target tensorrt` names what it does not take"
 _PARSING = re.compile(r'While parsing node number \d+ \[(\S+) -> "([^"]*)"')
 _ASSERTION = re.compile(r"^(?:Assertion failed: )?(?P<condition>.*?): (?P<text>.*)$", re.S)
-_PLACE = re.compile(r"\s*In \w+ at /\S+:\d+\)?|\s*\[checkMacros\.cpp[^\n]*|\(cudaError[^)]*\)")
+_PLACE = re.compile(r"\s*In \S+ at /\S+:\d+\)?|\s*\[checkMacros\.cpp[^\n]*|\(cudaError[^)]*\)")
+_WRAPPER = re.compile(
+    r"Invalid Node - \S+ |\b(?:API Usage|Internal|Shape) Error \((?:node_of_\S+: )?|\b(?:Myelin|Cuda Runtime) \("
+)
+"""What is written around the text that says something."""
 _HEAD = re.compile(r"^\[?[\w:.]*?\]?:? ?Error Code \d+: |^I\w+::\w+: Error Code \d+: ")
 _NOISE = ("checkMacros.cpp", "cudaError")
 """Words of errors that only say that there is no GPU, which building ahead of time needs not."""
@@ -28,7 +33,8 @@ _ADVICE = (
     (
         r"FP32 GEMM is not supported",
         "the GPUs of sm75 have no float32 matrix product there",
-        "convert the model to fp16 (tensorrt-rtx:fp16:sm75), or leave sm75 away",
+        "convert the model to fp16 (tensorrt-rtx:fp16:sm75) with no product kept in float32, or "
+        "leave sm75 away",
     ),
     (
         r"has no runners that implement it",
@@ -49,6 +55,19 @@ _ADVICE = (
         r"Unable to load library: (\S+?):",
         "a library of TensorRT is not installed",
         "install the complete package of TensorRT",
+    ),
+    (
+        r"reshape wildcard|[Rr]eshaping (failed|\[)",
+        "",
+        "a size is baked into it: --reshape FILE.py:FUNCTION gives it another target, or export "
+        "the model with that dimension dynamic",
+    ),
+    (
+        r"Unsupported data type|Failed to convert ONNX da[tT]e type|unsupported input type of"
+        r"|requires inputs with type|but must have type|Found unsupported",
+        "",
+        "cast to a type that it computes with before the node: float32, float16, bfloat16, int32, "
+        "int64 or bool; there are no strings, complex numbers, float64, and integers of 16 bits",
     ),
     (
         r"[Oo]ut of memory|could not be allocated|MEM_ALLOC",
@@ -87,40 +106,63 @@ def refusal(details: Mapping[str, Any], ir: onnx_ir.Model, title: str) -> UsageE
 
 def _parsing(details: Mapping[str, Any], ir: onnx_ir.Model, title: str) -> BuildError:
     errors = details["errors"]
-    text = errors[0]["what"] if errors else _readable(details["log"])
-    operator, output = errors[0]["operator"] if errors else "", ""
+    nothing_known = {"what": _readable(details["log"]), "node": "", "operator": ""}
+    where, why, fix = explain(errors[0] if errors else nothing_known, details["log"], ir)
+    return BuildError(f"{title} does not take the graph", where=where, why=why, fix=fix)
+
+
+def explain(
+    error: Mapping[str, str], log: Sequence[str], ir: onnx_ir.Model
+) -> tuple[str | None, str, str]:
+    """An error of the parser in words that help.
+
+    Args:
+        error: What it says (``what``), and the ``node`` and ``operator`` that it names.
+        log: The lines that the library logged.
+        ir: The graph.
+
+    Returns:
+        The node, why it is refused, and what to do about it.
+    """
+    operator, output = error["operator"], ""
     # The first of them is the innermost, where nodes lie in bodies.
-    for match in map(_PARSING.search, details["log"]):
+    for match in map(_PARSING.search, log):
         if match is not None:
             operator, output = match.groups()
             break
-    node = _find(ir, operator, output, errors[0]["node"] if errors else "")
-    told = _cleaned(_condition_left_out(text))
-    for pattern, reason, advice in _ADVICE:
+    node = _find(ir, operator, output, error["node"])
+    where = describe(node) if node is not None else operator or None
+    why, fix = _advice(error["what"], [] if node is None else [node])
+    if not why:
+        why = _cleaned(_condition_left_out(error["what"]))
+    if not why or why == "false":
+        why = f"it has no {operator or 'such operator'} of this form"
+    return where, why, fix
+
+
+def _advice(text: str, nodes: Sequence[onnx_ir.Node]) -> tuple[str, str]:
+    """Why, where that is known better than the library says it, and what to do."""
+    for node in nodes:
+        form = form_of(node)
+        if form is not None:
+            return form.why, form.fix
+    for pattern, why, fix in _ADVICE:
         if re.search(pattern, text):
-            told, fix = reason, advice
-            break
-    else:
-        fix = LINT
-    if not told or told == "false":
-        told = f"it has no {operator or 'such operator'} of this form"
-    return BuildError(
-        f"{title} does not take the graph",
-        where=describe(node) if node is not None else operator or None,
-        why=told,
-        fix=fix,
-    )
+            return why, fix
+    return "", LINT
 
 
 def _building(text: str, ir: onnx_ir.Model, title: str) -> BuildError:
-    nodes = list(_named(text, ir))
+    # The library names layers; some of what it says names none that is a node.
+    nodes = list(_named(text, ir)) or [node for node in all_nodes(ir) if _fails_late(node)]
     where = "; ".join(map(describe, nodes[:3])) or None
-    for pattern, reason, advice in _ADVICE:
-        if re.search(pattern, text):
-            return BuildError(
-                f"{title} cannot build the engine", where=where, why=reason, fix=advice
-            )
-    return BuildError(f"{title} cannot build the engine", where=where, why=text, fix=LINT)
+    why, fix = _advice(text, nodes)
+    return BuildError(f"{title} cannot build the engine", where=where, why=why or text, fix=fix)
+
+
+def _fails_late(node: onnx_ir.Node) -> bool:
+    form = form_of(node)
+    return form is not None and form.parses
 
 
 def describe(node: onnx_ir.Node) -> str:
@@ -181,5 +223,5 @@ def _readable(log: Sequence[str]) -> str:
 def _cleaned(text: str) -> str:
     """Without the places in TensorRT's own sources."""
     lines = [_HEAD.sub("", line) for line in text.splitlines() if not line.startswith("[checkMac")]
-    plain = _PLACE.sub("", " ".join(lines))
+    plain = _WRAPPER.sub("", _PLACE.sub("", " ".join(lines)))
     return " ".join(plain.split()).strip()

@@ -15,6 +15,7 @@ from modelport.backends.tensorrt.layers import dtype_of
 from modelport.backends.tensorrt.logger import logger
 from modelport.backends.tensorrt.profiles import Profile
 from modelport.errors import BuildError, RunError, UsageError
+from modelport.ops.plugins import load_plugins
 
 
 class Session:
@@ -50,7 +51,7 @@ class Session:
         self._log = logger(trt)
         self._log.errors.clear()
         for library in plugins:
-            self._trt.get_plugin_registry().load_library(str(library))
+            load_plugins(library, self._trt)
         self._runtime = self._trt.Runtime(self._log)
         self._engine = self._runtime.deserialize_cuda_engine(engine.read_bytes())
         if self._engine is None:

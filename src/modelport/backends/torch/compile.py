@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from modelport.backends.interface import Artifact, Capabilities
-from modelport.backends.torch.engine import load_program
+from modelport.backends.torch.engine import COMPILE, load_program
 from modelport.backends.torch.program import program_of
 from modelport.errors import BuildError, RunError
 from modelport.progress import Progress
@@ -20,9 +20,11 @@ CAPABILITIES = Capabilities(
         *("float32", "float64", "float16", "bfloat16", "int8", "int16", "int32", "int64"),
         *("uint8", "uint16", "uint32", "uint64", "bool"),
     ),
-    dynamic_shapes="ranges",
+    dynamic_shapes="any",
     custom_operators=("kernels",),
     threads=True,
+    providers=(COMPILE,),
+    tunable={"channels_last": (False, True), "freezing": (False, True)},
 )
 
 

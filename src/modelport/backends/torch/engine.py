@@ -121,6 +121,8 @@ def _require_known(target: Target, options: Mapping[str, Any]) -> None:
             f"the torch backend has no option {', '.join(unknown)}",
             fix=f"its options are: {', '.join(OPTIONS)}",
         )
+    if options.get("freezing") and target.provider != COMPILE:
+        raise UsageError("freezing is for torch.compile", fix="use the target torch:compile")
 
 
 def _placing(target: Target, channels_last: bool) -> Callable[[torch.Tensor], torch.Tensor]:

@@ -23,6 +23,8 @@ Arrays = dict[str, Array]
 
 _TIES = {"TopK", "ArgMax", "ArgMin", "NonMaxSuppression", "Unique"}
 _NEARBY, _STEADY = 1e-6, 1e-2
+_AT_A_TIE, _BESIDE_ONE = 2, 8
+"""How often it is looked beside a case: at a tie any step shows it, beside one it takes luck."""
 
 
 def fragile_probes(
@@ -32,13 +34,16 @@ def fragile_probes(
     references: Sequence[ReferenceCase],
     results: Sequence[CaseResult],
 ) -> dict[str, str]:
-    """Failed probes whose inputs are level, where the original is at a tie or divides roundings.
+    """Failed probes at which the original is at a tie or beside one, or divides roundings.
 
     Where all values of an input are the same, equal scores are ordered and differences of equals
     are divided, and every runtime may do so otherwise. A millionth beside it, the original then
     gives another result. A decision that was baked in can look the same: zeros still prove what a
     warning suspects, if nothing in the graph orders values and the original is steady on small
     values that are all the same, as roundings are not.
+
+    A graph that orders values or compares them with a bound (non-maximum suppression) may stand
+    beside a tie on any inputs: then, too, the original gives another result a millionth off.
 
     Args:
         original: The original model.
@@ -54,17 +59,28 @@ def fragile_probes(
     warned = any(not suspicion.is_specific for suspicion in suspicions)
     fragile = {}
     for reference, result in zip(references, results, strict=True):
-        level = [] if result.ok else _level_inputs(reference)
+        if result.ok:
+            continue
+        level = _level_inputs(reference)
         if not level:
+            floats = [
+                name for name, array in reference.case.inputs.items() if array.dtype.kind in "fc"
+            ]
+            if orders and floats and _jumps(original, reference, floats, orders, _BESIDE_ONE):
+                fragile[result.case] = _why(result, floats)
             continue
         exact = not any(reference.case.inputs[name].any() for name in level)
         decided = exact and warned and not orders and _is_steady(original, reference, result, level)
-        if not decided and _jumps(original, reference, level, orders):
-            fragile[result.case] = (
-                f"{result.case} ({result.origin}): the original gives another result where "
-                f"{', '.join(map(repr, level))} is a millionth off"
-            )
+        if not decided and _jumps(original, reference, level, orders, _AT_A_TIE):
+            fragile[result.case] = _why(result, level)
     return fragile
+
+
+def _why(result: CaseResult, names: Sequence[str]) -> str:
+    return (
+        f"{result.case} ({result.origin}): the original gives another result where "
+        f"{', '.join(map(repr, names))} is a millionth off"
+    )
 
 
 def _level_inputs(reference: ReferenceCase) -> list[str]:
@@ -105,7 +121,11 @@ def _distance(one: Array, other: Array) -> float:
 
 
 def _jumps(
-    original: Original, reference: ReferenceCase, level: Sequence[str], orders: bool
+    original: Original,
+    reference: ReferenceCase,
+    level: Sequence[str],
+    orders: bool,
+    trials: int,
 ) -> bool:
     """Whether the original gives another result right beside the case."""
     if any(reference.case.inputs[name].dtype.kind not in "fc" for name in level):
@@ -113,7 +133,7 @@ def _jumps(
     rng = np.random.default_rng(0)
     return not all(
         _agree(reference.outputs, _outputs_beside(original, reference, level, rng.standard_normal))
-        for _ in range(2)
+        for _ in range(trials)
     )
 
 

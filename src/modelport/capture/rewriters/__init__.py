@@ -2,6 +2,7 @@
 
 from modelport.capture.rewriters.registry import (
     Registration,
+    common_target,
     register_module_rewrite,
     register_rewrite,
     registrations,
@@ -17,6 +18,7 @@ __all__ = [
     "Applied",
     "Context",
     "Registration",
+    "common_target",
     "register_module_rewrite",
     "register_rewrite",
     "registrations",

@@ -89,9 +89,13 @@ class Conditions:
         return (
             first <= situation.opset <= last
             and (not self.capture or situation.capture in self.capture)
-            and (not self.target or self._target_rank(situation) > 0)
+            and self.fit(situation.target)
             and all(_is_installed(text) for text in self.library)
         )
+
+    def fit(self, target: Target | None) -> bool:
+        """Tells whether the conditions on targets hold for one."""
+        return not self.target or self._target_rank(target) > 0
 
     def more_specific_than(self, other: Conditions, situation: Situation) -> bool:
         """Tells whether these conditions are at least as narrow in each respect, and not equal.
@@ -110,17 +114,17 @@ class Conditions:
         return at_least and (self.opset != other.opset or ranks != other_ranks)
 
     def _ranks(self, situation: Situation) -> tuple[int, int, int]:
-        return self._target_rank(situation), len(self.library), int(bool(self.capture))
+        return self._target_rank(situation.target), len(self.library), int(bool(self.capture))
 
-    def _target_rank(self, situation: Situation) -> int:
+    def _target_rank(self, target: Target | None) -> int:
         """Number of words of the longest target that fits; 0 where none does."""
-        if situation.target is None:
+        if target is None:
             return 0
-        present = set(str(situation.target).split(":")[1:])
+        present = set(str(target).split(":")[1:])
         fitting = [
             1 + len(tokens)
             for backend, *tokens in (text.split(":") for text in self.target)
-            if backend == situation.target.backend and present.issuperset(tokens)
+            if backend == target.backend and present.issuperset(tokens)
         ]
         return max(fitting, default=0)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack
@@ -159,6 +159,33 @@ def registrations(kind: Kind | None = None) -> tuple[Registration, ...]:
     """The registered rewrites, in the order of their registration."""
     with _lock:
         return tuple(entry for entry in _entries if kind is None or entry.kind == kind)
+
+
+def common_target(targets: Sequence[Target]) -> Target:
+    """The target to capture for, of several that one capture is to serve.
+
+    Rewrites that come with modelport keep what is computed: the target that gets most of them is
+    taken. Others may do anything, and must apply for all targets or for none.
+
+    Args:
+        targets: What the capture is for.
+
+    Raises:
+        UsageError: A rewrite applies for some of the targets and not for others.
+    """
+    for entry in registrations():
+        fitting = [target for target in targets if entry.conditions.fit(target)]
+        if not entry.shipped and 0 < len(fitting) < len(targets):
+            others = [target for target in targets if target not in fitting]
+            raise UsageError(
+                f"{entry.name} is rewritten for {', '.join(map(str, fitting))} and not for "
+                f"{', '.join(map(str, others))}: one capture cannot serve both",
+                where=entry.where,
+                fix="deploy into a bundle for each, or rewrite for all of them",
+            )
+    return max(
+        targets, key=lambda target: sum(entry.conditions.fit(target) for entry in registrations())
+    )
 
 
 def class_of(registration: Registration) -> type[Any] | None:

@@ -50,7 +50,9 @@ class BuildOptions:
         """Flags of the C++ compiler and the linker."""
         if not self.sanitize:
             return ()
-        return ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g", "-O1")
+        # One a flag: nvcc takes a comma for the end of one.
+        checks = ("-fsanitize=address", "-fsanitize=undefined", "-fno-sanitize-recover=all")
+        return (*checks, "-g", "-O1")
 
     def cuda_command(self, source: Path, made: Path) -> list[str]:
         """The command that compiles a CUDA file."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import platform
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 from modelport.errors import OperatorError
 from modelport.ops.build import toolchain
 from modelport.ops.build.builder import RUNTIME_SOURCES
+from modelport.ops.build.cache import kept, key_of
 from modelport.ops.build.generated import Table, kernel_source, library_source
 from modelport.ops.build.parts import STATIC, link_command, seal
 from modelport.ops.build.toolchain import NATIVE, Level
@@ -53,14 +55,18 @@ def write_sources(operators: Sequence[Operator], folder: Path) -> None:
             place.write_text(_describe(operators, machine, cuda), encoding="utf-8")
 
 
-def build_sources(folder: Path, domain: str, made: Path, *, cuda: bool = False) -> None:
+def build_sources(folder: Path, domain: str, *, cuda: bool = False) -> Path:
     """Builds a library from what `write_sources` wrote.
+
+    What was built before from the same content comes from the cache at once.
 
     Args:
         folder: The folder.
-        domain: The operators' domain, for messages.
-        made: The library to write.
+        domain: The operators' domain.
         cuda: Whether the CUDA kernels are in it.
+
+    Returns:
+        The library, in the cache: ``<domain>.so``.
 
     Raises:
         OperatorError: There is no compiler, or it refuses.
@@ -73,13 +79,23 @@ def build_sources(folder: Path, domain: str, made: Path, *, cuda: bool = False) 
             where=str(folder),
             fix="deploy again, with the operators declared",
         )
-    with tempfile.TemporaryDirectory() as work:
-        units = [*_kernel_units(folder, cuda), *_runtime_units(folder, described)]
+    units = [*_kernel_units(folder, cuda), *_runtime_units(folder, described)]
+
+    def make(path: Path) -> None:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            objects = list(pool.map(lambda unit: unit.compile(folder, Path(work), cuda), units))
+            compile_unit = functools.partial(
+                _Unit.compile, folder=folder, work=path.parent, cuda=cuda
+            )
+            objects = list(pool.map(compile_unit, units))
         link = link_command(folder / "exports.map", STATIC, cuda=cuda)
-        toolchain.run([*link, "-o", str(made), *map(str, objects)], domain)
-    NativeLibrary(made)
+        toolchain.run([*link, "-o", str(path), *map(str, objects)], domain)
+        NativeLibrary(path)
+
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    names = [path.relative_to(folder).as_posix() for path in files]
+    compilers = [toolchain.cxx(), *([toolchain.require_nvcc(domain)] if cuda else [])]
+    key = key_of([*map(toolchain.identity, compilers), platform.machine(), *names, *files])
+    return kept(f"operators/{key}/{domain}.so", make)
 
 
 class _Unit:

@@ -166,6 +166,18 @@ def cuda_command(
     ]
 
 
+def ptx_command(source: Path, made: Path, capability: int) -> list[str]:
+    """The command that compiles a CUDA file to the intermediate form of a compute capability.
+
+    Raises:
+        OperatorError: There is no CUDA compiler.
+    """
+    compiler = require_nvcc(source.name)
+    flags = ["-std=c++17", "-O3", "--expt-relaxed-constexpr", f"-arch=compute_{capability}"]
+    include = f"-I{NATIVE / 'include'}"
+    return [compiler, *flags, "-ccbin", cxx(), "-ptx", include, str(source), "-o", str(made)]
+
+
 def cuda_host_command(
     source: Path, made: Path, includes: Sequence[Path], flags: Sequence[str] = ()
 ) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +37,31 @@ class PluginLibrary(NativeLibrary):
                 fix="build them: modelport ops build --tensorrt",
             ) from error
         marker.restype = ctypes.c_int64
-        number = marker()
+        number: int = marker()
         self.version = (number // 10000, number // 100 % 100, number % 100)
 
 
-def load_plugins(path: Path, tensorrt: Any) -> PluginLibrary:
-    """Gives a library of plugins to TensorRT's registry.
+def require_version(path: Path, tensorrt: Any) -> None:
+    """Raises `OperatorError` where a library of plugins is for another major version of TensorRT.
+
+    Args:
+        path: The library. Where somebody else made it, and its name does not say
+            ``.trt<major>.``, nothing is known of it.
+        tensorrt: The module ``tensorrt``.
+    """
+    built, major = _built_for(path), int(str(tensorrt.__version__).partition(".")[0])
+    if built is None or built == major:
+        return
+    raise OperatorError(
+        f"{path.name} was built for TensorRT {built}, this is TensorRT {tensorrt.__version__}",
+        where=str(path),
+        why="a library of plugins serves one major version of TensorRT",
+        fix="build it with this version's headers: modelport ops build --tensorrt",
+    )
+
+
+def load_plugins(path: Path, tensorrt: Any) -> None:
+    """Gives a library of plugins to TensorRT's registry, once in a process.
 
     What TensorRT does with a library that was built for another major version is not defined; so
     that is checked before.
@@ -50,27 +70,33 @@ def load_plugins(path: Path, tensorrt: Any) -> PluginLibrary:
         path: The library.
         tensorrt: The module ``tensorrt``.
 
-    Returns:
-        The library.
-
     Raises:
-        OperatorError: It is no library of plugins, is for another major version of TensorRT, or
-            TensorRT refuses it.
+        OperatorError: It is for another major version of TensorRT, or TensorRT refuses it.
     """
-    library = PluginLibrary(path)
-    major = int(str(tensorrt.__version__).partition(".")[0])
-    if library.version[0] != major:
-        raise OperatorError(
-            f"{path.name} was built for TensorRT {library.version[0]}, this is "
-            f"TensorRT {tensorrt.__version__}",
-            where=str(path),
-            why="a library of plugins serves one major version of TensorRT",
-            fix="build it with this version's headers: modelport ops build --tensorrt",
-        )
+    require_version(path, tensorrt)
+    key = (tensorrt.__name__, str(path.resolve()))
+    if key in _loaded:
+        return
     if tensorrt.get_plugin_registry().load_library(str(path)) is None:
         raise OperatorError(
             f"TensorRT does not take the plugins of {path.name}",
             where=str(path),
-            why="its registry gave no reason; a plugin of the same name may be registered already",
+            why="its registry gave no reason; its log may",
+            fix="see that it is a library of plugins for this machine: "
+            "modelport ops test --tensorrt tests one",
         )
-    return library
+    _loaded.add(key)
+
+
+_loaded: set[tuple[str, str]] = set()
+
+
+def _built_for(path: Path) -> int | None:
+    """The major version of TensorRT that a library is for, as far as that is known."""
+    named = re.search(r"\.trt(\d+)\.", path.name)
+    if named:
+        return int(named[1])
+    try:
+        return PluginLibrary(path).version[0]
+    except OperatorError:
+        return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,6 +26,8 @@ from modelport.ops.plugins.tracing import (
 from modelport.ops.shapes import DataDependent, TensorInfo
 
 _MOST_WAYS = 4096
+# What rules that do not look at the rank raise where it is another one than they take.
+_OF_OTHER_SHAPES = (IndexError, ValueError, TypeError, AssertionError, ZeroDivisionError)
 
 
 def trace_shapes(operator: Operator) -> ShapeProgram:
@@ -60,6 +63,8 @@ def trace_shapes(operator: Operator) -> ShapeProgram:
         remaining += trail.others
         if len(ways) + len(remaining) > _MOST_WAYS:
             raise _untraceable(operator, f"there are more than {_MOST_WAYS} ways through it")
+    if all(way.refusal for way in ways):
+        raise _untraceable(operator, f"it refuses everything: {ways[0].refusal}")
     return ShapeProgram(steps.listed(), tuple(ways), _sizes(operator, ways))
 
 
@@ -69,7 +74,7 @@ def _walk(operator: Operator, trail: Trail) -> Way:
     for place, item in enumerate(schema.inputs):
         if item.kind == "List":
             count = trail.steps.add("count", place)
-            inputs.append(Items(trail, count, lambda index, place=place: TracedInfo(trail, place + index)))  # type: ignore[misc]  # noqa: E501
+            inputs.append(Items(trail, count, functools.partial(_listed, trail, place)))
         elif item.kind == "Opt" and not trail.holds(trail.steps.add("present", place)):
             inputs.append(None)
         else:
@@ -89,10 +94,16 @@ def _walk(operator: Operator, trail: Trail) -> Way:
         raise _untraceable(operator, str(error)) from error
     except ModelportError as refusal:
         return Way(tuple(trail.conditions), refusal=refusal.what)
-    except Exception as error:  # the author's rule may raise anything
+    except _OF_OTHER_SHAPES as error:
         refused = f"the shape rule fails: {type(error).__name__}: {error}"
         return Way(tuple(trail.conditions), refusal=refused)
+    except Exception as error:  # the author's rule may raise anything
+        raise _untraceable(operator, f"it raises {type(error).__name__}: {error}") from error
     return Way(tuple(trail.conditions), shapes)
+
+
+def _listed(trail: Trail, first: int, index: int) -> TracedInfo:
+    return TracedInfo(trail, first + index)
 
 
 def _output(trail: Trail, info: Any) -> OutputShape:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from modelport.ops.plugins.program import Condition, Step, Steps
+from modelport.ops.plugins.program import Condition, Steps
 from modelport.ops.shapes import TensorInfo
 
 if TYPE_CHECKING:
@@ -66,8 +66,6 @@ class Trail:
 
 class Number:
     """A number that is known when a graph is built, or when it runs."""
-
-    __hash__ = None  # type: ignore[assignment]
 
     def __init__(self, trail: Trail, step: int, name: str = "a size") -> None:
         self.trail = trail
@@ -158,6 +156,9 @@ class Number:
 
     __index__ = __float__ = __int__
 
+    def __hash__(self) -> int:
+        raise UntraceableError(f"it looks {self._name} up in a table or a set")
+
     def __repr__(self) -> str:
         return self._name
 
@@ -178,8 +179,6 @@ def step_of(trail: Trail, value: Any) -> int:
 class Text:
     """A text that is known when a graph is built: an attribute, or the dtype of an input."""
 
-    __hash__ = None  # type: ignore[assignment]
-
     def __init__(self, trail: Trail, kind: str, place: int, name: str = "a type") -> None:
         self._trail = trail
         self._kind = kind
@@ -190,6 +189,9 @@ class Text:
         if not isinstance(other, str):
             return self is other
         return self._trail.holds(self._trail.steps.add(self._kind, self._place, text=other))
+
+    def __hash__(self) -> int:
+        raise UntraceableError(f"it looks {self._name} up in a table or a set")
 
     def __repr__(self) -> str:
         return self._name

@@ -18,7 +18,7 @@ BOTH = ("dynamo", "trace")
 
 
 def rewrites(
-    *names: str, capture: str | Iterable[str] = BOTH, target: str | None = None
+    *names: str, capture: str | Iterable[str] = BOTH, target: str | Iterable[str] | None = None
 ) -> Callable[[F], F]:
     """Registers one function for several names of the same operator."""
 

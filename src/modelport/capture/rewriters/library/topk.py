@@ -28,7 +28,7 @@ def topk(ctx: Context, input: Tensor, k: Any, dim: int = -1, *args: Any, **kwarg
     return ctx.original(input, k, dim, *args, **kwargs)
 
 
-@rewrites("torch.topk", "torch.Tensor.topk", target="tensorrt")
+@rewrites("torch.topk", "torch.Tensor.topk", target=("tensorrt", "tensorrt-rtx"))
 def topk_for_tensorrt(
     ctx: Context,
     input: Tensor,

@@ -2,8 +2,10 @@
 
 namespace {
 
-template <class T, class S>
-__global__ void compute(const T* from, T* to, int64_t count) {
+// Runs in every thread of a grid; an engine of TensorRT can keep it compiled.
+template <class T>
+__device__ void hswish_ahead(const T* from, int64_t count, T* to) {
+  using S = std::conditional_t<(sizeof(T) < 4), float, T>;
   const int64_t step = static_cast<int64_t>(gridDim.x) * blockDim.x;
   for (int64_t i = blockIdx.x * static_cast<int64_t>(blockDim.x) + threadIdx.x; i < count; i += step) {
     const S value = static_cast<S>(from[i]), moved = value + 3;
@@ -12,11 +14,15 @@ __global__ void compute(const T* from, T* to, int64_t count) {
   }
 }
 
+template <class T>
+__global__ void compute(const T* from, int64_t count, T* to) {
+  hswish_ahead(from, count, to);
+}
+
 }  // namespace
 
 template <class T>
 void hswish(Context& ctx, In<T> x, Out<T> output) {
-  using S = std::conditional_t<(sizeof(T) < 4), float, T>;
   T* to = output.alloc(x.shape());
-  ctx.launch(compute<T, S>, x.size(), x.data(), to, x.size());
+  ctx.launch(compute<T>, x.size(), x.data(), x.size(), to);
 }

@@ -1,0 +1,12 @@
+"""What TensorRT for RTX will refuse or change in a graph: TensorRT's rules, and its own parser."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from modelport.backends.tensorrt.flavor import RTX
+from modelport.backends.tensorrt.lint import STATIC
+from modelport.backends.tensorrt.query import ask_parser
+from modelport.graph.linting import Rule
+
+RULES: Sequence[Rule] = (*STATIC, lambda model: ask_parser(model, RTX))

@@ -1,0 +1,1 @@
+"""A picture's bytes, resized, cropped and normalised in one go."""

@@ -1,0 +1,170 @@
+"""All that is done to a graph before TensorRT parses it."""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from modelport.backends.adapters import FixedPoint
+from modelport.findings import Finding, Severity
+from modelport.model import Model
+from modelport.passes.bodies import inline_bodies
+from modelport.passes.contract import apply_passes
+from modelport.passes.inference import InferShapes, forget_inferred_names
+from modelport.passes.plugin_nodes import plug_in
+from modelport.passes.tensorrt.deformation import ExpandDeformation
+from modelport.passes.tensorrt.expansion import Expansion
+from modelport.passes.tensorrt.indices import ExpandIndices
+from modelport.passes.tensorrt.integers import ExpandIntegers
+from modelport.passes.tensorrt.narrow import WidenIntegers
+from modelport.passes.tensorrt.normalization import ExpandNormalization
+from modelport.passes.tensorrt.pooling import ExpandPooling
+from modelport.passes.tensorrt.quantization import ExpandQuantization
+from modelport.passes.tensorrt.ranks import RaiseRanks
+from modelport.passes.tensorrt.resizing import ExpandResizing
+from modelport.passes.tensorrt.rois import ExpandRegions
+from modelport.passes.tensorrt.rows import pad_rows
+from modelport.passes.tensorrt.scattering import ExpandScattering
+from modelport.passes.tensorrt.sequences import ResolveSequences
+from modelport.passes.tensorrt.shape_inputs import TakeIntegers
+from modelport.target import Target
+
+TITLES = {"tensorrt": "TensorRT", "tensorrt-rtx": "TensorRT for RTX"}
+
+_EXPANSIONS: tuple[type[Expansion], ...] = (
+    ExpandQuantization,
+    ExpandResizing,
+    ExpandPooling,
+    ExpandScattering,
+    ExpandNormalization,
+    ExpandIndices,
+    ExpandIntegers,
+    RaiseRanks,
+)
+_FOR_RTX: tuple[type[Expansion], ...] = (ExpandRegions, ExpandDeformation)
+"""What TensorRT itself has, as plugins that it brings along."""
+
+_WITHOUT = frozenset(
+    {
+        *("AffineGrid", "Bernoulli", "CenterCropPad", "NegativeLogLikelihoodLoss"),
+        *("SoftmaxCrossEntropyLoss", "SwiGLU"),
+        # Its own kernels take half precision alone, and few shapes.
+        "Attention",
+    }
+)
+"""Operators of the standard that it lacks, and that ONNX defines by a body."""
+
+
+def prepare_for_tensorrt(model: Model, target: Target) -> list[Finding]:
+    """Rewrites what TensorRT does not take, where standard ONNX can say it otherwise.
+
+    Args:
+        model: The model; changed in place.
+        target: ``tensorrt`` or ``tensorrt-rtx``.
+
+    Returns:
+        A note for each kind of change.
+
+    Raises:
+        PassError: A body does not fit the model.
+    """
+    title = TITLES[target.backend]
+    for node in model.ir.graph.all_nodes():
+        # Errors name a node; a pass that names those without a name would count them.
+        node.name = node.name or node.outputs[0].name
+    findings = inline_bodies(model, lacks, title)
+    apply_passes([InferShapes()], model.ir)
+    findings += _resolve_sequences(model, title)
+    findings += _take_integers(model, title)
+    findings += _widen_integers(model, title)
+    expansions = _EXPANSIONS
+    if target.backend == "tensorrt-rtx":
+        # TensorRT itself has sizes that depend on values, and these operators.
+        findings += pad_rows(model, title)
+        expansions = (*_FOR_RTX, *_EXPANSIONS)
+    for kind in expansions:
+        expansion = kind()
+        if apply_passes([expansion], model.ir):
+            apply_passes([InferShapes()], model.ir)
+            findings += _notes(expansion, title)
+    if target.backend == "tensorrt":
+        findings += plug_in(model)
+    forget_inferred_names(model.ir)
+    if target.backend == "tensorrt":
+        findings += plug_in(model)
+    return findings
+
+
+def lacks(node: ir.Node) -> bool:
+    """Whether TensorRT lacks a node's operator, or the form of it, and a body may stand there."""
+    if node.domain not in ("", "ai.onnx"):
+        return True
+    if node.op_type == "LayerNormalization":
+        return any(value.uses() or value.is_graph_output() for value in node.outputs[1:])
+    return node.op_type in _WITHOUT
+
+
+def _resolve_sequences(model: Model, title: str) -> list[Finding]:
+    if not apply_passes([ResolveSequences()], model.ir):
+        return []
+    text = (
+        f"{title} has no sequences and optionals: the tensors that they hold stand in their place"
+    )
+    return [Finding("resolved-sequences", Severity.NOTE, text)]
+
+
+def _take_integers(model: Model, title: str) -> list[Finding]:
+    taking = TakeIntegers()
+    apply_passes([taking], model.ir)
+    findings = []
+    seen = model.provenance.get("seen_values", {})
+    for adapter in taking.taken:
+        findings.append(
+            Finding(
+                "adapted-input",
+                Severity.NOTE,
+                f"{title} makes shapes of integers alone: the engine takes {adapter.tensor!r} as "
+                f"int64, times 2 ** {adapter.bits}; modelport converts it, a run is given what the "
+                "model declares",
+                where=adapter.tensor,
+            )
+        )
+        if adapter.tensor not in seen:
+            findings.append(_assumed_values(adapter, title))
+    return findings
+
+
+def _assumed_values(adapter: FixedPoint, title: str) -> Finding:
+    told = ", ".join(str(list(item)) for item in adapter.values)
+    return Finding(
+        "values-assumed",
+        Severity.WARNING,
+        f"shapes are made of the values of {adapter.tensor!r}, of which {title} must know the "
+        f"least, the usual and the largest; assumed: {told}",
+        where=adapter.tensor,
+        fix="give the recipe cases with other values, or the option "
+        f"values={{{adapter.tensor!r}: [least, usual, largest]}}",
+    )
+
+
+def _widen_integers(model: Model, title: str) -> list[Finding]:
+    widening = WidenIntegers()
+    apply_passes([widening], model.ir)
+    return [
+        Finding(
+            "widened-integers",
+            Severity.NOTE,
+            f"{title} does not compute with {name}: {count} tensors are int32 inside of the graph",
+        )
+        for name, count in widening.widened.items()
+    ]
+
+
+def _notes(expansion: Expansion, title: str) -> list[Finding]:
+    return [
+        Finding(
+            "rewritten-operator",
+            Severity.NOTE,
+            f"{title} lacks {expansion.lacking}: {count} x {name} became {expansion.instead}",
+        )
+        for name, count in expansion.expanded.items()
+    ]

@@ -1,0 +1,86 @@
+"""What there is to try: backends and precisions first, then variations of the best."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from modelport.backends import backend_names, get_backend
+from modelport.compilation import Plan
+from modelport.passes import REWRITES
+from modelport.target import Target
+
+EXACT = ("fp32",)
+"""Precisions that are tried where nothing is said about the error."""
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def base_plans(targets: Sequence[Target], *, lossy: bool) -> list[Plan]:
+    """One plan for every way to run the model at all.
+
+    Args:
+        targets: What to choose from; by default every backend that works here, on the CPU and,
+            where there is a CUDA device, on that.
+        lossy: Whether precisions below fp32 may be taken.
+
+    Returns:
+        The plans, those of fp32 first.
+    """
+    found = [Plan(target) for target in targets] or [
+        Plan(target) for name in backend_names() for target in _targets_of(name)
+    ]
+    if targets or lossy:
+        return sorted(found, key=lambda plan: plan.target.precision not in EXACT)
+    return [plan for plan in found if plan.target.precision in EXACT]
+
+
+def _targets_of(name: str) -> Iterator[Target]:
+    backend = get_backend(name)
+    if not backend.probe().works:
+        return
+    taken = backend.CAPABILITIES
+    devices = [device for device in taken.devices if device == "cpu" or _has_cuda()]
+    for device in devices:
+        for provider in (None, *taken.providers):
+            for precision in taken.precisions:
+                yield Target(name, device, provider, precision)
+
+
+def _has_cuda() -> bool:
+    return Path("/proc/driver/nvidia/version").exists()
+
+
+def variations(plan: Plan) -> list[Plan]:
+    """Plans that differ from one in a single thing: an option, the threads, or a rewrite."""
+    taken = get_backend(plan.target).CAPABILITIES
+    choices = dict(taken.tunable)
+    if taken.threads and cores() > 1:
+        choices["threads"] = (0, *_fewer(cores()))
+    found = [
+        dataclasses.replace(plan, options={**plan.options, option: value})
+        for option, values in choices.items()
+        for value in values[1:]
+    ]
+    if plan.target.backend != "torch":
+        found += [dataclasses.replace(plan, rewrites=(name,)) for name in REWRITES]
+    return found
+
+
+def _fewer(count: int) -> Iterator[int]:
+    """1, and half of the cores where that is something else."""
+    yield 1
+    if count >= 4:
+        yield count // 2
+
+
+def merged(plans: Sequence[Plan]) -> Plan:
+    """One plan with all that variations of the same plan changed."""
+    options = {name: value for plan in plans for name, value in plan.options.items()}
+    rewrites = tuple(dict.fromkeys(name for plan in plans for name in plan.rewrites))
+    return dataclasses.replace(plans[0], options=options, rewrites=rewrites)

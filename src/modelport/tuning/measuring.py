@@ -1,0 +1,369 @@
+"""`bench`: finished models against each other, and against the original."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import statistics
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from modelport.backends.interface import GRAPH
+from modelport.backends.torch.program import program_of
+from modelport.bundle import Bundle, load
+from modelport.compilation import Plan
+from modelport.errors import RunError, UsageError
+from modelport.progress import Progress, Stages
+from modelport.proof import draw_cases, read_case, write_case
+from modelport.proof.cases import draw_values, example_sizes
+from modelport.recipe import load_recipe
+from modelport.signature import Signature
+from modelport.target import Target
+from modelport.tensorfile import as_declared
+from modelport.tuning.contestant import Contestant, why_failed
+from modelport.tuning.timing import Timing, median_interval, paired_ratios
+from modelport.tuning.workspace import Workspace
+
+ROUNDS = 15
+"""Turns of every model, unless it is said otherwise."""
+
+Arrays = dict[str, np.ndarray[Any, Any]]
+
+
+@dataclass
+class Measured:
+    """One model at one setting.
+
+    Attributes:
+        model: What was run.
+        threads: Threads that it was told to take; 0 where it was told nothing.
+        sizes: Sizes of dynamic dimensions that were chosen.
+        rounds: The median of each turn, in seconds a call.
+        calls: Every call of every turn.
+        ratio: How many times faster it is than what it is measured against, in the same rounds; the
+            median.
+        ratio_interval: The confidence interval of `ratio`.
+        memory: Bytes that its process held at most.
+        failure: Why it could not be measured.
+    """
+
+    model: str
+    threads: int
+    sizes: Mapping[str, int]
+    rounds: list[float] = field(default_factory=list)
+    calls: list[float] = field(default_factory=list)
+    ratio: float | None = None
+    ratio_interval: tuple[float, float] | None = None
+    memory: int = 0
+    failure: str = ""
+
+    @property
+    def timing(self) -> Timing | None:
+        """The median over the rounds, with its interval; None where it failed."""
+        return Timing(tuple(self.rounds)) if self.rounds else None
+
+    def to_json(self) -> dict[str, Any]:
+        """The figures as plain dicts and lists; percentiles are those of single calls."""
+        calls = Timing(tuple(self.calls)) if self.calls else None
+        return {
+            "model": self.model,
+            "threads": self.threads,
+            "sizes": dict(self.sizes),
+            "seconds": None if self.timing is None else self.timing.to_json(),
+            "calls": None if calls is None else {**calls.to_json(), "count": len(self.calls)},
+            "ratio": self.ratio,
+            "ratio_interval": self.ratio_interval,
+            "memory": self.memory,
+            "failure": self.failure,
+        }
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What `bench` measured.
+
+    Attributes:
+        against: What the ratios are over.
+        rows: Every model at every setting.
+        at_once: Calls at a time.
+        seconds: Seconds of every stage, by name.
+    """
+
+    against: str
+    rows: tuple[Measured, ...]
+    at_once: int
+    seconds: Mapping[str, float]
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything could be measured."""
+        return not any(row.failure for row in self.rows)
+
+    def to_json(self) -> dict[str, Any]:
+        """The measurements as plain dicts and lists."""
+        return {
+            "ok": self.ok,
+            "against": self.against,
+            "at_once": self.at_once,
+            "rows": [row.to_json() for row in self.rows],
+            "seconds": dict(self.seconds),
+        }
+
+
+def measure_plans(
+    workspace: Workspace, plans: Sequence[Plan], *, rounds: int = ROUNDS
+) -> list[Measured]:
+    """Measures ways to run one model in turn, each in a process of its own.
+
+    Args:
+        workspace: The model, and the case to time on.
+        plans: The ways; ratios are over the first.
+        rounds: Turns of each, after one that does not count.
+
+    Returns:
+        One measurement a plan, in order; a plan that fails is one.
+    """
+    subjects = []
+    for number, plan in enumerate(plans):
+        own = workspace.copy(workspace.folder.with_name(f"measured-{number}"))
+        what = {
+            "folder": str(own.folder),
+            "target": str(plan.target),
+            "options": dict(plan.options),
+            "rewrites": list(plan.rewrites),
+        }
+        subjects.append(_Subject(str(plan), "compile", what))
+    return _measure(subjects, {}, 0, 1, rounds, workspace.inputs)
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """Something to be measured: how its process opens it."""
+
+    name: str
+    do: str
+    what: Mapping[str, Any]
+
+    def open(self, contestant: Contestant, threads: int, case: Path) -> None:
+        options = {**self.what["options"], **({"threads": threads} if threads else {})}
+        contestant.open(self.do, **{**self.what, "options": options, "case": str(case)})
+
+
+def bench(
+    models: Sequence[str | os.PathLike[str]],
+    *,
+    against: str | None = None,
+    source: str | None = None,
+    targets: Sequence[Target | str] = (),
+    threads: Sequence[int] = (0,),
+    sizes: Mapping[str, Sequence[int]] | None = None,
+    at_once: int = 1,
+    rounds: int = ROUNDS,
+    case: str | os.PathLike[str] | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Bench:
+    """Measures finished models in turn, each in a process of its own.
+
+    Args:
+        models: Bundles, each with all its targets, and ONNX files.
+        against: What the ratios are over: a target of PyTorch (``torch`` or ``torch:compile``).
+            The program is the first bundle's, or that of `source`. By default the ratios are over
+            the first model.
+        source: A source of the original model.
+        targets: Targets to measure, in place of all of a bundle's, and of ONNX Runtime for an ONNX
+            file.
+        threads: Numbers of threads to measure with; 0 leaves it to the backend.
+        sizes: Sizes of dynamic dimensions to measure at, by the dimension's name; each with each.
+        at_once: Calls at a time; the seconds a call are then the inverse of the throughput.
+        rounds: Turns of every model, after one that does not count.
+        case: An ``.npz`` file with the inputs; by default the example that the first bundle keeps,
+            and drawn inputs for an ONNX file.
+        seed: Seed of what is drawn.
+        progress: Told of every setting.
+
+    Returns:
+        The measurements; a model that fails is one of them.
+
+    Raises:
+        UsageError: A model, target, dimension or number is wrong.
+        BundleError: A bundle is altered.
+        ExportError: The source cannot be captured.
+    """
+    _examine(rounds, at_once, threads)
+    stage = Stages(progress)
+    with tempfile.TemporaryDirectory(prefix="modelport-") as name:
+        folder = Path(name)
+        with stage("prepare"):
+            subjects = _subjects(models, [Target.parse(target) for target in targets])
+            if against is not None:
+                subjects.insert(0, _original(Target.parse(against), source, models[0], folder))
+            signature, examples = _example(Path(models[0]), case, seed)
+        rows: list[Measured] = []
+        for number, setting in enumerate(_settings(sizes or {}, signature)):
+            path = folder / f"inputs-{number}.npz"
+            write_case(path, _inputs(signature, examples, setting, seed), {})
+            for count in threads:
+                with stage(_describe(setting, count)):
+                    rows += _measure(subjects, setting, count, at_once, rounds, path)
+    return Bench(subjects[0].name, tuple(rows), at_once, stage.seconds)
+
+
+def _examine(rounds: int, at_once: int, threads: Sequence[int]) -> None:
+    if rounds < 1 or at_once < 1:
+        raise UsageError(f"{rounds} rounds of {at_once} calls at a time cannot be measured")
+    if any(count < 0 for count in threads):
+        raise UsageError(f"{min(threads)} threads cannot run", fix="0 leaves it to the backend")
+
+
+def _describe(setting: Mapping[str, int], threads: int) -> str:
+    parts = [f"{name}={size}" for name, size in setting.items()]
+    return ", ".join(parts + ([f"{threads} threads"] if threads else [])) or "as it comes"
+
+
+def _subjects(
+    models: Sequence[str | os.PathLike[str]], targets: Sequence[Target]
+) -> list[_Subject]:
+    if not models:
+        raise UsageError("there is nothing to measure", fix="give bundles or ONNX files")
+    found = []
+    for model in map(Path, models):
+        own = targets or [Target("onnxruntime")]
+        if model.suffix != ".onnx":
+            with Bundle.open(model) as bundle:
+                own = [item for item in bundle.manifest.artifacts if not targets or item in targets]
+        elif not model.is_file():
+            raise UsageError(f"no such file: {model}")
+        if not own:
+            raise UsageError(
+                f"{model} has no engine for {', '.join(map(str, targets))}",
+                fix="`modelport deploy --target` makes one",
+            )
+        for target in own:
+            what = {"path": str(model), "target": str(target), "options": {}}
+            found.append(_Subject(f"{model.name} {target}", "load", what))
+    return found
+
+
+def _original(
+    target: Target, source: str | None, model: str | os.PathLike[str], folder: Path
+) -> _Subject:
+    """The original, in PyTorch."""
+    if target.backend != "torch":
+        raise UsageError(f"{target} is not PyTorch", fix="measure against torch or torch:compile")
+    if source is None:
+        with Bundle.open(model) as bundle:
+            if target in bundle.manifest.artifacts:
+                what = {"path": str(model), "target": str(target), "options": {}}
+                return _Subject(str(target), "load", what)
+        raise UsageError(
+            f"{model} holds no PyTorch program for {target}",
+            fix=f"say where the original is with source, or deploy with the target {target}, too",
+        )
+    from modelport.capture import export
+    from modelport.capture.programs import open_program, write_program
+
+    recipe = open_program(load_recipe(source))
+    (folder / GRAPH).parent.mkdir()
+    export(recipe, probes=False).save(folder / GRAPH)
+    write_program(recipe, folder / program_of(GRAPH))
+    what = {"folder": str(folder), "target": str(target), "options": {}, "rewrites": []}
+    return _Subject(f"{target} of {recipe.title}", "compile", what)
+
+
+def _example(
+    model: Path, case: str | os.PathLike[str] | None, seed: int
+) -> tuple[Signature, Arrays]:
+    """What the first model takes, and inputs for it."""
+    if model.suffix == ".onnx":
+        signature, kept = load(model).signature, []
+    else:
+        with Bundle.open(model) as bundle:
+            signature, kept = bundle.manifest.signature, bundle.reference_cases()
+    if case is not None:
+        inputs = as_declared(read_case(Path(case))[0].inputs, signature.inputs)
+        signature.examine(inputs)
+        return signature, inputs
+    if not kept:
+        return signature, next(draw_cases(signature, {}, {}, seed)).inputs
+    examples = [item for item in kept if item.case.name == "example"]
+    best = examples[0] if examples else max(kept, key=lambda item: item.nbytes)
+    return signature, best.case.inputs
+
+
+def _settings(sizes: Mapping[str, Sequence[int]], signature: Signature) -> list[dict[str, int]]:
+    known = {dim for spec in signature.inputs for dim in spec.shape or () if isinstance(dim, str)}
+    for name, wanted in sizes.items():
+        if name not in known:
+            raise UsageError(
+                f"the model has no dynamic dimension {name!r}",
+                fix=f"it has: {', '.join(sorted(known)) or 'none'}",
+            )
+        dim = signature.dims.get(name)
+        outside = [size for size in wanted if size < 1 or (dim is not None and size not in dim)]
+        if outside:
+            raise UsageError(f"{name} = {outside[0]} is outside the range {dim or 'from 1'}")
+    return [dict(zip(sizes, chosen, strict=True)) for chosen in itertools.product(*sizes.values())]
+
+
+def _inputs(
+    signature: Signature, examples: Arrays, setting: Mapping[str, int], seed: int
+) -> Arrays:
+    """The example itself, or values like its own in other sizes."""
+    base = example_sizes(signature, examples)
+    if all(base[name] == size for name, size in setting.items()):
+        return {spec.name: examples[spec.name] for spec in signature.inputs}
+    rng = np.random.default_rng(seed)
+    return {
+        spec.name: draw_values(spec, {**base, **setting}, examples, None, "resampled", rng)
+        for spec in signature.inputs
+    }
+
+
+def _measure(
+    subjects: Sequence[_Subject],
+    setting: Mapping[str, int],
+    threads: int,
+    at_once: int,
+    rounds: int,
+    case: Path,
+) -> list[Measured]:
+    rows = [Measured(subject.name, threads, setting) for subject in subjects]
+    contestants: list[Contestant] = []
+    try:
+        for subject, row in zip(subjects, rows, strict=True):
+            contestants.append(Contestant(subject.name, at_once=at_once))
+            try:
+                subject.open(contestants[-1], threads, case)
+                row.memory = contestants[-1].memory
+            except RunError as error:
+                row.failure = why_failed(error)
+        for number in range(rounds + 1):
+            for contestant, row in zip(contestants, rows, strict=True):
+                if not row.failure:
+                    _turn(contestant, row, counts=number > 0)
+    finally:
+        for contestant in contestants:
+            contestant.close()
+    first = rows[0]
+    for row in rows:
+        if not row.failure and not first.failure:
+            ratios = paired_ratios(first.rounds, row.rounds)
+            row.ratio, row.ratio_interval = statistics.median(ratios), median_interval(ratios)
+    return rows
+
+
+def _turn(contestant: Contestant, row: Measured, *, counts: bool) -> None:
+    try:
+        calls = contestant.turn()
+    except RunError as error:
+        row.failure = why_failed(error)
+        return
+    if counts:
+        row.rounds.append(statistics.median(calls))
+        row.calls += calls

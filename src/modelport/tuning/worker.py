@@ -1,0 +1,193 @@
+"""What is measured runs here, in a process of its own: a crash is a result, not the end.
+
+``python -m modelport.tuning.worker DESCRIPTOR`` reads one JSON object a line from stdin, and
+answers with one a line on the file descriptor: what runtimes print cannot come between. See
+`modelport.tuning.contestant`, which speaks with it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import gc
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from modelport.backends import Engine, get_backend
+from modelport.backends.interface import GRAPH
+from modelport.bundle import load
+from modelport.compilation import Compiled, compile_model
+from modelport.errors import ModelportError, UsageError
+from modelport.model import Model
+from modelport.proof import Tolerance, tolerance_for, verify_cases
+from modelport.target import Target
+from modelport.tuning.workspace import Workspace, read_inputs
+
+Reply = dict[str, Any]
+_DIE_WITH_PARENT = 1
+
+
+class Worker:
+    """One engine, opened, compared and timed on demand."""
+
+    _open: Callable[[], Engine]
+    _engine: Engine | None = None
+    _inputs: Mapping[str, np.ndarray[Any, Any]]
+    _target: Target
+
+    def compile(
+        self,
+        folder: str,
+        target: str,
+        options: Mapping[str, Any],
+        rewrites: list[str],
+        case: str,
+    ) -> Reply:
+        """Compiles the model of a workspace for a target, and opens it."""
+        workspace = Workspace(Path(folder))
+        self._target = Target.parse(target)
+        begin = time.perf_counter()
+        model = Model.load(workspace.folder / GRAPH)
+        compiled = compile_model(
+            model, workspace.folder, self._target, workspace.libraries(), options, rewrites
+        )
+        self._workspace = workspace
+        self._open = functools.partial(self._open_compiled, compiled, model)
+        return self._opened(Path(case), begin)
+
+    def _open_compiled(self, compiled: Compiled, model: Model) -> Engine:
+        backend = get_backend(compiled.target)
+        if why_not := backend.why_not_run(compiled.target):
+            raise UsageError(f"{compiled.target} cannot run here", why=why_not)
+        folder = self._workspace.folder
+        return backend.load(folder, compiled.artifact, compiled.target, model.signature)
+
+    def load(self, path: str, target: str | None, options: Mapping[str, Any], case: str) -> Reply:
+        """Opens a bundle or an ONNX file."""
+        begin = time.perf_counter()
+        self._open = functools.partial(load, path, target, **options)
+        return self._opened(Path(case), begin)
+
+    def _opened(self, case: Path, begin: float) -> Reply:
+        engine = self._reopen()
+        opened = time.perf_counter() - begin
+        self._inputs = read_inputs(case, engine.signature)
+        self._run()
+        first = time.perf_counter()
+        self._run()
+        return {"opened": opened, "call": time.perf_counter() - first, "memory": _peak_memory()}
+
+    def _reopen(self) -> Engine:
+        self._engine = None
+        gc.collect()
+        _forget_peak_memory()
+        self._engine = self._open()
+        return self._engine
+
+    def _run(self) -> dict[str, Any]:
+        assert self._engine is not None
+        return self._engine.run_shared(self._inputs)
+
+    def verify(self, tolerance: float | None, only_first: bool) -> Reply:
+        """Compares with the original on the workspace's cases.
+
+        An engine is opened anew afterwards: other sizes may have changed how it runs.
+        """
+        assert self._engine is not None
+
+        def bounds(dtype: str) -> Tolerance:
+            usual = tolerance_for(dtype, self._target.precision)
+            if tolerance is None or not usual.overall:
+                return usual
+            return Tolerance(tolerance, 10 * tolerance, "given")
+
+        references = self._workspace.references(self._engine.signature)
+        if only_first:
+            references = references[:1]
+        result = verify_cases(references, self._engine.run_shared, tolerance=bounds)
+        if not only_first:
+            self._reopen()
+            self._run()
+        failed = [case for case in result.cases if not case.ok]
+        outputs = [output for case in result.cases for output in case.outputs]
+        return {
+            "ok": result.ok,
+            "cases": len(result.cases),
+            "error": max((output.rms_rel for output in outputs), default=0.0),
+            "failure": str(failed[0]) if failed else "",
+        }
+
+    def measure(self, calls: int, at_once: int, warm_up: int) -> Reply:
+        """Seconds of calls one after the other, or of one call among several at a time."""
+        for _ in range(warm_up):
+            self._run()
+        if at_once > 1:
+            return {"seconds": [self._together(calls, at_once)]}
+        seconds = []
+        for _ in range(calls):
+            begin = time.perf_counter()
+            self._run()
+            seconds.append(time.perf_counter() - begin)
+        return {"seconds": seconds}
+
+    def _together(self, calls: int, at_once: int) -> float:
+        """Seconds a call where several threads call at a time: the inverse of the throughput."""
+        errors: list[ModelportError] = []
+
+        def work() -> None:
+            try:
+                for _ in range(calls):
+                    self._run()
+            except ModelportError as error:
+                errors.append(error)
+
+        threads = [threading.Thread(target=work) for _ in range(at_once)]
+        begin = time.perf_counter()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if errors:
+            raise errors[0]
+        return (time.perf_counter() - begin) / (calls * at_once)
+
+
+def _forget_peak_memory() -> None:
+    # Linux: 5 resets the peak of the resident set.
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def _peak_memory() -> int:
+    """Bytes of memory that the process held at most since `_forget_peak_memory`."""
+    status = Path("/proc/self/status").read_text()
+    line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) << 10
+
+
+def main(arguments: list[str]) -> int:
+    """Answers until there are no more questions."""
+    ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+    worker = Worker()
+    with os.fdopen(int(arguments[0]), "w", encoding="utf-8") as answers:
+        for line in sys.stdin:
+            question = json.loads(line)
+            try:
+                reply = getattr(worker, question.pop("do"))(**question)
+            except ModelportError as error:
+                reply = {"failed": " ".join(str(error).split())}
+            answers.write(json.dumps(reply) + "\n")
+            answers.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
