@@ -61,7 +61,9 @@ def test_wrong_use_of_the_example_is_told(srcnn: Path, photograph: Path, tmp_pat
     program = sdk("release").parent / "library" / "examples" / "upscale"
     for words in ([], [tmp_path / "none.port", photograph, "x.png"], [srcnn, srcnn, "x.png"]):
         command = list(map(str, [program, *words]))
-        done = subprocess.run(command, env=environment(), capture_output=True, text=True, cwd=tmp_path)
+        done = subprocess.run(
+            command, env=environment(), capture_output=True, text=True, cwd=tmp_path
+        )
         assert done.returncode == 2
         assert done.stderr.strip()
     assert not (tmp_path / "x.png").exists()

@@ -138,7 +138,7 @@ def test_zips_with_more_than_the_manifest_says_are_refused(
     require_same_refusal(driver, path, same_why=False)
     with pytest.warns(UserWarning, match="Duplicate"):
         path = zip_of(tmp_path / "c.port", files, {"report.html": files["report.html"]})
-    with pytest.raises(Refused, match="twice|damaged") as caught:
+    with pytest.raises(Refused, match=r"twice|damaged") as caught:
         driver.load(path)
     assert caught.value.kind == "BundleError"
 
@@ -163,9 +163,7 @@ def test_damaged_zips_are_refused(driver: Driver, zipped: Path, tmp_path: Path) 
         assert caught.value.kind in ("BundleError", "UsageError")
 
 
-def test_unpacking_leaves_nothing_behind(
-    variant: str, zipped: Path, tmp_path: Path
-) -> None:
+def test_unpacking_leaves_nothing_behind(variant: str, zipped: Path, tmp_path: Path) -> None:
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     with Driver(variant, tmp_path, TMPDIR=str(temporary)) as driver:
@@ -183,10 +181,10 @@ def test_what_is_no_bundle_is_told(driver: Driver, tmp_path: Path) -> None:
     require_same_refusal(driver, tmp_path / "text.port")
 
 
-@pytest.mark.parametrize("target", ["onnxruntime:cuda", "openvino", "x:y", "onnxruntime:cpu:cpu", ""])
-def test_targets_are_chosen_in_the_same_words(
-    driver: Driver, bundle: Path, target: str
-) -> None:
+@pytest.mark.parametrize(
+    "target", ["onnxruntime:cuda", "openvino", "x:y", "onnxruntime:cpu:cpu", ""]
+)
+def test_targets_are_chosen_in_the_same_words(driver: Driver, bundle: Path, target: str) -> None:
     if not target:
         assert driver.load(bundle, target="onnxruntime:fp32").startswith("onnxruntime:cpu:fp32")
         return

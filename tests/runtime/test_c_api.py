@@ -11,7 +11,7 @@ import numpy as np
 import modelport
 from tests.runtime.building import environment, sdk
 
-PROGRAM = '''
+PROGRAM = """
 import ctypes as c
 import sys
 import threading
@@ -68,17 +68,25 @@ image = (np.random.default_rng(0).random((2, 3, 16, 18)) * 255).astype(np.float3
 given = tensor(b"image", image)
 outputs = c.c_void_p()
 one = c.c_size_t(1)
-assert lib.modelport_run(engine, c.byref(given), one, None, c.c_size_t(0), c.byref(outputs)) is None
+
+
+def run(tensor):
+    every = (None, c.c_size_t(0))
+    return lib.modelport_run(engine, c.byref(tensor), one, *every, c.byref(outputs))
+
+
+assert run(given) is None
 first = read(outputs.value)
 np.save(sys.argv[3], image)
 np.save(sys.argv[4], first)
 
 wrong = tensor(b"picture", image)
-kind, text = text_of(lib.modelport_run(engine, c.byref(wrong), one, None, c.c_size_t(0), c.byref(outputs)))
+kind, text = text_of(run(wrong))
 assert kind == 4 and "missing: image; unknown: picture" in text
 
 batcher = c.c_void_p()
-assert lib.modelport_batcher_create(engine, c.c_size_t(4), c.c_int64(1000), c.byref(batcher)) is None
+made = lib.modelport_batcher_create(engine, c.c_size_t(4), c.c_int64(1000), c.byref(batcher))
+assert made is None
 answers, arrived = {}, threading.Semaphore(0)
 
 
@@ -97,7 +105,7 @@ lib.modelport_batcher_release(batcher)
 assert np.abs(answers[1] - first).max() <= 1e-3 * np.abs(first).max()
 assert np.array_equal(answers[1], answers[3])
 assert answers[2][0] == 4
-'''
+"""
 
 
 def test_the_c_api_from_another_language(deployed: modelport.Deployment, tmp_path: Path) -> None:

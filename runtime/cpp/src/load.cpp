@@ -3,6 +3,7 @@
 #include "error.h"
 
 namespace modelport::runtime {
+
 std::shared_ptr<Engine> load(const std::string& path, const std::string& target,
                              const LoadOptions& options) {
   Bundle bundle = Bundle::open(path, options.key);
