@@ -24,7 +24,14 @@ ROWS = """rows (float[n, 6] x) => (float[n, 4] y, float[n, 6] z)
 """A model whose requests can be put together."""
 
 
-@pytest.fixture(scope="session", params=["address"])
+@pytest.fixture(
+    scope="session",
+    params=[
+        "address",
+        pytest.param("thread", marks=pytest.mark.slow),
+        pytest.param("clang", marks=pytest.mark.slow),
+    ],
+)
 def variant(request: pytest.FixtureRequest) -> str:
     """The build that tests run on."""
     return str(request.param)
