@@ -91,7 +91,7 @@ def test_manifests_that_say_what_cannot_be_are_refused(driver: Driver, bundle: P
         {"files": {name: item for name, item in manifest.files.items() if "model" not in name}},
         {"cases": ("cases/none.npz",)},
         {"artifacts": {target: dataclasses.replace(artifact, graph="report.html")}},
-        {"artifacts": {target: dataclasses.replace(artifact, options={"libraries": ["a/b.so"]})}},
+        {"artifacts": {target: dataclasses.replace(artifact, options={"libraries": ["../b.so"]})}},
     ]
     for changes in wrong:
         edit(bundle, **changes)

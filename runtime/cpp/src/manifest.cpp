@@ -1,6 +1,7 @@
 #include "manifest.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -95,16 +96,26 @@ void read_signature(const json& signature, Manifest& manifest) {
   }
 }
 
-// A backend takes these for paths; what they name is code and is asked about as such.
+// Whether a backend that takes a text for a path would get somewhere.
+bool is_path(const std::string& text, const Manifest& manifest) {
+  const bool outside = !text.empty() && (text[0] == '/' || text[0] == '~');
+  return outside || text.find('\\') != std::string::npos ||
+         ("/" + text + "/").find("/../") != std::string::npos ||
+         text.find(any_platform) != std::string::npos ||
+         manifest.files.count(std::filesystem::path(text).lexically_normal().generic_string()) != 0;
+}
+
+// What an option names is code, and is asked about as such.
 void require_own_paths(const json& options, const Artifact& artifact, const Manifest& manifest) {
   if (options.is_structured()) {
-    for (const json& item : options) require_own_paths(item, artifact, manifest);
+    for (const auto& [name, item] : options.items())
+      // Adapters have names of tensors, which may look like anything.
+      if (name != "adapters") require_own_paths(item, artifact, manifest);
   } else if (options.is_string()) {
     const auto text = options.get<std::string>();
-    const bool is_path = text.find_first_of("/\\") != std::string::npos || manifest.files.count(text);
     const auto& own = artifact.files;
-    if (is_path && std::find(own.begin(), own.end(), text) == own.end())
-      throw Wrong("the option " + quoted(text) + " is a path that is not among the engine's files");
+    if (is_path(text, manifest) && std::find(own.begin(), own.end(), text) == own.end())
+      throw Wrong("the option " + quoted(text) + " is a path that is not one of its files");
   }
 }
 
@@ -170,6 +181,10 @@ Manifest Manifest::parse(const std::string& data, const std::string& where) {
     fix = "deploy again";
     read_content(content, manifest);
     return manifest;
+  } catch (const json::parse_error& error) {
+    // Its own words repeat bytes of the file, which may be no text.
+    const std::string why = "it is no JSON, at byte " + std::to_string(error.byte);
+    throw bundle_error(manifest_name + std::string(fault), {where, why, fix});
   } catch (const json::exception& error) {
     throw bundle_error(manifest_name + std::string(fault), {where, error.what(), fix});
   } catch (const Wrong& error) {
