@@ -57,6 +57,17 @@ int64_t count_of(const json& value, const char* what) {
   return value.get<int64_t>();
 }
 
+// A field that is a list, or an object: null would pass for an empty one.
+const json& list_in(const json& holder, const char* name) {
+  if (!holder.at(name).is_array()) throw Wrong(std::string(name) + " is no list");
+  return holder.at(name);
+}
+
+const json& object_in(const json& holder, const char* name) {
+  if (!holder.at(name).is_object()) throw Wrong(std::string(name) + " is no object");
+  return holder.at(name);
+}
+
 std::string path_of(const json& value) {
   const auto path = value.get<std::string>();
   if (!is_inside(path))
@@ -77,8 +88,7 @@ TensorSpec read_spec(const json& entry) {
   if (!spec.dtype) throw Wrong("unknown dtype " + entry.at("dtype").dump());
   spec.ranked = !entry.at("shape").is_null();
   if (!spec.ranked) return spec;
-  if (!entry.at("shape").is_array()) throw Wrong("a shape is " + entry.at("shape").dump());
-  for (const json& size : entry.at("shape")) {
+  for (const json& size : list_in(entry, "shape")) {
     spec.axes.push_back({size.is_string() ? -1 : count_of(size, "a tensor's size"), "", 0, -1});
     spec.axis_names.push_back(size.is_string() ? size.get<std::string>() : "");
   }
@@ -86,9 +96,9 @@ TensorSpec read_spec(const json& entry) {
 }
 
 void read_signature(const json& signature, Manifest& manifest) {
-  for (const json& entry : signature.at("inputs")) manifest.inputs.push_back(read_spec(entry));
-  for (const json& entry : signature.at("outputs")) manifest.outputs.push_back(read_spec(entry));
-  for (const auto& [name, range] : signature.at("dimensions").items()) {
+  for (const json& entry : list_in(signature, "inputs")) manifest.inputs.push_back(read_spec(entry));
+  for (const json& entry : list_in(signature, "outputs")) manifest.outputs.push_back(read_spec(entry));
+  for (const auto& [name, range] : object_in(signature, "dimensions").items()) {
     const json& max = range.at("max");
     const Dim dim{count_of(range.at("min"), "min"), max.is_null() ? -1 : count_of(max, "max")};
     if (dim.max >= 0 && dim.max < dim.min) throw Wrong("dimension " + name + " has an empty range");
@@ -129,20 +139,19 @@ Artifact read_artifact(const json& entry, const Manifest& manifest) {
   artifact.target = Target::parse(entry.at("target").get<std::string>());
   artifact.graph = file_of(entry.at("graph"), manifest);
   if (!has_suffix(artifact.graph, ".onnx")) throw Wrong(artifact.graph + " is no graph");
-  for (const json& name : entry.at("files")) {
+  for (const json& name : list_in(entry, "files")) {
     const std::string path = path_of(name);
     const bool for_any = path.find(any_platform) != std::string::npos;
     artifact.files.push_back(for_any ? path : file_of(name, manifest));
   }
-  const json& options = entry.at("options");
-  if (!options.is_object()) throw Wrong("options is " + options.dump());
+  const json& options = object_in(entry, "options");
   require_own_paths(options, artifact, manifest);
   artifact.options = options.dump();
   return artifact;
 }
 
 void read_content(const json& content, Manifest& manifest) {
-  for (const auto& [name, file] : content.at("files").items()) {
+  for (const auto& [name, file] : object_in(content, "files").items()) {
     const auto sum = file.at("sha256").get<std::string>();
     if (sum.size() != digits || sum.find_first_not_of("0123456789abcdef") != std::string::npos)
       throw Wrong(quoted(sum) + " is no SHA-256");
@@ -150,15 +159,14 @@ void read_content(const json& content, Manifest& manifest) {
     manifest.files[path_of(name)] = {sum, static_cast<uint64_t>(count_of(file.at("bytes"), "bytes"))};
   }
   read_signature(content.at("signature"), manifest);
-  for (const json& entry : content.at("targets")) {
+  for (const json& entry : list_in(content, "targets")) {
     Artifact artifact = read_artifact(entry, manifest);
     for (const Artifact& other : manifest.artifacts)
       if (other.target == artifact.target) throw Wrong("two engines for " + artifact.target.text());
     manifest.artifacts.push_back(std::move(artifact));
   }
-  for (const json& name : content.at("cases")) file_of(name, manifest);
-  if (!content.at("stages").is_array()) throw Wrong("stages is " + content.at("stages").dump());
-  manifest.is_pipeline = !content.at("stages").empty();
+  for (const json& name : list_in(content, "cases")) file_of(name, manifest);
+  manifest.is_pipeline = !list_in(content, "stages").empty();
 }
 
 std::string folder_of(const std::string& path) {
