@@ -247,7 +247,11 @@ def _texts(value: Any) -> list[str]:
 
 
 def _signature(content: Any) -> Signature:
-    signature = Signature.from_json(_expect(content, dict, "signature"))
+    entries = _expect(content, dict, "signature")
+    for entry in (*entries["inputs"], *entries["outputs"]):
+        if entry["shape"] is not None:
+            _expect(entry["shape"], list, "a tensor's shape")
+    signature = Signature.from_json(entries)
     for spec in (*signature.inputs, *signature.outputs):
         _expect(spec.name, str, "a tensor's name")
         _expect(spec.dtype, str, "a tensor's dtype")
