@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Holds for build dependencies too, unlike --constraint.
 export PIP_CONSTRAINT := $(abspath constraints.txt)
 
-.PHONY: demo test test-all fuzz corpus lint bench clean
+.PHONY: demo test test-all fuzz corpus lint bench packages clean
 
 demo: $(VENV)/.demo
 	mkdir -p build
@@ -32,7 +32,7 @@ FUZZ ?= 2000
 FUZZ_BUNDLES ?= 5000
 fuzz: $(VENV)/.test
 	MODELPORT_FUZZ=$(FUZZ) $(BIN)/python -m pytest tests/graph/test_fuzz.py
-	MODELPORT_FUZZ=$(FUZZ_BUNDLES) $(BIN)/python -m pytest tests/bundle/test_fuzz.py
+	MODELPORT_FUZZ=$(FUZZ_BUNDLES) $(BIN)/python -m pytest tests/bundle/test_fuzz.py tests/runtime/test_fuzz.py
 
 corpus: $(VENV)/.test
 	$(BIN)/python -m tests.export.corpus
@@ -44,6 +44,11 @@ lint: $(VENV)/.lint
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks
+
+# What the C++ side is built with, on Debian and Ubuntu; its tests are skipped where it is missing.
+packages:
+	apt-get update
+	apt-get install --yes --no-install-recommends cmake g++ libpng-dev libssl-dev libzip-dev ninja-build nlohmann-json3-dev
 
 clean:
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache

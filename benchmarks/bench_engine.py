@@ -18,7 +18,7 @@ ROUNDS, CALLS = 25, 2000
 def run() -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "add.onnx"
-        onnx.save(_add_model(), path)
+        onnx.save(add_model(), path)
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         engine = modelport.load(path)
     inputs = {"a": np.ones((1, 4), np.float32), "b": np.ones((1, 4), np.float32)}
@@ -50,7 +50,7 @@ def run() -> list[Row]:
     return rows
 
 
-def _add_model() -> onnx.ModelProto:
+def add_model() -> onnx.ModelProto:
     value = onnx.helper.make_tensor_value_info
     float32 = onnx.TensorProto.FLOAT
     graph = onnx.helper.make_graph(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import modelport
 from benchmarks.interleave import Row
-from modelport.errors import BuildError
+from modelport.errors import BuildError, PassError
 from tests.backends.tensorrt.recipes import RECIPES
 
 CAPABILITIES = ("sm75", "sm86", "sm89", "sm120")
@@ -34,7 +34,7 @@ def _row(model: modelport.Model, what: str, target: str, folder: str) -> Row:
     """A refusal is good where the hardware has no such arithmetic: sm75, float32 products."""
     try:
         record = modelport.compile(model, Path(folder) / "m.engine", target=target).record
-    except BuildError as error:
+    except (BuildError, PassError) as error:
         return Row(what, error.why or error.what, "builds, or sm75", "sm75" in target)
     figure = f"{record.seconds:.1f} s, {record.size:,} bytes, {len(record.layers)} layers"
     return Row(what, figure, "builds, or sm75")

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.runtime.building import require_buildable
+
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
@@ -17,8 +19,10 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 def test_page_runs(page: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     if "TENSORRT_INCLUDE_DIR" in page.read_text():
         request.getfixturevalue("tensorrt_headers")
+    if "cmake -S runtime/cpp" in page.read_text():
+        require_buildable()
     blocks = [(kind, code) for kind, code in BLOCK.findall(page.read_text()) if kind != "text"]
-    for folder in ("examples", "docs"):
+    for folder in ("docs", "examples", "runtime", "src"):
         (tmp_path / folder).symlink_to(ROOT / folder)
     (tmp_path / "build").mkdir()
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}

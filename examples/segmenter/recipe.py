@@ -1,4 +1,4 @@
-"""A segmenter from a picture to classes of pixels: `modelport deploy examples/segmenter/recipe.py`."""
+"""A segmenter from picture to pixels: `modelport deploy examples/segmenter/recipe.py`."""
 
 import sys
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "shapes"))
 
-from networks import SIDE, train_segmenter
+from networks import SIDE, Segmenter, load
 from shapes import CLASSES, draw
 
 import modelport
@@ -15,9 +15,9 @@ from modelport.pipeline import Result, steps
 
 
 def recipe() -> modelport.Recipe:
-    """Trained here, in seconds; takes pictures of any size."""
+    """Takes pictures of any size."""
     return modelport.Recipe(
-        model=train_segmenter(),
+        model=load(Segmenter()),
         args=(draw(np.random.default_rng(1), 96, 128, 2)[0],),
         preprocess=[steps.resize(SIDE, fit="letterbox"), steps.to_float(), steps.to_chw()],
         postprocess=[steps.resize_mask(), steps.argmax()],

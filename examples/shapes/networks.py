@@ -1,11 +1,12 @@
-"""Small networks for pictures of shapes, and how they are trained, in seconds, on the CPU."""
+"""Small networks for pictures of shapes; `train.py` made their weights."""
 
 from __future__ import annotations
 
-import numpy as np
+from pathlib import Path
+
 import torch
 import torch.nn.functional as F
-from shapes import CLASSES, draw
+from shapes import CLASSES
 from torch import Tensor, nn
 
 SIDE = 64
@@ -25,8 +26,8 @@ class Classifier(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.features = features(16, 32, 64)
-        self.head = nn.Linear(64, len(CLASSES))
+        self.features = features(12, 24, 48)
+        self.head = nn.Linear(48, len(CLASSES))
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
@@ -38,8 +39,8 @@ class Segmenter(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.features = features(16, 32, 64)
-        self.head = nn.Conv2d(64 + 3, 1 + len(CLASSES), 3, padding=1)
+        self.features = features(12, 24, 48)
+        self.head = nn.Conv2d(48 + 3, 1 + len(CLASSES), 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
@@ -56,9 +57,9 @@ class Detector(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.features = features(16, 32, 64)
-        self.context = nn.Sequential(nn.Conv2d(64, 64, 5, padding=2), nn.ReLU())
-        self.head = nn.Conv2d(64, 4 + len(CLASSES), 1)
+        self.features = features(12, 24, 48)
+        self.context = nn.Sequential(nn.Conv2d(48, 48, 5, padding=2), nn.ReLU())
+        self.head = nn.Conv2d(48, 4 + len(CLASSES), 1)
         at = (torch.arange(SIDE // STRIDE) + 0.5) * STRIDE
         rows, columns = torch.meshgrid(at, at, indexing="ij")
         self.register_buffer("cells", torch.stack([columns, rows], -1).reshape(1, -1, 2))
@@ -74,68 +75,12 @@ class Detector(nn.Module):
         return torch.cat([centers, raw[..., 2:4].exp() * STRIDE], -1), raw[..., 4:].sigmoid()
 
 
-def _pictures(seed: int, count: int, shapes: int) -> tuple[Tensor, list[tuple[np.ndarray, ...]]]:
-    rng = np.random.default_rng(seed)
-    drawn = [draw(rng, SIDE, SIDE, int(rng.integers(1, shapes + 1))) for _ in range(count)]
-    planes = torch.from_numpy(np.stack([item[0] for item in drawn])).permute(0, 3, 1, 2)
-    return planes.float() / 255, [item[1:] for item in drawn]
-
-
-def _train(model: nn.Module, loss: object, steps: int, shapes: int, rate: float = 3e-3) -> nn.Module:
-    """Trains on new pictures all the time; the same for the same version of PyTorch."""
-    torch.manual_seed(0)
-    for module in model.modules():
-        if hasattr(module, "reset_parameters"):
-            module.reset_parameters()
-    optimizer = torch.optim.AdamW(model.parameters(), rate)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
-    model.train()
-    for step in range(steps):
-        planes, truth = _pictures(step, 32, shapes)
-        optimizer.zero_grad()
-        loss(model, planes, truth).backward()
-        optimizer.step()
-        schedule.step()
+def load(model: nn.Module) -> nn.Module:
+    """A network with the weights that `train.py` gave it."""
+    model.load_state_dict(torch.load(weights_of(model), weights_only=True))
     return model.eval()
 
 
-def train_classifier(steps: int = 250) -> nn.Module:
-    """A classifier of single shapes."""
-
-    def loss(model: nn.Module, planes: Tensor, truth: list) -> Tensor:
-        return F.cross_entropy(model(planes), torch.tensor([kinds[0] for kinds, _, _ in truth]))
-
-    return _train(Classifier(), loss, steps, 1)
-
-
-def train_segmenter(steps: int = 200) -> nn.Module:
-    """A segmenter of up to three shapes."""
-
-    def loss(model: nn.Module, planes: Tensor, truth: list) -> Tensor:
-        masks = torch.from_numpy(np.stack([mask for _, _, mask in truth]))
-        return F.cross_entropy(model(planes), masks)
-
-    return _train(Segmenter(), loss, steps, 3)
-
-
-def train_detector(steps: int = 400) -> nn.Module:
-    """A detector of up to three shapes."""
-
-    def loss(model: nn.Module, planes: Tensor, truth: list) -> Tensor:
-        raw = model.raw(planes)
-        wanted = torch.zeros(raw.shape[0], raw.shape[1], len(CLASSES))
-        far = torch.zeros(())
-        for picture, (kinds, boxes, _) in enumerate(truth):
-            for kind, (x1, y1, x2, y2) in zip(kinds, boxes, strict=True):
-                middle = torch.tensor([(x1 + x2) / 2, (y1 + y2) / 2], dtype=torch.float32)
-                size = torch.tensor([x2 - x1, y2 - y1], dtype=torch.float32)
-                # The cells around the middle answer for the shape.
-                near = (model.cells[0] - middle).abs().amax(1) < 0.75 * STRIDE
-                wanted[picture, near, kind] = 1
-                offset = (middle - model.cells[0][near]) / STRIDE
-                target = torch.cat([offset, (size / STRIDE).log().expand_as(offset)], 1)
-                far = far + F.smooth_l1_loss(raw[picture, near, :4], target, reduction="sum")
-        certain = F.binary_cross_entropy_with_logits(raw[..., 4:], wanted, reduction="sum")
-        return (certain + 2 * far) / raw.shape[0]
-
-    return _train(Detector(), loss, steps, 3)
+def weights_of(model: nn.Module) -> Path:
+    """Where a network's weights lie."""
+    return Path(__file__).with_name(f"{type(model).__name__.lower()}.pth")

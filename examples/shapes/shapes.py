@@ -21,7 +21,9 @@ def inside(kind: int, height: int, width: int, x: float, y: float, half: float) 
     if CLASSES[kind] == "disc":
         return across**2 + down**2 < half**2
     square = (across < half) & (down < half)
-    return square & ((across < half / 3) | (down < half / 3)) if CLASSES[kind] == "cross" else square
+    return (
+        square & ((across < half / 3) | (down < half / 3)) if CLASSES[kind] == "cross" else square
+    )
 
 
 def draw(

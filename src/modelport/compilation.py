@@ -38,12 +38,14 @@ class Compilation:
         model: The graph that it was built from.
         findings: What was changed and noticed on the way, that of capturing included.
         record: How it was built, with its layers; it lies beside the engine as ``PATH.json``.
+        seconds: How long the build took.
     """
 
     path: Path
     model: Model
     findings: tuple[Finding, ...]
     record: BuildRecord
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -220,7 +222,7 @@ def compile(
         (folder / files["engine"]).replace(output)
         (folder / files["record"]).replace(beside)
     findings = (*model.findings, *compiled.findings)
-    return Compilation(output, compiled.model, findings, record)
+    return Compilation(output, compiled.model, findings, record, stage.seconds["compile"])
 
 
 def _exported(source: str | os.PathLike[str] | Recipe, target: Target) -> Model:

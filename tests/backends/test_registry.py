@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 import modelport
 from modelport.backends import registry
+from tests.support import onnx_text
 
 BACKEND = '''
 """Runs models of one input on ONNX's own reference."""
@@ -81,7 +83,9 @@ def clean() -> Any:
     registry._installed.cache_clear()
 
 
-def test_backend_of_another_package_deploys_and_runs(tmp_path: Path, recipe_file: Path) -> None:
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., str]:
+    """Runs a command where the package is installed."""
     install(tmp_path, "plain_backend", plain_backend=BACKEND)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
 
@@ -91,6 +95,20 @@ def test_backend_of_another_package_deploys_and_runs(tmp_path: Path, recipe_file
         assert done.returncode == 0, done.stderr
         return done.stdout
 
+    return run
+
+
+def test_backend_of_another_package_runs(tmp_path: Path, run: Callable[..., str]) -> None:
+    path = onnx_text(tmp_path / "m.onnx", "g (float[N] x) => (float[N] y) { y = Softplus(x) }")
+    found = json.loads(run("compare", path, "--target", "onnxruntime,plain", "--json"))
+    assert found["ok"]
+    assert found["candidate"].endswith("plain:cpu:fp32")
+
+
+@pytest.mark.slow
+def test_backend_of_another_package_deploys(
+    tmp_path: Path, recipe_file: Path, run: Callable[..., str]
+) -> None:
     bundle = tmp_path / "tiny.port"
     out = run("deploy", recipe_file, "-o", bundle, "--target", "onnxruntime", "--target", "plain")
     assert "plain:cpu:fp32: agrees with the original" in out

@@ -122,7 +122,8 @@ def _damage_and_seal(files: dict[str, bytes], rng: random.Random) -> str:
     return f"{what}, and sealed it"
 
 
-def _field(files: dict[str, bytes], rng: random.Random) -> str:
+def change_field(files: dict[str, bytes], rng: random.Random) -> str:
+    """Puts something else into a field of the manifest, whose checksum fits."""
     content = json.loads(files["manifest.json"])
     holder, key = rng.choice(list(_places(content)))
     value = rng.choice(_VALUES)
@@ -142,14 +143,16 @@ def _places(value: Any) -> list[tuple[Any, Any]]:
     found = []
     for key, item in list(items):
         found.append((value, key))
-        if isinstance(item, dict | list) and key != "verification":
+        if key == "verification" and isinstance(item, dict):
+            found += [(item, target) for target in item]
+        elif isinstance(item, dict | list):
             found += _places(item)
     return found
 
 
 _CHANGES: tuple[Callable[[dict[str, bytes], random.Random], str], ...] = (
     *(_flip, _truncate, _remove, _add, _swap, _damage_and_seal, _damage_and_seal),
-    *(_field, _field, _field),
+    *(change_field, change_field, change_field),
 )
 
 

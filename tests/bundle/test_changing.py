@@ -157,3 +157,16 @@ def test_altered_bundle_is_not_changed(bundle: Path) -> None:
 def test_bundle_without_operators_has_no_sources(bundle: Path) -> None:
     with pytest.raises(UsageError, match="no sources of operators"):
         add_operators(bundle)
+
+
+def test_bundle_with_an_engine_of_tensorrt_for_rtx_is_the_same_every_time(
+    tmp_path: Path, recipe_file: Path
+) -> None:
+    pytest.importorskip("tensorrt_rtx", reason="TensorRT for RTX is not installed")
+    made = []
+    for name in ("one", "two"):
+        path = tmp_path / f"{name}.port"
+        modelport.deploy(recipe_file, path, targets=["tensorrt-rtx:cuda"])
+        made.append(snapshot(path))
+    assert any(name.startswith("engines/") for name in made[0])
+    assert made[0] == made[1]

@@ -16,6 +16,7 @@ import modelport
 from modelport import ModelportError
 from modelport.bundle import Manifest
 from modelport.bundle.changing import strip
+from modelport.cli import main
 from tests.bundle.mutations import mutate
 from tests.support import onnx_text, snapshot
 
@@ -61,6 +62,9 @@ def test_damaged_bundle_is_refused_or_right(
         what = mutate(whole, path, seed)
         before = snapshot(tmp_path)
         try:
+            assert main(["bundle", "info", str(path)]) in (0, 2)
+            if seed % 5 == 0:
+                assert main(["bundle", "selftest", str(path)]) in (0, 1, 2)
             came = answer(path)
         except Exception as error:
             raise AssertionError(f"seed {seed} ({what}): {error!r}") from error

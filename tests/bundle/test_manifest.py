@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import json
+from typing import Any
 
 import pytest
 
@@ -100,3 +103,51 @@ def test_paths_outside(path: str) -> None:
 @pytest.mark.parametrize("path", ["./a", "a//b", "a/", "C:a", "a\0b", "a\nb"])
 def test_paths_that_are_not_plain_are_no_better(path: str) -> None:
     assert not is_inside(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"provenance": {"versions": {"torch": 2}}}, "torch is 2, not a str"),
+        ({"provenance": {"machine": "fast"}}, "machine is 'fast', not a dict"),
+        ({"verification": {"onnxruntime:cpu:fp32": "fine"}}, "not a dict"),
+        ({"stages": ({"name": "one", "bundle": "../one"},)}, "lies outside the bundle"),
+        ({"stages": ({"name": "one", "bundle": "stages/one"},)}, "no checksum of stages/one"),
+        ({"stages": ({"bundle": "stages/one"},)}, "KeyError: 'name'"),
+        ({"cases": ("graphs/none.npz",)}, "no checksum of graphs/none.npz"),
+        ({"files": {"a": FileRecord("no digest", 1)}}, "is no SHA-256"),
+        ({"files": {"a": FileRecord("0" * 64, -1)}}, "a is -1, not a int"),
+        ({"files": {"manifest.sig": FileRecord("0" * 64, 1)}}, "names the manifest itself"),
+    ],
+)
+def test_sealed_nonsense_is_refused(change: dict[str, Any], said: str) -> None:
+    data = dataclasses.replace(MANIFEST, **change).render()
+    with pytest.raises(BundleError, match="says what cannot be") as caught:
+        Manifest.parse(data, "a.port")
+    assert said in str(caught.value)
+
+
+def test_file_ends_with_the_checksum_of_what_comes_before() -> None:
+    data = MANIFEST.render()
+    digest = hashlib.sha256(data[:-83]).hexdigest()
+    assert data[-83:] == f',\n  "sha256": "{digest}"\n}}\n'.encode()
+
+
+def test_name_that_is_twice_in_an_object_is_refused() -> None:
+    body = MANIFEST.render()[:-83] + b',\n  "name": "other"'
+    digest = hashlib.sha256(body).hexdigest()
+    data = body + f',\n  "sha256": "{digest}"\n}}\n'.encode()
+    with pytest.raises(BundleError, match="not readable") as caught:
+        Manifest.parse(data, "a.port")
+    assert "twice" in str(caught.value)
+
+
+def test_floats_that_json_lacks_are_written_as_words() -> None:
+    figures = {"a": float("inf"), "b": [float("-inf"), float("nan")], "c": 0.1}
+    data = dataclasses.replace(MANIFEST, verification={"onnxruntime": figures}).render()
+    json.loads(data, parse_constant=lambda name: pytest.fail(name))
+    assert Manifest.parse(data, "").verification["onnxruntime"] == {
+        "a": "Infinity",
+        "b": ["-Infinity", "NaN"],
+        "c": 0.1,
+    }

@@ -256,3 +256,20 @@ def test_unpacked_zip_leaves_nothing_behind(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     modelport.load(zipped)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_altered_bundle_is_refused_where_it_is_read_while_the_session_opens(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("modelport.bundle.reader.OVERLAP_FROM", 0)
+    assert modelport.load(bundle).run({"image": image()})
+    for name in ("graphs/model.onnx", "cases/example.npz", "report.html"):
+        data = (bundle / name).read_bytes()
+        for index in (len(data) // 3, len(data) // 2, len(data) - 20):
+            (bundle / name).write_bytes(flipped(data, index))
+            with pytest.raises(BundleError, match=f"{name} was altered"):
+                modelport.load(bundle)
+        (bundle / name).write_bytes(data)
+    # What a backend says of a sound bundle stays as it is.
+    with pytest.raises(UsageError, match="no option nothing"):
+        modelport.load(bundle, nothing=1)

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.support import snapshot
@@ -88,11 +89,18 @@ def test_foreign_code_needs_the_callers_word(
     code: Path,
     elsewhere: Path,
 ) -> None:
-    for command in (("bundle", "selftest"), ("verify",)):
-        ran = cli(*command, code)
+    np.save(elsewhere / "x.npy", np.ones((2, 5), np.float32))
+    more = {"run": ["--input", f"x=@{elsewhere / 'x.npy'}"]}
+    for command in (("bundle", "selftest"), ("verify",), ("compare",), ("run",)):
+        words = [*command, code, *more.get(command[0], [])]
+        ran = cli(*words)
         assert ran.code == 2
         assert "--trust" in ran.err
-        assert cli(*command, code, "--trust").code == 0
+        assert cli(*words, "--trust").code == 0
+    ran = cli("bundle", "trust", code, "--json")
+    assert ran.code == 0
+    assert any(name.endswith("tinted.so") for name in json.loads(ran.out)["trusted"])
+    assert cli("bundle", "selftest", code).code == 0
 
 
 def test_add_strip_and_their_misuse(cli: Any, bundle: Path, tmp_path: Path) -> None:

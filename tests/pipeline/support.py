@@ -30,7 +30,11 @@ class Given(torch.nn.Module):
 
 
 def run(
-    image: Any, before: Sequence[Any] = (), after: Sequence[Any] = (), model: Any = None, **more: Any
+    image: Any,
+    before: Sequence[Any] = (),
+    after: Sequence[Any] = (),
+    model: Any = None,
+    **more: Any,
 ) -> dict[str, np.ndarray[Any, Any]]:
     """What steps around a model give in PyTorch, by name."""
     recipe = modelport.Recipe(

@@ -31,7 +31,10 @@ def test_softmax_and_top_k() -> None:
 
 def test_boxes_from_centers() -> None:
     made = after(
-        picture(4, 4), np.float32([[[10, 20, 4, 6]]]), by=[steps.boxes_from_centers()], names=["boxes"]
+        picture(4, 4),
+        np.float32([[[10, 20, 4, 6]]]),
+        by=[steps.boxes_from_centers()],
+        names=["boxes"],
     )
     np.testing.assert_array_equal(made["boxes"], [[[8, 17, 12, 23]]])
 
@@ -84,7 +87,10 @@ def test_nms_may_find_nothing_and_not_too_much() -> None:
         # 120 x 160 into 64 x 64: a factor of 0.4, 8 rows above.
         ([steps.resize(64, fit="letterbox")], lambda x, y: (x * 0.4, y * 0.4 + 8)),
         # To 72 x 96, of which the middle is cut out.
-        ([steps.resize(72, fit="shorter"), steps.center_crop(64)], lambda x, y: (x * 0.6 - 16, y * 0.6 - 4)),
+        (
+            [steps.resize(72, fit="shorter"), steps.center_crop(64)],
+            lambda x, y: (x * 0.6 - 16, y * 0.6 - 4),
+        ),
         ([steps.resize((60, 40))], lambda x, y: (x * 0.25, y * 0.5)),
         ([steps.pad((3, 5, 0, 0))], lambda x, y: (x + 3, y + 5)),
     ],
@@ -153,7 +159,9 @@ def test_masks_come_back_to_the_picture(cut: bool) -> None:
         inner = torch.nn.functional.pad(scores, (16, 16, 4, 4))
     by = [steps.resize_mask(), steps.argmax()]
     made = after(picture(120, 160), scores, by=by, before=before)
-    expected = torch.nn.functional.interpolate(inner, (120, 160), mode="bilinear", align_corners=False)
+    expected = torch.nn.functional.interpolate(
+        inner, (120, 160), mode="bilinear", align_corners=False
+    )
     np.testing.assert_array_equal(made["labels"], expected.argmax(1).numpy())
 
 
@@ -188,5 +196,8 @@ def test_steps_that_do_not_fit(by: list, said: str) -> None:
 def test_what_a_function_did_to_the_picture_is_not_known() -> None:
     with pytest.raises(UsageError, match="cannot know where the picture lies"):
         after(
-            picture(4, 4), np.zeros((1, 4), np.float32), by=[steps.scale_boxes_back()], before=[lambda x: x]
+            picture(4, 4),
+            np.zeros((1, 4), np.float32),
+            by=[steps.scale_boxes_back()],
+            before=[lambda x: x],
         )

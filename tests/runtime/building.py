@@ -52,11 +52,15 @@ VARIANTS = {
             "LSAN_OPTIONS": f"suppressions={Path(__file__).parent / 'leaks.supp'}",
         },
     ),
-    # What ONNX Runtime does between its threads cannot be seen: it is not instrumented.
+    # What ONNX Runtime does between its threads, and how it locks, is only half seen: it is not
+    # instrumented.
     "thread": Variant(
         "g++",
         f"-fsanitize=thread {QUICK}",
-        {"TSAN_OPTIONS": f"suppressions={Path(__file__).parent / 'races.supp'} exitcode=66"},
+        {
+            "TSAN_OPTIONS": f"suppressions={Path(__file__).parent / 'races.supp'} "
+            "report_mutex_bugs=0 exitcode=66"
+        },
     ),
     "clang": Variant("clang++", "-O1", {}),
 }

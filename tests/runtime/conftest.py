@@ -12,7 +12,10 @@ from tests.runtime.driver import Driver
 from tests.support import onnx_text
 
 ROWS = """rows (float[n, 6] x) => (float[n, 4] y, float[n, 6] z)
-<float[6, 4] w = {0.5, -1, 2, 0.25, 1, 1, -2, 3, 0.125, 4, -0.5, 1.5, 2, 2, -1, 0.75, -3, 1, 0.5, 2, 1, -1, 1, -1}>
+<float[6, 4] w = {
+    0.5, -1, 2, 0.25, 1, 1, -2, 3, 0.125, 4, -0.5, 1.5,
+    2, 2, -1, 0.75, -3, 1, 0.5, 2, 1, -1, 1, -1
+}>
 {
     m = MatMul(x, w)
     y = Tanh(m)
@@ -21,7 +24,14 @@ ROWS = """rows (float[n, 6] x) => (float[n, 4] y, float[n, 6] z)
 """A model whose requests can be put together."""
 
 
-@pytest.fixture(scope="session", params=["address"])
+@pytest.fixture(
+    scope="session",
+    params=[
+        "address",
+        pytest.param("thread", marks=pytest.mark.slow),
+        pytest.param("clang", marks=pytest.mark.slow),
+    ],
+)
 def variant(request: pytest.FixtureRequest) -> str:
     """The build that tests run on."""
     return str(request.param)

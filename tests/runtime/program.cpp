@@ -10,6 +10,7 @@
 //     submit THREADS REQUESTS BATCH DELAY   random rows of the one input [n, k]; answers are compared
 //                                      with those of runs of their own
 //     answer BATCH DELAY               the inputs as one request
+//     poison REQUESTS BATCH DELAY      rows of x [n, 3] and indices i [n]; each fourth index is wrong
 
 #include <atomic>
 #include <cstring>
@@ -89,6 +90,9 @@ class Session {
       modelport::Batcher batcher(*engine_, {std::stoul(words.at(1)), std::chrono::microseconds(std::stol(words.at(2)))});
       return shape_text(batcher.submit(inputs_).get().at(0).shape());
     }
+    if (verb == "poison")
+      return poison(std::stoul(words.at(1)),
+                    {std::stoul(words.at(2)), std::chrono::microseconds(std::stol(words.at(3)))});
     throw std::invalid_argument("unknown command " + verb);
   }
 
@@ -200,6 +204,25 @@ class Session {
     for (size_t i = 0; i < threads; ++i) clients.emplace_back(client, i);
     for (std::thread& thread : clients) thread.join();
     return std::to_string(answered) + " " + std::to_string(wrong);
+  }
+
+  std::string poison(size_t requests, modelport::Batching batching) const {
+    std::vector<std::future<Outputs>> answers;
+    modelport::Batcher batcher(*engine_, batching);
+    for (size_t i = 0; i < requests; ++i) {
+      const std::vector<float> x{float(i), float(i) + 0.25f, float(i) + 0.5f};
+      const std::vector<int64_t> index{i % 4 == 3 ? 9 : 1};
+      answers.push_back(batcher.submit({{"x", {1, 3}, x}, {"i", {1}, index}}));
+    }
+    size_t failed = 0, right = 0;
+    for (size_t i = 0; i < requests; ++i) {
+      try {
+        if (answers[i].get().at(0).data<float>()[0] == float(i) + 0.25f) ++right;
+      } catch (const modelport::RunError&) {
+        if (i % 4 == 3) ++failed;
+      }
+    }
+    return std::to_string(failed) + " failed, " + std::to_string(right) + " right";
   }
 
   struct Held {

@@ -78,6 +78,7 @@ def test_winner_is_in_the_bundle_with_the_reason(tuned: Tuning) -> None:
     assert engine.run({"x": x})["y"].shape == (3, 8)
 
 
+@pytest.mark.slow
 def test_budget_is_kept(cli: RunCli, tmp_path: Path) -> None:
     ran = cli("tune", SOURCE, "--target", "onnxruntime", "--budget", "1e-3", "--json")
     assert ran.code == 0, ran.err
@@ -124,6 +125,8 @@ def test_what_is_wrong_does_not_count(tmp_path: Path) -> None:
     states = {str(row.plan): row.state for row in result.rows}
     assert states["openvino:cpu:fp32"] == "wrong"
     assert result.winner.plan.target.backend == "onnxruntime"
+    # The search ends as soon as one is right and the budget is spent.
+    assert {row.why for row in result.rows if row.state == UNTRIED} == {"the budget was spent"}
     with pytest.raises(ProofError, match="no candidate") as caught:
         modelport.tune(path, targets=["openvino"], budget=1e-3)
     assert "openvino:cpu:fp32: wrong: case" in str(caught.value.why)

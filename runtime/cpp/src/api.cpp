@@ -125,7 +125,7 @@ modelport_error* modelport_batcher_create(const modelport_engine* engine, size_t
 
 void modelport_submit(modelport_batcher* batcher, const modelport_tensor* inputs,
                       size_t input_count, modelport_done done, void* user) {
-  const auto tell = [done, user](const Error* error, Outputs&& outputs) {
+  const auto tell = [done, user](const Error* error, Outputs&& outputs) noexcept {
     if (error) done(user, new modelport_error{*error}, nullptr);
     else done(user, nullptr, new modelport_outputs{std::move(outputs)});
   };

@@ -79,7 +79,7 @@ class Archive {
       if (got < 0) throw damaged(zip_file_strerror(source.get()));
       if (got == 0) break;
       if (static_cast<uint64_t>(got) > left)
-        throw bundle_error(name + " has more than the bytes that it may have: " + std::to_string(limit),
+        throw bundle_error(name + " has more than the " + grouped(limit) + " bytes that it may have",
                            {where_, {}, {}});
       left -= static_cast<uint64_t>(got);
       sink.write(buffer.data(), got);
@@ -122,8 +122,8 @@ Manifest unpack(const fs::path& path, const fs::path& folder) {
   }
   const uint64_t packed = fs::file_size(path);
   if (total > std::max(free_bytes, expansion * packed))
-    throw bundle_error("the zip file would unpack to " + std::to_string(total) + " bytes",
-                       {where, "it has " + std::to_string(packed) + ", and no model shrinks that much",
+    throw bundle_error("the zip file would unpack to " + grouped(total) + " bytes",
+                       {where, "it has " + grouped(packed) + ", and no model shrinks that much",
                         "unpack it by hand, if you trust it, and load the directory"});
   for (const auto& [name, entry] : entries)
     archive.extract(name, entry, folder, name == seal_name ? manifest_limit : manifest.files.at(name).bytes);

@@ -157,8 +157,8 @@ void Batcher::work() {
 
 void Batcher::serve(Requests& requests) const {
   try {
-    const Outputs outputs = run(requests);
-    part(outputs, requests);
+    std::vector<Outputs> parts = parted(run(requests), requests);
+    for (size_t i = 0; i < requests.size(); ++i) requests[i].done(nullptr, std::move(parts[i]));
     return;
   } catch (const Error& error) {
     if (requests.size() == 1) return requests[0].done(&error, {});
@@ -200,30 +200,32 @@ Outputs Batcher::run(const Requests& requests) const {
   return engine_->run(inputs.data(), inputs.size(), all_outputs_);
 }
 
-// Gives each request its part of every output, without copying it.
-void Batcher::part(const Outputs& outputs, Requests& requests) const {
-  if (requests.size() == 1) return requests[0].done(nullptr, Outputs(outputs));
+// Each request's part of every output, without a copy.
+std::vector<Outputs> Batcher::parted(const Outputs& outputs, const Requests& requests) const {
+  if (requests.size() == 1) return {outputs};
   const size_t total = std::accumulate(requests.begin(), requests.end(), size_t{0},
                                        [](size_t sum, const Request& item) { return sum + item.size; });
-  for (const Output& output : outputs.items)
+  std::vector<size_t> strides;
+  for (const Output& output : outputs.items) {
     if (output.shape.empty() || static_cast<size_t>(output.shape[0]) != total)
       throw run_error("output " + quoted(output.spec->name) + " has shape " +
                       listed(output.shape.data(), output.shape.size()) + " for a batch of " +
                       std::to_string(total));
-  std::vector<size_t> strides;
-  for (const Output& output : outputs.items)
     strides.push_back(element_count(output.view()) / std::max<size_t>(total, 1) *
                       find_dtype(output.dtype)->bytes);
+  }
+  std::vector<Outputs> parts;
   size_t begin = 0;
-  for (Request& request : requests) {
-    Outputs own = outputs;
-    for (size_t i = 0; i < own.items.size(); ++i) {
-      own.items[i].shape[0] = static_cast<int64_t>(request.size);
-      own.items[i].data = static_cast<const char*>(own.items[i].data) + begin * strides[i];
+  for (const Request& request : requests) {
+    parts.push_back(outputs);
+    for (size_t i = 0; i < strides.size(); ++i) {
+      Output& own = parts.back().items[i];
+      own.shape[0] = static_cast<int64_t>(request.size);
+      own.data = static_cast<const char*>(own.data) + begin * strides[i];
     }
     begin += request.size;
-    request.done(nullptr, std::move(own));
   }
+  return parts;
 }
 
 }  // namespace modelport::runtime

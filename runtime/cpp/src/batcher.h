@@ -20,7 +20,7 @@ namespace modelport::runtime {
 class Batcher {
  public:
   using Clock = std::chrono::steady_clock;
-  // Told once: either an error, or outputs.
+  // Told once: either an error, or outputs. It must not throw.
   using Done = std::function<void(const Error*, Outputs&&)>;
 
   // Throws a usage error where the model has no axis to put requests together along.
@@ -62,7 +62,7 @@ class Batcher {
   void work();
   void serve(Requests& requests) const;
   Outputs run(const Requests& requests) const;
-  void part(const Outputs& outputs, Requests& requests) const;
+  std::vector<Outputs> parted(const Outputs& outputs, const Requests& requests) const;
 
   const std::shared_ptr<const Engine> engine_;
   const size_t max_batch_;

@@ -1,6 +1,8 @@
 #include "bundle.h"
 
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <optional>
 #include <system_error>
@@ -55,8 +57,9 @@ Bundle Bundle::open(const std::string& path, const std::string& key) {
   if (!fs::exists(status)) throw usage_error("no such bundle: " + path);
   if (fs::is_directory(status)) {
     bundle.folder = path;
-    if (!fs::is_regular_file(bundle.folder / manifest_name, failed))
-      throw usage_error(path + " is not a bundle: it has no " + manifest_name);
+    if (!fs::exists(bundle.folder / manifest_name, failed))
+      throw usage_error(path + " is not a bundle: it has no " + manifest_name,
+                        {{}, std::strerror(ENOENT), {}});
   } else {
     bundle.unpacked = std::make_unique<TemporaryFolder>();
     bundle.folder = bundle.unpacked->path;
@@ -88,19 +91,14 @@ const Artifact& Bundle::choose(const std::string& target) const {
 }
 
 std::string Bundle::here(const std::string& name) const {
-  const std::string folder_name = "operators/";
-  const size_t end = name.find('/', folder_name.size());
-  if (name.compare(0, folder_name.size(), folder_name) != 0 || end == std::string::npos ||
-      name.find('/', end + 1) != std::string::npos)
-    return name;
-  const std::string file = name.substr(end + 1);
-  std::string own = folder_name + platform_name() + "/" + file;
-  if (manifest.files.count(own)) return own;
-  throw bundle_error("the bundle has no library of operators " + file + " for " + platform_name(),
-                     {{},
-                      "it was built for " + name.substr(folder_name.size(), end - folder_name.size()),
-                      "build it here, from the sources in the bundle: "
-                      "modelport bundle add BUNDLE --operators"});
+  std::string own = name;
+  for (size_t at = own.find(any_platform); at != std::string::npos; at = own.find(any_platform))
+    own.replace(at, std::strlen(any_platform), platform_name());
+  if (own == name || manifest.files.count(own)) return own;
+  throw bundle_error("the bundle has no library of operators for " + platform_name(),
+                     {where + ": " + own, {},
+                      "build it here, from the sources in the bundle: modelport bundle add " + where +
+                          " --operators"});
 }
 
 }  // namespace modelport::runtime

@@ -27,7 +27,7 @@ struct Bundle {
 
   // What the engine of a target is made from; the first one's where the text is empty.
   const Artifact& choose(const std::string& target) const;
-  // The same file for the platform that this runs on: libraries are there for several.
+  // A path for the platform that this runs on: libraries are there for several.
   std::string here(const std::string& name) const;
   // Throws where code of the bundle would be run that this user did not build on this machine, and
   // no known key signed.

@@ -69,6 +69,12 @@ std::string one_line(const std::string& text) {
   return result;
 }
 
+std::string grouped(uint64_t number) {
+  std::string digits = std::to_string(number);
+  for (size_t end = digits.size(); end > 3; end -= 3) digits.insert(end - 3, ",");
+  return digits;
+}
+
 std::string listed(const int64_t* sizes, size_t rank) {
   std::vector<std::string> parts;
   for (size_t axis = 0; axis < rank; ++axis) parts.push_back(std::to_string(sizes[axis]));

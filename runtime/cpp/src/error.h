@@ -38,6 +38,8 @@ std::string quoted(const std::string& text);
 std::string joined(const std::vector<std::string>& parts, const char* between = ", ");
 // All white space as single blanks.
 std::string one_line(const std::string& text);
+// A number with commas between its thousands.
+std::string grouped(uint64_t number);
 // A shape as a list, such as [1, 3, 224, 224].
 std::string listed(const int64_t* sizes, size_t rank);
 

@@ -37,7 +37,7 @@ std::string unfit(const fs::path& path) {
   const uint64_t needed = header.e_shoff + uint64_t{header.e_shentsize} * header.e_shnum;
   const uint64_t size = fs::file_size(path);
   if (needed > size)
-    return "it was cut short: it has " + std::to_string(size) + " of " + std::to_string(needed) + " bytes";
+    return "it was cut short: it has " + grouped(size) + " of " + grouped(needed) + " bytes";
   return "";
 }
 

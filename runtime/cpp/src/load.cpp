@@ -3,13 +3,6 @@
 #include "error.h"
 
 namespace modelport::runtime {
-namespace {
-
-bool is_tensorrt(const Target& target) {
-  return target.backend == "tensorrt" || target.backend == "tensorrt-rtx";
-}
-
-}  // namespace
 
 std::shared_ptr<Engine> load(const std::string& path, const std::string& target,
                              const LoadOptions& options) {
@@ -21,11 +14,11 @@ std::shared_ptr<Engine> load(const std::string& path, const std::string& target,
   if (artifact.target.backend == "onnxruntime")
     return load_onnxruntime(bundle, artifact, std::move(signature), options);
 #ifdef MODELPORT_TENSORRT
-  if (is_tensorrt(artifact.target)) return load_tensorrt(bundle, artifact, std::move(signature));
+  if (artifact.target.backend == "tensorrt") return load_tensorrt(bundle, artifact, std::move(signature));
 #endif
   throw usage_error("the C++ runtime does not run " + artifact.target.text(),
                     {path, {},
-                     is_tensorrt(artifact.target)
+                     artifact.target.backend == "tensorrt"
                          ? "build it with TensorRT: cmake -DMODELPORT_TENSORRT=ON"
                          : "ask for an onnxruntime target, or run it from Python"});
 }

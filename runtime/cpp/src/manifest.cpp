@@ -1,6 +1,7 @@
 #include "manifest.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -56,6 +57,17 @@ int64_t count_of(const json& value, const char* what) {
   return value.get<int64_t>();
 }
 
+// A field that is a list, or an object: null would pass for an empty one.
+const json& list_in(const json& holder, const char* name) {
+  if (!holder.at(name).is_array()) throw Wrong(std::string(name) + " is no list");
+  return holder.at(name);
+}
+
+const json& object_in(const json& holder, const char* name) {
+  if (!holder.at(name).is_object()) throw Wrong(std::string(name) + " is no object");
+  return holder.at(name);
+}
+
 std::string path_of(const json& value) {
   const auto path = value.get<std::string>();
   if (!is_inside(path))
@@ -76,8 +88,7 @@ TensorSpec read_spec(const json& entry) {
   if (!spec.dtype) throw Wrong("unknown dtype " + entry.at("dtype").dump());
   spec.ranked = !entry.at("shape").is_null();
   if (!spec.ranked) return spec;
-  if (!entry.at("shape").is_array()) throw Wrong("a shape is " + entry.at("shape").dump());
-  for (const json& size : entry.at("shape")) {
+  for (const json& size : list_in(entry, "shape")) {
     spec.axes.push_back({size.is_string() ? -1 : count_of(size, "a tensor's size"), "", 0, -1});
     spec.axis_names.push_back(size.is_string() ? size.get<std::string>() : "");
   }
@@ -85,9 +96,9 @@ TensorSpec read_spec(const json& entry) {
 }
 
 void read_signature(const json& signature, Manifest& manifest) {
-  for (const json& entry : signature.at("inputs")) manifest.inputs.push_back(read_spec(entry));
-  for (const json& entry : signature.at("outputs")) manifest.outputs.push_back(read_spec(entry));
-  for (const auto& [name, range] : signature.at("dimensions").items()) {
+  for (const json& entry : list_in(signature, "inputs")) manifest.inputs.push_back(read_spec(entry));
+  for (const json& entry : list_in(signature, "outputs")) manifest.outputs.push_back(read_spec(entry));
+  for (const auto& [name, range] : object_in(signature, "dimensions").items()) {
     const json& max = range.at("max");
     const Dim dim{count_of(range.at("min"), "min"), max.is_null() ? -1 : count_of(max, "max")};
     if (dim.max >= 0 && dim.max < dim.min) throw Wrong("dimension " + name + " has an empty range");
@@ -95,16 +106,26 @@ void read_signature(const json& signature, Manifest& manifest) {
   }
 }
 
-// A backend takes these for paths; what they name is code and is asked about as such.
+// Whether a backend that takes a text for a path would get somewhere.
+bool is_path(const std::string& text, const Manifest& manifest) {
+  const bool outside = !text.empty() && (text[0] == '/' || text[0] == '~');
+  return outside || text.find('\\') != std::string::npos ||
+         ("/" + text + "/").find("/../") != std::string::npos ||
+         text.find(any_platform) != std::string::npos ||
+         manifest.files.count(std::filesystem::path(text).lexically_normal().generic_string()) != 0;
+}
+
+// What an option names is code, and is asked about as such.
 void require_own_paths(const json& options, const Artifact& artifact, const Manifest& manifest) {
   if (options.is_structured()) {
-    for (const json& item : options) require_own_paths(item, artifact, manifest);
+    for (const auto& [name, item] : options.items())
+      // Adapters have names of tensors, which may look like anything.
+      if (name != "adapters") require_own_paths(item, artifact, manifest);
   } else if (options.is_string()) {
     const auto text = options.get<std::string>();
-    const bool is_path = text.find_first_of("/\\") != std::string::npos || manifest.files.count(text);
     const auto& own = artifact.files;
-    if (is_path && std::find(own.begin(), own.end(), text) == own.end())
-      throw Wrong("the option " + quoted(text) + " is a path that is not among the engine's files");
+    if (is_path(text, manifest) && std::find(own.begin(), own.end(), text) == own.end())
+      throw Wrong("the option " + quoted(text) + " is a path that is not one of its files");
   }
 }
 
@@ -118,16 +139,19 @@ Artifact read_artifact(const json& entry, const Manifest& manifest) {
   artifact.target = Target::parse(entry.at("target").get<std::string>());
   artifact.graph = file_of(entry.at("graph"), manifest);
   if (!has_suffix(artifact.graph, ".onnx")) throw Wrong(artifact.graph + " is no graph");
-  for (const json& name : entry.at("files")) artifact.files.push_back(file_of(name, manifest));
-  const json& options = entry.at("options");
-  if (!options.is_object()) throw Wrong("options is " + options.dump());
+  for (const json& name : list_in(entry, "files")) {
+    const std::string path = path_of(name);
+    const bool for_any = path.find(any_platform) != std::string::npos;
+    artifact.files.push_back(for_any ? path : file_of(name, manifest));
+  }
+  const json& options = object_in(entry, "options");
   require_own_paths(options, artifact, manifest);
   artifact.options = options.dump();
   return artifact;
 }
 
 void read_content(const json& content, Manifest& manifest) {
-  for (const auto& [name, file] : content.at("files").items()) {
+  for (const auto& [name, file] : object_in(content, "files").items()) {
     const auto sum = file.at("sha256").get<std::string>();
     if (sum.size() != digits || sum.find_first_not_of("0123456789abcdef") != std::string::npos)
       throw Wrong(quoted(sum) + " is no SHA-256");
@@ -135,14 +159,14 @@ void read_content(const json& content, Manifest& manifest) {
     manifest.files[path_of(name)] = {sum, static_cast<uint64_t>(count_of(file.at("bytes"), "bytes"))};
   }
   read_signature(content.at("signature"), manifest);
-  for (const json& entry : content.at("targets")) {
+  for (const json& entry : list_in(content, "targets")) {
     Artifact artifact = read_artifact(entry, manifest);
     for (const Artifact& other : manifest.artifacts)
       if (other.target == artifact.target) throw Wrong("two engines for " + artifact.target.text());
     manifest.artifacts.push_back(std::move(artifact));
   }
-  for (const json& name : content.at("cases")) file_of(name, manifest);
-  manifest.is_pipeline = !content.at("stages").empty();
+  for (const json& name : list_in(content, "cases")) file_of(name, manifest);
+  manifest.is_pipeline = !list_in(content, "stages").empty();
 }
 
 std::string folder_of(const std::string& path) {
@@ -165,6 +189,10 @@ Manifest Manifest::parse(const std::string& data, const std::string& where) {
     fix = "deploy again";
     read_content(content, manifest);
     return manifest;
+  } catch (const json::parse_error& error) {
+    // Its own words repeat bytes of the file, which may be no text.
+    const std::string why = "it is no JSON, at byte " + std::to_string(error.byte);
+    throw bundle_error(manifest_name + std::string(fault), {where, why, fix});
   } catch (const json::exception& error) {
     throw bundle_error(manifest_name + std::string(fault), {where, error.what(), fix});
   } catch (const Wrong& error) {

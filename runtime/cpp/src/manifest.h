@@ -14,6 +14,8 @@ namespace modelport::runtime {
 constexpr int bundle_format = 2;
 constexpr const char* manifest_name = "manifest.json";
 constexpr const char* seal_name = "manifest.sig";
+// Stands for the platform in the paths of libraries.
+constexpr const char* any_platform = "{platform}";
 constexpr const char* copy_again = "copy the bundle again, or deploy again";
 
 // What an engine of a target is made from: paths in the bundle, and options of its backend.

@@ -3,6 +3,7 @@
 from modelport.bundle.manifest import FORMAT, FileRecord, Manifest
 from modelport.bundle.reader import Bundle, load
 from modelport.bundle.selftest import EngineTest, SelfTest, self_test, verify
+from modelport.bundle.staging import join_stages
 from modelport.bundle.writer import BundleWriter, require_replaceable
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "FileRecord",
     "Manifest",
     "SelfTest",
+    "join_stages",
     "load",
     "require_replaceable",
     "self_test",

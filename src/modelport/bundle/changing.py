@@ -16,7 +16,8 @@ from modelport.bundle.manifest import FILE_NAME, SIGNATURE_NAME, Manifest
 from modelport.bundle.reader import Bundle
 from modelport.bundle.selftest import kept_references, verify_engine
 from modelport.bundle.signing import make_signature
-from modelport.bundle.writer import BundleWriter, engine_key
+from modelport.bundle.trust import remember
+from modelport.bundle.writer import BundleWriter, all_code, engine_key
 from modelport.compilation import compile_model
 from modelport.errors import UsageError
 from modelport.model import Model
@@ -159,6 +160,26 @@ def strip(
     return sorted(unused | named)
 
 
+def trust_code(bundle: StrPath, key: StrPath | None = None) -> list[str]:
+    """Remembers the code of a bundle: from now on this user loads it on this machine.
+
+    Args:
+        bundle: The bundle.
+        key: A PEM file with a public ed25519 key, by which the bundle must be signed.
+
+    Returns:
+        The files that are known from now on.
+
+    Raises:
+        UsageError: There is no bundle, or the cache cannot be written.
+        BundleError: The bundle is altered, or not signed by the key.
+    """
+    with Bundle.open(bundle, key=key) as opened:
+        code = sorted(all_code(opened.manifest))
+        remember(opened.manifest.files[name].sha256 for name in code)
+    return code
+
+
 def sign(bundle: StrPath, private: StrPath) -> None:
     """Signs a bundle, in its place.
 
@@ -209,7 +230,7 @@ def _add_target(
     opened: Bundle, folder: Path, manifest: Manifest, target: Target
 ) -> tuple[Manifest, str]:
     model = Model.load(folder / GRAPH)
-    libraries = _libraries(opened, model)
+    libraries = _libraries(opened)
     compiled = compile_model(model, folder, target, libraries)
     why_not = get_backend(target).why_not_run(target)
     if not why_not:
@@ -231,11 +252,10 @@ def _add_target(
     return added, f"built, not run: {why_not}" if why_not else "built"
 
 
-def _libraries(opened: Bundle, model: Model) -> list[str]:
-    """The bundle's libraries of operators for this platform that a graph needs."""
-    domains = {domain for domain, _ in model.operators()}
-    names = [f"{FOLDER}/{platform_name()}/{domain}.so" for domain in sorted(domains)]
-    libraries = [name for name in names if name in opened.manifest.files]
+def _libraries(opened: Bundle) -> list[str]:
+    """The bundle's libraries of operators for this platform."""
+    own = f"{FOLDER}/{platform_name()}/"
+    libraries = [name for name in opened.manifest.files if name.startswith(own)]
     opened.require_known(libraries)
     return libraries
 

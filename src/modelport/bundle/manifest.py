@@ -195,12 +195,26 @@ def _read(content: dict[str, Any]) -> Manifest:
         keys=keys,
         cases=cases,
         files=files,
-        verification=_expect(content["verification"], dict, "verification"),
+        verification=_mapping(content["verification"], dict, "verification"),
         findings=tuple(_expect(item, dict, "a finding") for item in content["findings"]),
-        provenance=_expect(content["provenance"], dict, "provenance"),
-        stages=tuple(_expect(item, dict, "a stage") for item in content["stages"]),
+        provenance=_provenance(content["provenance"]),
+        stages=tuple(_stage(item, files) for item in content["stages"]),
         result=None if content["result"] is None else _expect(content["result"], dict, "result"),
     )
+
+
+def _provenance(content: Any) -> dict[str, Any]:
+    provenance = _expect(content, dict, "provenance")
+    for name in ("versions", "machine"):
+        _mapping(provenance.get(name, {}), str, name)
+    return provenance
+
+
+def _stage(content: Any, files: Mapping[str, FileRecord]) -> dict[str, Any]:
+    stage = _expect(content, dict, "a stage")
+    _expect(stage["name"], str, "a stage's name")
+    _file(f"{stage['bundle']}/{FILE_NAME}", files)
+    return stage
 
 
 def _artifact(entry: Mapping[str, Any], files: Mapping[str, FileRecord]) -> Artifact:
@@ -233,7 +247,11 @@ def _texts(value: Any) -> list[str]:
 
 
 def _signature(content: Any) -> Signature:
-    signature = Signature.from_json(_expect(content, dict, "signature"))
+    entries = _expect(content, dict, "signature")
+    for entry in (*entries["inputs"], *entries["outputs"]):
+        if entry["shape"] is not None:
+            _expect(entry["shape"], list, "a tensor's shape")
+    signature = Signature.from_json(entries)
     for spec in (*signature.inputs, *signature.outputs):
         _expect(spec.name, str, "a tensor's name")
         _expect(spec.dtype, str, "a tensor's dtype")
@@ -263,6 +281,10 @@ def _digest(text: Any) -> str:
     if not _DIGEST.fullmatch(_expect(text, str, "sha256")):
         raise ValueError(f"{text!r} is no SHA-256")
     return str(text)
+
+
+def _mapping(value: Any, kind: type[T], what: str) -> dict[str, T]:
+    return {name: _expect(item, kind, name) for name, item in _expect(value, dict, what).items()}
 
 
 def _expect(value: Any, kind: type[T], what: str) -> T:

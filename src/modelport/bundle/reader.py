@@ -91,6 +91,12 @@ class Bundle:
             UsageError: The bundle has no engine for the target.
             BundleError: The engine has code that is not known here.
         """
+        if self.manifest.stages:
+            from modelport.bundle.staging import load_stages
+
+            engine = load_stages(self, target, options)
+            engine.task = task_of(self.manifest.result)
+            return engine
         wanted = self.choose(target)
         artifact = self.artifact(wanted)
         artifact = Artifact(artifact.graph, artifact.files, {**artifact.options, **options})
@@ -144,6 +150,11 @@ class Bundle:
         except BundleError as error:
             return error.what
         return "is known here" if self.manifest.code_of(target) else "there is none"
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether all code in it may be loaded: its caller said so, or a known key signed it."""
+        return self._trust or self.signer is not None
 
     @property
     def signed(self) -> str:
@@ -253,6 +264,9 @@ def load(
 
         return open_engine(path, target, options)
     with _opened(path, trust, None if key is None else Path(key)) as (bundle, check):
+        if bundle.manifest.stages:
+            check.wait()
+            return bundle.load(target, **options)
         wanted = bundle.choose(target)
         size = sum(record.size for record in bundle.manifest.files.values())
         if size < OVERLAP_FROM or bundle.manifest.code_of(wanted):
@@ -321,6 +335,7 @@ def _untrusted(names: Sequence[str], where: str, is_signed: bool) -> BundleError
         f"the bundle has code that is not known here: {', '.join(names)}",
         where=where,
         why=f"it was not built by this user on this machine, and the bundle is {signed}",
-        fix="if you know where it comes from: trust=True, or --trust; to know its maker from now "
-        f"on, put their public key into {keys_folder()}",
+        fix="if you know where it comes from: trust=True, or --trust, or once and for all "
+        f"`modelport bundle trust {where}`; to know its maker from now on, put their public key "
+        f"into {keys_folder()}",
     )

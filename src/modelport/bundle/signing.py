@@ -92,7 +92,8 @@ def make_signature(data: bytes, private: Path) -> bytes:
         raise _unreadable(private, error) from error
     if not isinstance(key, ed25519.Ed25519PrivateKey):
         raise UsageError(f"{private} is no private ed25519 key", fix=_MAKE)
-    return key.sign(data)
+    signature: bytes = key.sign(data)
+    return signature
 
 
 def signer_of(data: bytes, signature: bytes, keys: Iterable[Path]) -> Path | None:

@@ -112,7 +112,7 @@ class BundleWriter:
         made = {target: engine_key(target, manifest) for target in manifest.artifacts}
         manifest = dataclasses.replace(manifest, keys={**made, **manifest.keys})
         (self.folder / FILE_NAME).write_bytes(manifest.render())
-        code = {files[name].sha256 for name in _code(manifest) & set(files)} - set(foreign)
+        code = {files[name].sha256 for name in all_code(manifest)} - set(foreign)
         if code:
             from modelport.bundle.trust import remember
 
@@ -152,10 +152,11 @@ class BundleWriter:
             old.unlink()
 
 
-def _code(manifest: Manifest) -> set[str]:
+def all_code(manifest: Manifest) -> set[str]:
     """The files of a bundle that are code, or become code when they are built."""
     code = {name for target in manifest.artifacts for name in manifest.code_of(target)}
-    return code | {name for name in manifest.files if name.startswith(f"{FOLDER}/")}
+    own = {name for name in manifest.files if name.startswith(f"{FOLDER}/")}
+    return own | (code & set(manifest.files))
 
 
 def _portable(artifact: Artifact) -> Artifact:

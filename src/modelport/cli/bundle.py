@@ -53,6 +53,11 @@ def add(commands: console.Subparsers[argparse.ArgumentParser]) -> None:
         "--key", type=Path, help="PEM file of the public key it must be signed by"
     )
 
+    trusting = _command(inner, "trust", _trust, "load the code of a bundle from now on")
+    trusting.add_argument(
+        "--key", type=Path, help="PEM file of the public key it must be signed by"
+    )
+
     testing = _command(inner, "selftest", _selftest, "run a bundle's engines on its own cases here")
     console.add_trust(testing)
 
@@ -240,6 +245,17 @@ def _verify(arguments: argparse.Namespace) -> int:
         console.print_json({"ok": True, "files": files, "signed": signed})
     else:
         print(f"{files} files are what the manifest says; {signed}")
+    return 0
+
+
+def _trust(arguments: argparse.Namespace) -> int:
+    from modelport.bundle.changing import trust_code
+
+    code = trust_code(arguments.bundle, arguments.key)
+    if arguments.json:
+        console.print_json({"trusted": code})
+    else:
+        print(f"{len(code)} files with code are known on this machine from now on")
     return 0
 
 

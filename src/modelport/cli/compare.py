@@ -53,6 +53,7 @@ def add(commands: console.Subparsers[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("--rtol", type=float, help="bound on the error over the output's rms")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write an HTML page")
+    console.add_trust(parser, key=False)
     console.add_json(parser)
     parser.set_defaults(run=_run)
 
@@ -71,6 +72,7 @@ def _run(arguments: argparse.Namespace) -> int:
         metrics=_metrics(arguments.metric),
         rtol=arguments.rtol,
         seed=arguments.seed,
+        trust=arguments.trust,
         progress=None if arguments.json else console.progress(),
     )
     if arguments.report is not None:

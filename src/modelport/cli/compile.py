@@ -121,6 +121,7 @@ def _to_json(result: Compilation) -> dict[str, Any]:
     record = {**dataclasses.asdict(result.record), "signature": result.record.signature.to_json()}
     return {
         "path": str(result.path),
+        "seconds": result.seconds,
         **record,
         "target": str(result.record.target),
         "findings": [dataclasses.asdict(finding) for finding in result.findings],
@@ -149,7 +150,7 @@ def _print(result: Compilation, layers: bool) -> None:
     places = ", ".join(record.capabilities) or "the library's default GPUs"
     print(
         f"{record.backend} {record.version} for {places}: {len(record.layers)} layers, "
-        f"{record.size:,} bytes, {record.seconds:.1f} s"
+        f"{record.size:,} bytes, {result.seconds:.1f} s"
     )
     print(f"wrote {result.path} and {result.path}.json")
 

@@ -89,6 +89,7 @@ def compare(
     metrics: Mapping[str, Metric] | None = None,
     rtol: float | None = None,
     seed: int = 0,
+    trust: bool = False,
     progress: Progress | None = None,
 ) -> Comparison:
     """Runs two models on the same inputs, and measures how far they lie apart.
@@ -110,6 +111,7 @@ def compare(
         rtol: Bound on an output's error as a whole, relative to its rms, in place of the one for
             its dtype; a single element may be ten times worse.
         seed: Seed of what is drawn.
+        trust: Whether bundles may bring code that is not known here; as for `modelport.load`.
         progress: Told of every stage.
 
     Returns:
@@ -129,10 +131,12 @@ def compare(
         with stage("open"):
             fixed = given_cases(cases, seed)
             recorded = candidate is None and bool(fixed) and all(out for _, out in fixed)
-            first, second = _open_pair(reference, candidate, wanted, folder, alone=recorded)
+            first, second = _open_pair(
+                reference, candidate, wanted, folder, alone=recorded, trust=trust
+            )
         with stage("run the reference"):
             references, refused = _references(first, fixed, cases, seed, recorded)
-        given = _Naming(reference, candidate, wanted)
+        given = _Naming(reference, candidate, wanted, trust)
         side = _SideBySide(first, second, _judge(first, second, metrics, rtol), save_io, failures)
         with stage("compare"):
             results = tuple(map(side, references))
@@ -155,6 +159,7 @@ class _Naming:
     reference: Source
     candidate: Source | None
     targets: Sequence[Target]
+    trust: bool
 
     def command(self, case: str) -> str:
         sources = [item for item in (self.reference, self.candidate) if item is not None]
@@ -163,6 +168,8 @@ class _Naming:
         words = ["modelport", "compare", *(os.fspath(item) for item in sources)]  # type: ignore[arg-type]
         if self.targets:
             words += ["--target", ",".join(map(str, self.targets))]
+        if self.trust:
+            words.append("--trust")
         return shlex.join([*words, "--cases", case])
 
 
@@ -173,16 +180,18 @@ def _open_pair(
     folder: Path,
     *,
     alone: bool,
+    trust: bool,
 ) -> tuple[Subject, Subject]:
     (folder / "reference").mkdir()
     (folder / "candidate").mkdir()
     own = targets[-1] if targets else None
     source = reference if candidate is None else candidate
-    second = open_subject(source, own, folder / "candidate", as_reference=False)
+    second = open_subject(source, own, folder / "candidate", as_reference=False, trust=trust)
     if alone:
         return second, second
     others = targets[0] if len(targets) == 2 else None
-    return open_subject(reference, others, folder / "reference", as_reference=True), second
+    first = open_subject(reference, others, folder / "reference", as_reference=True, trust=trust)
+    return first, second
 
 
 def given_cases(cases: Cases, seed: int) -> list[tuple[Case, dict[str, Any]]]:

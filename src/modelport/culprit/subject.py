@@ -54,7 +54,7 @@ class Subject:
 
 
 def open_subject(
-    source: Source, target: Target | None, folder: Path, *, as_reference: bool
+    source: Source, target: Target | None, folder: Path, *, as_reference: bool, trust: bool = False
 ) -> Subject:
     """Opens what a user names.
 
@@ -65,6 +65,7 @@ def open_subject(
         folder: An empty folder to work in, that outlives the subject.
         as_reference: Whether it says what is right: ONNX Runtime leaves an ONNX file's graph as it
             is then, unless a target is given.
+        trust: Whether a bundle may bring code that is not known here.
 
     Returns:
         The subject.
@@ -76,7 +77,7 @@ def open_subject(
     """
     source = read_source(source)
     if isinstance(source, Path):
-        engine = load(source, target)
+        engine = load(source, target, trust=trust)
         return Subject(
             f"{source} on {engine.target}",
             engine.run_shared,

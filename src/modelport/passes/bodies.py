@@ -35,7 +35,7 @@ class InlineBodies(Rewrite):
 
     A body is a function of the model or, for the standard's own operators, the function that
     ONNX defines it by (for some it depends on the types of the node's inputs). Bodies inside of
-    bodies are inlined as well. Nodes without a body stay; see `bodiless`.
+    bodies are inlined as well. Nodes without a body stay.
 
     Args:
         lacks: Whether the backend lacks what a node computes.
@@ -124,11 +124,6 @@ def inline_bodies(model: Model, lacks: Lacks, backend: str) -> list[Finding]:
         )
         for name, count in inlining.inlined.items()
     ]
-
-
-def bodiless(model: ir.Model, lacks: Lacks) -> list[ir.Node]:
-    """The nodes of operators that a backend lacks, subgraphs included, in order."""
-    return [node for node in model.graph.all_nodes() if lacks(node)]
 
 
 def qualified_name(node: ir.Node) -> str:

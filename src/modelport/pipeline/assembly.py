@@ -85,7 +85,8 @@ def _sizes_and_values(recipe: Recipe, name: str, picture: torch.Tensor) -> dict[
                 picture.ndim - 3: Dim("height", *_SIDES),
                 picture.ndim - 2: Dim("width", *_SIDES),
             }
-            given["dynamic"] = {name: sides}
+            batch = {0: Dim("batch")} if picture.ndim == 4 else {}
+            given["dynamic"] = {name: batch | sides}
     rule = draw_file if picture.ndim == 1 else draw_picture
     given["values"] = {name: rule, **recipe.values}
     return given

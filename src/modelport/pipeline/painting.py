@@ -19,9 +19,7 @@ def color_of(number: int) -> tuple[int, int, int]:
     return round(255 * red), round(255 * green), round(255 * blue)
 
 
-def with_boxes(
-    picture: Array, boxes: Array, texts: Sequence[str], numbers: Sequence[int]
-) -> Array:
+def with_boxes(picture: Array, boxes: Array, texts: Sequence[str], numbers: Sequence[int]) -> Array:
     """Boxes with a text each.
 
     Args:
@@ -34,7 +32,9 @@ def with_boxes(
     for box, text, number in zip(boxes.tolist(), texts, numbers, strict=True):
         x1, y1, x2, y2 = box
         # Edges lie between pixels.
-        draw.rectangle((x1, y1, max(x1, x2 - 1), max(y1, y2 - 1)), outline=color_of(number), width=2)
+        draw.rectangle(
+            (x1, y1, max(x1, x2 - 1), max(y1, y2 - 1)), outline=color_of(number), width=2
+        )
         _write(draw, (x1 + 2, y1 + 1), text)
     return np.asarray(image)
 

@@ -70,7 +70,8 @@ class Result:
         """
         kind = _TYPES[self.kind]
         given = {name: outputs[self.outputs.get(name, name)] for name in kind.needs}
-        return kind.of(given, tuple(self.labels), picture)
+        answer: Answer = kind.of(given, tuple(self.labels), picture)
+        return answer
 
 
 @dataclass(frozen=True, repr=False)
@@ -189,7 +190,12 @@ class Boxes(Answer):
     @classmethod
     def of(cls, given: Mapping[str, Array], labels: tuple[str, ...], picture: Array | None) -> Any:
         """See `Answer.of`."""
-        boxes, scores, numbers = (given[name] for name in cls.needs)
+        boxes = given["boxes"]
+        # The best class of every box, as top_k(1) gives it, has an axis of its own.
+        scores, numbers = (
+            given[name][:, 0] if given[name].shape[1:] == (1,) else given[name]
+            for name in ("scores", "labels")
+        )
         if boxes.ndim != 2 or boxes.shape[1:] != (4,) or scores.shape != boxes.shape[:1]:
             raise RunError(
                 f"boxes have shape {list(boxes.shape)} and scores {list(scores.shape)}",

@@ -33,8 +33,8 @@ moreover, may crash while it optimizes casts next to a recurrent node)."""
 _COORDINATES = frozenset(
     {"GridSample", "RoiAlign", "AffineGrid", "NonMaxSuppression", "MaxRoiPool", "DeformConv"}
 )
-"""Operators on positions, and what stands in their place: 16 bits tell no neighbouring pixels apart
-from 2,048 on."""
+"""Operators on positions, and what stands in their place: 16 bits tell no neighbouring pixels
+apart from 2,048 on."""
 
 _GENERATORS = frozenset(
     {

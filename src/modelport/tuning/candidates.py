@@ -60,6 +60,9 @@ def variations(plan: Plan) -> list[Plan]:
     """Plans that differ from one in a single thing: an option, the threads, or a rewrite."""
     taken = get_backend(plan.target).CAPABILITIES
     choices = dict(taken.tunable)
+    if plan.target.provider is None:
+        # torch.compile alone knows it.
+        choices.pop("freezing", None)
     if taken.threads and cores() > 1:
         choices["threads"] = (0, *_fewer(cores()))
     found = [
@@ -67,7 +70,7 @@ def variations(plan: Plan) -> list[Plan]:
         for option, values in choices.items()
         for value in values[1:]
     ]
-    if plan.target.backend != "torch":
+    if plan.target.backend != "torch":  # It runs the program, not the graph.
         found += [dataclasses.replace(plan, rewrites=(name,)) for name in REWRITES]
     return found
 

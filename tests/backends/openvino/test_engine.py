@@ -208,6 +208,18 @@ def test_input_that_nothing_depends_on_is_taken(tmp_path: Path) -> None:
     np.testing.assert_array_equal(engine.bind({"x": x, "unused": x}).run()["y"], [0, 2])
 
 
+def test_input_that_is_cast_at_once_keeps_its_name(tmp_path: Path) -> None:
+    body = """g (float[N] x) => (float[N] y) {
+        half = Cast<to = 10>(x)
+        positive = Relu(half)
+        y = Cast<to = 1>(positive)
+    }"""
+    engine = modelport.load(onnx_text(tmp_path / "m.onnx", body), "openvino")
+    x = np.array([-1, 0.5], np.float32)
+    np.testing.assert_array_equal(engine.run({"x": x})["y"], [0, 0.5])
+    np.testing.assert_array_equal(engine.bind({"x": x}).run()["y"], [0, 0.5])
+
+
 def test_threads_may_run_one_engine(engine: Engine) -> None:
     wrong: list[int] = []
 

@@ -32,7 +32,7 @@ def _srcnn_fixed() -> Recipe:
 
 def _srcnn_dynamic() -> Recipe:
     recipe = load_recipe(SRCNN / "recipe.py")
-    return recipe.with_options(dynamic={"input": {0: BATCH, **SIZES}})
+    return recipe.with_options(dynamic={"input": {0: BATCH, **SIZES}}, capture="trace")
 
 
 def _decoder() -> Recipe:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import modelport
-from modelport import BuildError, Model
+from modelport import BuildError, Model, PassError
 from tests.backends.tensorrt.recipes import RECIPES
 
 pytest.importorskip("tensorrt_rtx")
@@ -26,11 +26,20 @@ def exported(name: str) -> Model:
     return modelport.export(RECIPES[name](), probes=False)
 
 
-@pytest.mark.parametrize("precision", ["fp32", "fp16"])
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=() if name in ALWAYS else pytest.mark.slow) for name in RECIPES],
+NOT_YET = pytest.mark.xfail(
+    raises=PassError,
+    strict=True,
+    reason="the shape of the rows that NonMaxSuppression keeps is the target of a Reshape",
 )
+
+
+def marks(name: str, always: tuple[str, ...] = ()) -> list[pytest.MarkDecorator]:
+    slow = [] if name in always else [pytest.mark.slow]
+    return [*slow, NOT_YET] if name == "detection-head" else slow
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+@pytest.mark.parametrize("name", [pytest.param(n, marks=marks(n, ALWAYS)) for n in RECIPES])
 def test_engine_for_three_generations(name: str, precision: str, tmp_path: Path) -> None:
     target = f"tensorrt-rtx:{precision}:sm86:sm89:sm120"
     built = modelport.compile(exported(name), tmp_path / "m.engine", target=target).record
@@ -43,9 +52,8 @@ def test_engine_for_three_generations(name: str, precision: str, tmp_path: Path)
         assert "float16" not in dtypes
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=marks(n)) for n in RECIPES])
 def test_sm75_where_it_can(name: str, precision: str, tmp_path: Path) -> None:
     target = f"tensorrt-rtx:{precision}:sm75"
     can = name in WITHOUT_PRODUCTS if precision == "fp32" else name not in KEPT_PRODUCTS

@@ -249,7 +249,7 @@ def test_a_refusal_names_the_node_and_its_place_in_pytorch(tmp_path: Path) -> No
             return torch.matmul(x, y)
 
     model = modelport.export(
-        Product(), (torch.rand(4, 8), torch.rand(8, 4)), capture="dynamo", probes=False
+        Product(), (torch.rand(4, 8), torch.rand(8, 4)), capture="trace", probes=False
     )
     with pytest.raises(BuildError) as caught:
         modelport.compile(model, tmp_path / "m.engine", target="tensorrt-rtx:sm75")

@@ -93,7 +93,7 @@ def by_rule(operator: Operator, inputs: Sequence[Any], given: Mapping[str, Any])
 def test_operators_that_ship(name: str) -> None:
     operator = load()[name]
     program = trace_shapes(operator)
-    for seed in range(60):
+    for seed in range(40):
         inputs, attributes = operator.samples(Draw(seed))
         inputs = [*inputs, *[None] * (len(operator.schema.inputs) - len(inputs))]
         infos = tensor_infos(inputs)
@@ -170,7 +170,7 @@ def test_optional_inputs_lists_and_the_dtype() -> None:
 
     operator = declared("listed", reference, rule)
     # Every item of a list may have any rank, so that its ways are many.
-    with pytest.raises(OperatorError, match="more than 4096 ways"):
+    with pytest.raises(OperatorError, match="more than 2048 ways"):
         trace_shapes(operator)
 
     def simpler(x: TensorInfo, y: TensorInfo | None, rest: Sequence[TensorInfo]) -> TensorInfo:

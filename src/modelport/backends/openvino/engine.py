@@ -56,8 +56,10 @@ class OpenVinoEngine(Engine):
         self.require_dtypes(compiled)
         super().__init__(signature, target)
         self._compiled = compiled
-        # OpenVINO drops inputs that nothing depends on.
-        self._inputs = _places(compiled.inputs)
+        # OpenVINO drops inputs that nothing depends on, and gives others the names of their casts.
+        places = _places(compiled.inputs)
+        known = [spec.name for spec in signature.inputs]
+        self._inputs = {name: places[name] for name in known if name in places}
         self._outputs = _places(compiled.outputs)
         self._narrowed = [spec.name for spec in signature.inputs if spec.dtype in _NARROWED]
         # A request serves one run at a time; runs of several threads take one each.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -117,7 +116,6 @@ def compile(
         "timing_cache": None if cache is None else str(cache),
         "gpu": not why_no_gpu(),
     }
-    begin = time.perf_counter()
     answer = run_build(job, progress)
     if "refused" in answer:
         raise refusal(answer["refused"], model.ir, flavor.title)
@@ -139,7 +137,6 @@ def compile(
         layers=tuple(layers),
         warnings=tuple(built["warnings"]),
         size=built["bytes"],
-        seconds=time.perf_counter() - begin,
     )
     record.write(folder / f"{stem}.json", folder / f"{stem}.engine")
     return Artifact(

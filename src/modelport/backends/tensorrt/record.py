@@ -39,7 +39,6 @@ class BuildRecord:
         layers: Its layers; none where neither the inspector nor the builder lists them.
         warnings: What the builder warned of.
         size: The engine's bytes.
-        seconds: How long the build took, the process's start included.
     """
 
     backend: str
@@ -56,7 +55,6 @@ class BuildRecord:
     layers: tuple[Layer, ...]
     warnings: tuple[str, ...]
     size: int
-    seconds: float
 
     def write(self, path: Path, engine: Path) -> None:
         """Writes it for an engine, whose checksum goes along."""

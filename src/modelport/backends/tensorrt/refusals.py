@@ -18,7 +18,8 @@ _PARSING = re.compile(r'While parsing node number \d+ \[(\S+) -> "([^"]*)"')
 _ASSERTION = re.compile(r"^(?:Assertion failed: )?(?P<condition>.*?): (?P<text>.*)$", re.S)
 _PLACE = re.compile(r"\s*In \S+ at /\S+:\d+\)?|\s*\[checkMacros\.cpp[^\n]*|\(cudaError[^)]*\)")
 _WRAPPER = re.compile(
-    r"Invalid Node - \S+ |\b(?:API Usage|Internal|Shape) Error \((?:node_of_\S+: )?|\b(?:Myelin|Cuda Runtime) \("
+    r"Invalid Node - \S+ |\b(?:API Usage|Internal|Shape) Error \((?:node_of_\S+: )?"
+    r"|\b(?:Myelin|Cuda Runtime) \("
 )
 """What is written around the text that says something."""
 _HEAD = re.compile(r"^\[?[\w:.]*?\]?:? ?Error Code \d+: |^I\w+::\w+: Error Code \d+: ")

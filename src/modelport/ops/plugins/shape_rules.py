@@ -25,7 +25,7 @@ from modelport.ops.plugins.tracing import (
 )
 from modelport.ops.shapes import DataDependent, TensorInfo
 
-_MOST_WAYS = 4096
+_MOST_WAYS = 2048
 # What rules that do not look at the rank raise where it is another one than they take.
 _OF_OTHER_SHAPES = (IndexError, ValueError, TypeError, AssertionError, ZeroDivisionError)
 

@@ -107,7 +107,7 @@ def _cubic(distance: Tensor) -> Tensor:
 def _(x: TensorInfo, scales: TensorInfo, *, most_scale: float, **_: Any) -> TensorInfo:
     if len(x.shape) != 4:
         raise OperatorError(
-            f"dynamic_resize: x has rank {len(x.shape)}",
+            f"dynamic_resize takes rank 4; x has rank {len(x.shape)}",
             fix="it is [N, C, H, W]; a single picture is a batch of one",
         )
     sizes = [DATA_DEPENDENT.at_most(size * math.ceil(most_scale)) for size in x.shape[2:]]

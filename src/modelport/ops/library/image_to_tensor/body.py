@@ -71,14 +71,14 @@ class Body:
             return op.Constant(value_ints=[size[0]]), op.Constant(value_ints=[size[1]])
         if self._options["fit"] == "shorter":
             shorter = op.Min(height, width)
-            return tuple(op.Div(op.Mul(side, [size[0]]), shorter) for side in (height, width))  # type: ignore[return-value]
+            return tuple(op.Div(op.Mul(side, [size[0]]), shorter) for side in (height, width))
         above = op.Min(op.Mul(width, [size[0]]), op.Mul(height, [size[1]]))
         area = op.Mul(height, width)
         sides = (
             op.Div(op.Add(op.Mul(op.Mul(above, side), [2]), area), op.Mul(area, [2]))
             for side in (height, width)
         )
-        return tuple(op.Max(side, [1]) for side in sides)  # type: ignore[return-value]
+        return tuple(op.Max(side, [1]) for side in sides)
 
     def _places(self, axis: int) -> Any:
         """The numbers of the rows or columns that are kept: int64 [kept]."""

@@ -181,13 +181,15 @@ void convolved(Context& ctx, const Picture& picture, const Plan& plan, Filter fi
 template <int taps>
 void stretch(const Picture& picture, const std::vector<Taps>& columns, const uint8_t* row, int64_t inputs, float* to) {
   const int64_t channels = picture.channels;
-  for (const Taps& column : columns)
+  for (const Taps& column : columns) {
+    const uint8_t* from[taps];
+    for (int tap = 0; tap < taps; ++tap) from[tap] = row + clamped(column.first + tap, inputs) * channels;
     for (int64_t c = 0; c < channels; ++c) {
       float sum = 0;
-      for (int tap = 0; tap < taps; ++tap)
-        sum += static_cast<float>(row[clamped(column.first + tap, inputs) * channels + c]) * column.weights[tap];
+      for (int tap = 0; tap < taps; ++tap) sum += static_cast<float>(from[tap][c]) * column.weights[tap];
       *to++ = sum;
     }
+  }
 }
 
 template <int taps>

@@ -21,7 +21,7 @@ BITS = 22
 """Bits behind the point of a weight where Pillow resizes bytes."""
 
 
-@operator("modelport::image_to_tensor", kernels=["kernel.cpp"])
+@operator("modelport::image_to_tensor", kernels=["kernel.cpp", "kernel.cu"])
 def image_to_tensor(
     image: Tensor,
     table: Tensor,
@@ -79,6 +79,10 @@ def image_to_tensor(
     return table[channels, planes]
 
 
+_min: Any = torch.sym_min
+_max: Any = torch.sym_max
+
+
 def fitted_size(height: Any, width: Any, size: Any, fit: str) -> tuple[Any, Any]:
     """The size of the resized picture, without a crop and the margins of a letterbox.
 
@@ -94,14 +98,13 @@ def fitted_size(height: Any, width: Any, size: Any, fit: str) -> tuple[Any, Any]
     if fit == "exact":
         return size[0], size[1]
     if fit == "shorter":
-        shorter = torch.sym_min(height, width)
+        shorter = _min(height, width)
         return size[0] * height // shorter, size[0] * width // shorter
     # The factor is the smaller of size[0] / height and size[1] / width, as a fraction.
-    above = torch.sym_min(size[0] * width, size[1] * height)
+    above = _min(size[0] * width, size[1] * height)
     below = 2 * height * width
-    return tuple(
-        torch.sym_max(1, (2 * above * side + height * width) // below) for side in (height, width)
-    )
+    tall, wide = (_max(1, (2 * above * side + height * width) // below) for side in (height, width))
+    return tall, wide
 
 
 def center(inner: Any, outer: Any) -> Any:
@@ -115,7 +118,7 @@ class _Plan:
     """Which part of the resized picture lies where in the output: pairs of height and width."""
 
     def __init__(self, given: Any, size: Any, fit: str, crop: Any) -> None:
-        self.full = fitted_size(*given, size, fit)
+        self.full = fitted_size(given[0], given[1], size, fit)
         self.kept, self.skipped, self.margin = self.full, (0, 0), (0, 0)
         if fit == "letterbox":
             self.made = tuple(size)

@@ -18,7 +18,6 @@ namespace {
 enum class Filter { nearest, bilinear, bicubic };
 
 constexpr int bits = 22;  // behind the point of a weight
-constexpr float plain_cubic = -0.75f;
 
 // One axis: of `full` resized rows or columns, `kept` are kept from `skipped` on, and lie in an
 // output of `made` from `margin` on.
@@ -75,11 +74,27 @@ inline Plan plan_of(int64_t height, int64_t width, Span<int64_t> size, std::stri
   return {{height, tall, 0, tall, 0, tall}, {width, wide, 0, wide, 0, wide}};
 }
 
+// A product that is rounded before it is added to anything.
+BOTH inline double times(double a, double b) {
+#if defined(__CUDA_ARCH__)
+  return __dmul_rn(a, b);
+#else
+  return a * b;
+#endif
+}
+BOTH inline float times(float a, float b) {
+#if defined(__CUDA_ARCH__)
+  return __fmul_rn(a, b);
+#else
+  return a * b;
+#endif
+}
+
 // The filter at a distance of 0 or more.
 BOTH inline double filter_at(Filter filter, double d) {
   if (filter == Filter::bilinear) return d < 1 ? 1 - d : 0;
-  if (d < 1) return (1.5 * d - 2.5) * d * d + 1;
-  return d < 2 ? (((d - 5) * d + 8) * d - 4) * -0.5 : 0;
+  if (d < 1) return times(times(times(1.5, d) - 2.5, d), d) + 1;
+  return d < 2 ? times(times(times(d - 5, d) + 8, d) - 4, -0.5) : 0;
 }
 
 // Where one row or column of a convolution reads: `count` from `first` on.
@@ -91,8 +106,8 @@ struct Window {
 BOTH inline Window window_of(Filter filter, const Axis& axis, int64_t place) {
   const double scale = static_cast<double>(axis.inputs) / static_cast<double>(axis.full);
   const double wide = scale > 1 ? scale : 1;
-  const double support = wide * (filter == Filter::bicubic ? 2 : 1);
-  const double middle = (static_cast<double>(axis.skipped + place) + 0.5) * scale;
+  const double support = times(wide, filter == Filter::bicubic ? 2.0 : 1.0);
+  const double middle = times(static_cast<double>(axis.skipped + place) + 0.5, scale);
   const double low = middle - support + 0.5;
   const auto high = static_cast<int64_t>(middle + support + 0.5);
   const int64_t first = low > 0 ? static_cast<int64_t>(low) : 0;
@@ -106,7 +121,7 @@ BOTH inline double weight_at(Filter filter, const Window& window, int64_t tap) {
 
 // A weight as a whole number.
 BOTH inline int32_t whole(double weight) {
-  return static_cast<int32_t>(weight * (1 << bits) + (weight < 0 ? -0.5 : 0.5));
+  return static_cast<int32_t>(times(weight, double{1 << bits}) + (weight < 0 ? -0.5 : 0.5));
 }
 
 BOTH inline uint8_t byte_of(int32_t sum) {
@@ -120,12 +135,12 @@ struct Taps {
   float weights[4];
 };
 
-BOTH inline float near_weight(float d) { return (1.25f * d - 2.25f) * d * d + 1; }
-BOTH inline float far_weight(float d) { return ((-0.75f * d + 3.75f) * d - 6) * d + 3; }
+BOTH inline float near_weight(float d) { return times(times(times(1.25f, d) - 2.25f, d), d) + 1; }
+BOTH inline float far_weight(float d) { return times(times(times(-0.75f, d) + 3.75f, d) - 6, d) + 3; }
 
 BOTH inline Taps taps_of(Filter filter, const Axis& axis, int64_t place) {
   const float step = static_cast<float>(axis.inputs) / static_cast<float>(axis.full);
-  float source = (static_cast<float>(axis.skipped + place) + 0.5f) * step - 0.5f;
+  float source = times(static_cast<float>(axis.skipped + place) + 0.5f, step) - 0.5f;
   if (filter == Filter::bilinear && source < 0) source = 0;
   const float low = floorf(source), part = source - low;
   const auto first = static_cast<int64_t>(low);

@@ -291,39 +291,4 @@ int32_t Plugin::enqueue(const PluginTensorDesc* input_descs, const PluginTensorD
   });
 }
 
-Creator::Creator(size_t op) : index_(op), names_(field_names(library.operators[op])) {
-  collection_ = {static_cast<int32_t>(names_.size()), names_.data()};
-}
-
-nvinfer1::IPluginV3* Creator::createPlugin(const char* name, const nvinfer1::PluginFieldCollection* fields,
-                                           nvinfer1::TensorRTPhase) noexcept {
-  std::string why;
-  try {
-    return new Plugin(index_, std::make_shared<const Values>(library.operators[index_], fields));
-  } catch (const std::exception& error) {
-    why = error.what();
-  }
-  const std::string place = name && *name ? std::string(" (layer '") + name + "')" : "";
-  log_error(std::string(library.domain) + "::" + getPluginName() + place + ": " + why);
-  return nullptr;
-}
-
 }  // namespace modelport::trt
-
-#define MODELPORT_EXPORT extern "C" __attribute__((visibility("default")))
-
-// The version of TensorRT whose headers the library was compiled with.
-MODELPORT_EXPORT int64_t modelport_tensorrt() { return NV_TENSORRT_VERSION; }
-
-MODELPORT_EXPORT void setLoggerFinder(nvinfer1::ILoggerFinder* finder) { modelport::trt::set_logger_finder(finder); }
-
-// Made once, and never released: TensorRT's registry keeps them as long as the process lives.
-MODELPORT_EXPORT nvinfer1::IPluginCreatorInterface* const* getCreators(int32_t& count) {
-  static const auto& all = *new std::vector<nvinfer1::IPluginCreatorInterface*>([] {
-    std::vector<nvinfer1::IPluginCreatorInterface*> made;
-    for (size_t op = 0; op < modelport::library.operators.size(); ++op) made.push_back(new modelport::trt::Creator(op));
-    return made;
-  }());
-  count = static_cast<int32_t>(all.size());
-  return all.data();
-}

@@ -1,0 +1,11 @@
+# TensorRT's engines. TENSORRT_ROOT is the folder of its archive, where it is not installed.
+find_package(CUDAToolkit REQUIRED)
+find_path(TENSORRT_INCLUDE NvInferRuntime.h HINTS ${TENSORRT_ROOT} PATH_SUFFIXES include)
+find_library(TENSORRT_LIBRARY NAMES nvinfer HINTS ${TENSORRT_ROOT} PATH_SUFFIXES lib lib64)
+if(NOT TENSORRT_INCLUDE OR NOT TENSORRT_LIBRARY)
+  message(FATAL_ERROR "TensorRT was not found: install libnvinfer-dev, or set TENSORRT_ROOT")
+endif()
+target_sources(modelport PRIVATE src/tensorrt_engine.cpp)
+target_compile_definitions(modelport PRIVATE MODELPORT_TENSORRT)
+target_include_directories(modelport SYSTEM PRIVATE ${TENSORRT_INCLUDE})
+target_link_libraries(modelport PRIVATE ${TENSORRT_LIBRARY} CUDA::cudart)
