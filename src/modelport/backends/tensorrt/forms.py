@@ -17,6 +17,11 @@ _CUT = "cut the model before it (`modelport graph extract`), and compute it outs
 _VALUES = "keep a fixed number of elements in the model, and select outside of it"
 
 
+def _always(node: onnx_ir.Node) -> bool:
+    """Whatever the node is like."""
+    return True
+
+
 @dataclass(frozen=True)
 class Form:
     """A form of some operators.
@@ -33,7 +38,7 @@ class Form:
     operators: Sequence[str]
     why: str
     fix: str
-    applies: Callable[[onnx_ir.Node], bool] = lambda node: True
+    applies: Callable[[onnx_ir.Node], bool] = _always
     parses: bool = False
     certain: bool = True
 
