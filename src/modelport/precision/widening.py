@@ -5,6 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 from onnx_ir.passes import common
 
+from modelport.graph.shapes import infer_types
 from modelport.model import Model
 from modelport.onnxfile import subgraphs
 from modelport.ops import registry
@@ -28,9 +29,11 @@ def widen(model: Model) -> Model:
     Returns:
         The model itself where every node has a kernel, else a rewritten copy.
     """
-    if not any(_lacks_kernel(node, model.opset) for node in model.ir.graph.all_nodes()):
-        return model
     copy = model.copy()
+    if any(value.dtype is None for node in copy.ir.graph.all_nodes() for value in node.outputs):
+        infer_types(copy.ir)
+    if not any(_lacks_kernel(node, copy.opset) for node in copy.ir.graph.all_nodes()):
+        return model
     _widen_graph(copy.ir.graph, copy.opset, {})
     common.NameFixPass()(copy.ir)
     return copy
