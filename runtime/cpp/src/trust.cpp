@@ -116,8 +116,9 @@ void Bundle::require_trusted(const Artifact& artifact) const {
   throw bundle_error("the bundle has code that is not known here: " + joined(foreign),
                      {where,
                       "it was not built by this user on this machine, and the bundle is " + std::string(signer),
-                      "if you know where it comes from: trust=True, or --trust; to know its maker from "
-                      "now on, put their public key into " + keys_folder().string()});
+                      "if you know where it comes from: trust=True, or --trust, or once and for all `modelport "
+                      "bundle trust " + where + "`; to know its maker from now on, put their public key into " +
+                          keys_folder().string()});
 }
 
 }  // namespace modelport::runtime

@@ -116,7 +116,7 @@ def test_the_rewrite_knows_the_export():
     register_rewrite("torch.neg", look)
     with rewriting(target="tensorrt:fp16", opset=19, capture="trace"):
         torch.neg(ONES)
-    assert seen == [("tensorrt:cpu:fp16", 19, "trace", "torch.neg")]
+    assert seen == [("tensorrt:cuda:fp16", 19, "trace", "torch.neg")]
 
 
 def test_inherited_static_and_class_methods(lib):

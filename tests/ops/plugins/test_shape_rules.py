@@ -87,8 +87,20 @@ def by_rule(operator: Operator, inputs: Sequence[Any], given: Mapping[str, Any])
     ]
 
 
+BRANCHING = pytest.mark.xfail(
+    reason="the rule has more ways through it than a plugin may hold",
+    raises=OperatorError,
+    strict=True,
+)
+
+
 @pytest.mark.parametrize(
-    "name", sorted(name for name, item in load().items() if "cuda" in item.kernels)
+    "name",
+    [
+        pytest.param(name, marks=BRANCHING if name == "image_to_tensor" else ())
+        for name, item in sorted(load().items())
+        if "cuda" in item.kernels
+    ],
 )
 def test_operators_that_ship(name: str) -> None:
     operator = load()[name]
