@@ -173,3 +173,20 @@ def free_name(known: Tensors, name: str) -> str:
     """The name itself, or the first numbered form of it that no tensor has."""
     candidates = itertools.chain([name], (f"{name}_{number}" for number in itertools.count(2)))
     return next(candidate for candidate in candidates if candidate not in known)
+
+
+def origins(value: onnx_ir.Value) -> set[onnx_ir.Value]:
+    """The inputs and initializers whose values, not only shapes, a tensor comes from."""
+    found, waiting = set(), [value]
+    seen: set[onnx_ir.Value] = set()
+    while waiting:
+        current = waiting.pop()
+        if current in seen:
+            continue
+        seen.add(current)
+        node = current.producer()
+        if node is None:
+            found.add(current)
+        elif node.op_type not in ("Shape", "Size"):
+            waiting += [before for before in node.inputs if before is not None]
+    return found

@@ -29,11 +29,14 @@ def widen(model: Model) -> Model:
     Returns:
         The model itself where every node has a kernel, else a rewritten copy.
     """
-    copy = model.copy()
-    if any(value.dtype is None for node in copy.ir.graph.all_nodes() for value in node.outputs):
-        infer_types(copy.ir)
-    if not any(_lacks_kernel(node, copy.opset) for node in copy.ir.graph.all_nodes()):
+    typed = model
+    if any(value.dtype is None for node in model.ir.graph.all_nodes() for value in node.outputs):
+        typed = model.copy()
+        infer_types(typed.ir)
+    if not any(_lacks_kernel(node, typed.opset) for node in typed.ir.graph.all_nodes()):
         return model
+    # Most graphs declare their types and have every kernel: those are never copied.
+    copy = model.copy() if typed is model else typed
     _widen_graph(copy.ir.graph, copy.opset, {})
     common.NameFixPass()(copy.ir)
     return copy

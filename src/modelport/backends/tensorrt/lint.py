@@ -16,6 +16,7 @@ from modelport.backends.tensorrt.query import ask_parser
 from modelport.errors import UsageError
 from modelport.findings import Finding, Severity
 from modelport.graph.linting import Rule
+from modelport.graph.lookup import origins
 from modelport.graph.tensors import read_array
 from modelport.model import DIMS_KEY
 
@@ -75,7 +76,7 @@ def _float_shapes(model: onnx_ir.Model) -> Iterable[Finding]:
     for node in _nodes(model, "Resize", "Upsample"):
         place = 2 if node.op_type == "Resize" and len(node.inputs) > 2 else 1
         scales = node.inputs[place] if len(node.inputs) > place else None
-        if scales is not None and inputs & _origins(scales):
+        if scales is not None and inputs & origins(scales):
             yield Finding(
                 "trt-float-scales",
                 Severity.ERROR,
@@ -84,23 +85,6 @@ def _float_shapes(model: onnx_ir.Model) -> Iterable[Finding]:
                 _place(node),
                 "take the target size as an integer input and give it as `sizes`",
             )
-
-
-def _origins(value: onnx_ir.Value) -> set[onnx_ir.Value]:
-    """The inputs and initializers whose values, not only shapes, a tensor comes from."""
-    found, waiting = set(), [value]
-    seen: set[onnx_ir.Value] = set()
-    while waiting:
-        current = waiting.pop()
-        if current in seen:
-            continue
-        seen.add(current)
-        node = current.producer()
-        if node is None:
-            found.add(current)
-        elif node.op_type not in ("Shape", "Size"):
-            waiting += [before for before in node.inputs if before is not None]
-    return found
 
 
 def _quantization(model: onnx_ir.Model) -> Iterable[Finding]:

@@ -8,6 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from modelport.backends.adapters import FixedPoint, add_adapters
+from modelport.graph.lookup import origins
 from modelport.passes.contract import Rewrite
 from modelport.passes.tensorrt.expansion import sizes
 from modelport.passes.values import add_constant, is_onnx
@@ -76,23 +77,6 @@ def _shape_operands(graph: ir.Graph) -> Iterator[tuple[ir.Node, ir.Value]]:
             value = node.inputs[place] if place < len(node.inputs) else None
             if value is not None:
                 yield node, value
-
-
-def origins(value: ir.Value) -> set[ir.Value]:
-    """The inputs and initializers whose values, not only shapes, a tensor comes from."""
-    found, waiting = set(), [value]
-    seen: set[ir.Value] = set()
-    while waiting:
-        current = waiting.pop()
-        if current in seen:
-            continue
-        seen.add(current)
-        node = current.producer()
-        if node is None:
-            found.add(current)
-        elif node.op_type not in ("Shape", "Size"):
-            waiting += [before for before in node.inputs if before is not None]
-    return found
 
 
 def _is_small(value: ir.Value) -> bool:
