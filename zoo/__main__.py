@@ -51,9 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _chosen(
-    entries: Sequence[Entry], arguments: argparse.Namespace, rows: Rows
-) -> list[Entry]:
+def _chosen(entries: Sequence[Entry], arguments: argparse.Namespace, rows: Rows) -> list[Entry]:
     """The models that are to be run: of this shard, and without a row that will do."""
     shard, _, shards = arguments.shard.partition("/")
     mine = entries[int(shard) - 1 :: int(shards)]

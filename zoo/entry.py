@@ -55,6 +55,30 @@ def enliven(model: Module, seed: int = 0) -> Module:
     return model.eval()
 
 
+@torch.no_grad()
+def settle(model: Module, *args: Any) -> Module:
+    """Gives batch normalizations the statistics of what reaches them.
+
+    Without it, activations of a deep model with random weights vanish or overflow.
+
+    Args:
+        model: The model, changed in place.
+        *args: Inputs that it takes.
+    """
+    norms = [item for item in model.modules() if isinstance(item, nn.modules.batchnorm._BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.train()
+        norm.momentum = None
+        norm.reset_running_stats()
+    if norms:
+        model(*args)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.eval()
+        norm.momentum = momentum
+    return model
+
+
 def seeded(build: Callable[..., Module], *args: Any, **kwargs: Any) -> Module:
     """A model built with weights of a fixed seed, and enlivened."""
     torch.manual_seed(0)
@@ -96,6 +120,7 @@ def images(
         **options: Further fields of the recipe.
     """
     height, width = (size, size) if isinstance(size, int) else size
+    settle(model, numbers(4, channels, height, width, seed=7))
     name = next(iter(_parameters(model)))
     axes: dict[int, Any] = {0: "batch"}
     cases: list[tuple[Any, ...]] = []

@@ -8,7 +8,7 @@ from zoo.entry import Entry
 
 FAMILIES = (
     *("torchvision", "timm", "transformers", "segmentation", "superresolution", "diffusion"),
-    *("audio", "ocr", "recurrent", "points", "graphs"),
+    *("audio", "graphs", "plain"),
 )
 
 

@@ -8,14 +8,13 @@ from typing import Any
 from torch import nn
 
 from modelport import Dim, Recipe
-from zoo.entry import Entry, images, numbers, seeded
+from zoo.entry import Entry, images, numbers, seeded, settle
 
 _NO_WEIGHTS: dict[str, Any] = {"weights": None}
 _NO_BACKBONE: dict[str, Any] = {"weights": None, "weights_backbone": None}
 
 CLASSIFIERS: dict[str, dict[str, Any]] = {
     "alexnet": {"size": 96},
-    "vgg11": {},
     "vgg11_bn": {},
     "resnet18": {},
     "resnext50_32x4d": {},
@@ -37,19 +36,40 @@ CLASSIFIERS: dict[str, dict[str, Any]] = {
 
 SEGMENTERS = ("fcn_resnet50", "deeplabv3_mobilenet_v3_large", "lraspp_mobilenet_v3_large")
 
-DETECTORS: dict[str, dict[str, Any]] = {
-    "fasterrcnn_mobilenet_v3_large_320_fpn": {"box_score_thresh": 0.0},
-    "fasterrcnn_resnet50_fpn_v2": {"box_score_thresh": 0.0},
-    "maskrcnn_resnet50_fpn": {"box_score_thresh": 0.0},
-    "keypointrcnn_resnet50_fpn": {"box_score_thresh": 0.0, "num_classes": 2},
-    "retinanet_resnet50_fpn": {"score_thresh": 0.0},
-    "fcos_resnet50_fpn": {"score_thresh": 0.0},
-    "ssd300_vgg16": {"score_thresh": 0.0},
-    "ssdlite320_mobilenet_v3_large": {"score_thresh": 0.0},
+_PROPOSALS: dict[str, Any] = {
+    **{"rpn_pre_nms_top_n_test": 60, "rpn_post_nms_top_n_test": 20},
+    **{"box_score_thresh": 0.0, "box_detections_per_img": 10},
 }
-"""Options by name; with random weights, a threshold would leave nothing to compare."""
+_ANCHORS: dict[str, Any] = {
+    **{"score_thresh": 0.0, "topk_candidates": 50, "detections_per_img": 20},
+}
 
-VIDEOS = ("r3d_18", "mc3_18", "r2plus1d_18", "s3d")
+DETECTORS: dict[str, dict[str, Any]] = {
+    "FasterRCNN": _PROPOSALS,
+    "MaskRCNN": _PROPOSALS,
+    "KeypointRCNN": {**_PROPOSALS, "num_classes": 2, "num_keypoints": 5},
+    "RetinaNet": _ANCHORS,
+    "FCOS": _ANCHORS,
+}
+"""Options by class, on ResNet-18 with a feature pyramid. With random weights, a threshold would
+leave nothing to compare."""
+
+SINGLE_SHOT = ("ssd300_vgg16", "ssdlite320_mobilenet_v3_large")
+
+VIDEOS = ("r3d_18", "mc3_18", "r2plus1d_18")
+
+
+def _narrow(build: Callable[..., nn.Module], **options: Any) -> nn.Module:
+    """A model; its hidden layers of 4096 features, which hold most of the weights, get 64."""
+    model = build(**options)
+    linear = [item for item in model.modules() if isinstance(item, nn.Linear)]
+    wide = [layer for layer in linear if layer.out_features == 4096]
+    for layer, following in zip(linear, linear[1:], strict=False):
+        if layer in wide:
+            inputs = 64 if layer is not linear[0] else layer.in_features
+            layer.__init__(inputs, 64)
+            following.__init__(64, following.out_features)
+    return model
 
 
 class _Detector(nn.Module):
@@ -74,31 +94,76 @@ class _Flow(nn.Module):
         return self.model(before, after, num_flow_updates=3)[-1]
 
 
+def _calibrated(model: nn.Module) -> nn.Module:
+    pictures = [numbers(3, 96, 128, seed=seed).sigmoid() for seed in (4, 5)]
+    return settle(model, pictures)
+
+
+def _anchored(name: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Options with anchors for the levels of the small backbone's pyramid."""
+    from torchvision.models.detection.anchor_utils import AnchorGenerator
+    from torchvision.ops import MultiScaleRoIAlign
+
+    sizes = ((16,), (32,), (64,), (128,))
+    if name == "FCOS":
+        return {**options, "anchor_generator": AnchorGenerator(sizes, ((1.0,),) * 4)}
+    anchors = AnchorGenerator(sizes, ((0.5, 1.0, 2.0),) * 4)
+    if name == "RetinaNet":
+        return {**options, "anchor_generator": anchors}
+    levels = ["0", "1", "2"]
+    pools = {"box_roi_pool": MultiScaleRoIAlign(levels, 7, 2)}
+    if name == "MaskRCNN":
+        pools["mask_roi_pool"] = MultiScaleRoIAlign(levels, 14, 2)
+    if name == "KeypointRCNN":
+        pools["keypoint_roi_pool"] = MultiScaleRoIAlign(levels, 14, 2)
+    return {**options, "rpn_anchor_generator": anchors, **pools}
+
+
+def _shallow(build: Callable[..., nn.Module], **options: Any) -> nn.Module:
+    """A video ResNet with one block a stage."""
+    model = build(**options)
+    for stage in (model.layer1, model.layer2, model.layer3, model.layer4):
+        del stage[1:]
+    return model
+
+
 def entries() -> list[Entry]:
     """The models."""
     import torchvision.models as models
 
     def classifier(name: str, size: int = 64, **options: Any) -> Recipe:
         build = {"num_classes": 10, **_NO_WEIGHTS, **options.pop("build", {})}
-        return images(seeded(getattr(models, name), **build), size, **options)
+        return images(seeded(_narrow, getattr(models, name), **build), size, **options)
 
     def segmenter(name: str) -> Recipe:
         build = getattr(models.segmentation, name)
         return images(seeded(build, num_classes=4, **_NO_BACKBONE), 64)
 
-    def detector(name: str) -> Recipe:
-        options = {"num_classes": 4, **_NO_BACKBONE, **DETECTORS[name]}
-        if "rcnn" in name or name.startswith(("retina", "fcos")):
-            options |= {"min_size": 96, "max_size": 160}
-        model = _Detector(seeded(getattr(models.detection, name), **options))
+    def detected(model: nn.Module) -> Recipe:
         axes = {1: Dim("height", 64, 160), 2: Dim("width", 64, 160)}
-        return Recipe(model, (numbers(3, 96, 128).sigmoid(),), dynamic={"picture": axes})
+        picture = numbers(3, 96, 128).sigmoid()
+        return Recipe(_Detector(model), (picture,), dynamic={"picture": axes})
+
+    def detector(name: str) -> Recipe:
+        from torchvision.models.detection import backbone_utils
+
+        backbone = backbone_utils.resnet_fpn_backbone(
+            backbone_name="resnet18", weights=None, returned_layers=[2, 3, 4]
+        )
+        options = {"num_classes": 4, **DETECTORS[name], "min_size": 96, "max_size": 160}
+        build = getattr(models.detection, name)
+        return detected(_calibrated(seeded(build, backbone=backbone, **_anchored(name, options))))
+
+    def single_shot(name: str) -> Recipe:
+        options = {**_NO_BACKBONE, **_ANCHORS, "num_classes": 4}
+        return detected(_calibrated(seeded(getattr(models.detection, name), **options)))
 
     def video(name: str) -> Recipe:
-        model = seeded(getattr(models.video, name), num_classes=10, **_NO_WEIGHTS)
-        axes = {0: "batch", 2: Dim("frames", 14, 24), 3: Dim("height", 64, 96)}
-        name_of = {"s3d": "x"}.get(name, "x")
-        return Recipe(model, (numbers(1, 3, 16, 64, 64),), dynamic={name_of: axes})
+        build = getattr(models.video, name)
+        model = seeded(_shallow, build, num_classes=10, **_NO_WEIGHTS)
+        settle(model, numbers(2, 3, 8, 32, 32))
+        axes = {0: "batch", 2: Dim("frames", 6, 12), 3: Dim("height", 24, 48)}
+        return Recipe(model, (numbers(2, 3, 8, 32, 32),), dynamic={"x": axes})
 
     def flow(name: str) -> Recipe:
         model = _Flow(seeded(getattr(models.optical_flow, name), **_NO_WEIGHTS))
@@ -154,6 +219,7 @@ def entries() -> list[Entry]:
     ]
     found += [Entry(f"torchvision/{name}", lambda n=name: segmenter(n)) for name in SEGMENTERS]
     found += [Entry(f"torchvision/{name}", lambda n=name: detector(n)) for name in DETECTORS]
+    found += [Entry(f"torchvision/{name}", lambda n=name: single_shot(n)) for name in SINGLE_SHOT]
     found += [Entry(f"torchvision/{name}", lambda n=name: video(n)) for name in VIDEOS]
     found.append(Entry("torchvision/raft_small", lambda: flow("raft_small")))
     return found

@@ -1,1 +1,0 @@
-def entries(): return []
