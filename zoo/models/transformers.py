@@ -212,15 +212,11 @@ class WithCache(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(
-        self, input_ids: Any, attention_mask: Any, keys: list[Any], values: list[Any]
-    ) -> Any:
+    def forward(self, input_ids: Any, keys: list[Any], values: list[Any]) -> Any:
         from transformers import DynamicCache
 
         cache = DynamicCache(list(zip(keys, values, strict=True)))
-        result = self.model(
-            input_ids=input_ids, attention_mask=attention_mask, past_key_values=cache
-        )
+        result = self.model(input_ids=input_ids, past_key_values=cache)
         kept = [(layer.keys, layer.values) for layer in result.past_key_values.layers]
         return result.logits, kept
 
@@ -294,35 +290,13 @@ def _cached(name: str) -> Recipe:
     config.use_cache = True
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    past, new = 5, 3
     layers = range(config.num_hidden_layers)
-    keys = [numbers(2, heads, past, width, seed=20 + layer) for layer in layers]
-    values = [numbers(2, heads, past, width, seed=40 + layer) for layer in layers]
-    step = _cached_case(past, new, 2, keys, values)
+    keys = [numbers(2, heads, 5, width, seed=20 + layer) for layer in layers]
+    values = [numbers(2, heads, 5, width, seed=40 + layer) for layer in layers]
     names = [f"{kind}_{layer}" for kind in ("keys", "values") for layer in layers]
-    axes = {name: {0: "batch", 2: Dim("past", 1, 24)} for name in names}
-    # The mask is as long as both together: cases say so, drawing does not.
-    dynamic = {
-        "input_ids": {0: "batch", 1: Dim("new", 1, 16)},
-        "attention_mask": {0: "batch", 1: "all"},
-    }
-    shapes = [(1, 3, 1), (7, 1, 3), (4, 4, 2), (11, 2, 1), (6, 6, 2)]
-    cases = [
-        _cached_case(
-            p,
-            n,
-            b,
-            [numbers(b, heads, p, width, seed=60 + layer) for layer in layers],
-            [numbers(b, heads, p, width, seed=80 + layer) for layer in layers],
-        )
-        for p, n, b in shapes
-    ]
-    return Recipe(WithCache(model), step, dynamic={**dynamic, **axes}, cases=cases)
-
-
-def _cached_case(past: int, new: int, batch: int, keys: Any, values: Any) -> tuple[Any, ...]:
-    mask = torch.ones(batch, past + new, dtype=torch.int64)
-    return (integers(97, batch, new, low=2, seed=past), mask, keys, values)
+    dynamic = {name: {0: "batch", 2: Dim("past", 1, 24)} for name in names}
+    dynamic["input_ids"] = {0: "batch", 1: Dim("new", 1, 16)}
+    return Recipe(WithCache(model), (integers(97, 2, 3, low=2), keys, values), dynamic=dynamic)
 
 
 def _sequence(name: str) -> Recipe:
