@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 import modelport
+from modelport.ops.library.deform_conv2d.op import deform_conv2d
 from modelport.ops.library.hswish.op import hswish
 from modelport.ops.library.knn_query.op import knn_query
 from modelport.ops.library.roi_align.op import roi_align
+from tests.support import onnx_text
 
 
 class Neighbours(torch.nn.Module):
@@ -49,3 +52,31 @@ def test_bodies_stand_in_for_operators(
         found.values(), expected if isinstance(expected, tuple) else (expected,), strict=True
     ):
         torch.testing.assert_close(torch.from_numpy(array), tensor, rtol=1e-4, atol=1e-5)
+
+
+class Deformed(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.offset = torch.nn.Conv2d(3, 18, 3, padding=1)
+        self.weight = torch.nn.Parameter(torch.randn(4, 3, 3, 3))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return deform_conv2d(x, self.weight, self.offset(x), padding=[1, 1])
+
+
+def test_deformable_convolution_becomes_samples(tmp_path: Path) -> None:
+    x = torch.rand(2, 3, 9, 8, generator=torch.Generator().manual_seed(0))
+    recipe = modelport.Recipe(Deformed(), (x,), input_names=["x"], opset=19)
+    deployed = modelport.deploy(recipe, tmp_path / "net.port", targets=["openvino"])
+    assert "rewritten-operator" in {finding.rule for finding in deployed.model.findings}
+
+
+def test_of_equal_elements_the_first_ones_are_taken(tmp_path: Path) -> None:
+    body = (
+        "g (float[N, M] x) => (float[N, K] values, int64[N, K] places) <int64[1] k = {5}> "
+        "{ values, places = TopK<largest = 0>(x, k) }"
+    )
+    engine = modelport.load(onnx_text(tmp_path / "m.onnx", body), "openvino")
+    x = np.random.default_rng(0).integers(0, 4, (6, 40)).astype(np.float32)
+    expected = np.argsort(x, axis=1, kind="stable")[:, :5]
+    np.testing.assert_array_equal(engine.run({"x": x})["places"], expected)
