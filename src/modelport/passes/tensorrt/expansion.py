@@ -110,6 +110,15 @@ class Writer:
             [new for _, new in pairs],
         )
 
+    def insert(self, *, after: bool = False) -> None:
+        """Puts what was written before the node, which stays, or after it."""
+        graph = self.node.graph
+        assert graph is not None
+        if after:
+            graph.insert_after(self.node, self._nodes)
+        else:
+            graph.insert_before(self.node, self._nodes)
+
     def _value(self, item: Operand, like: ir.Value | None) -> ir.Value | None:
         if item is None or isinstance(item, ir.Value):
             return item
