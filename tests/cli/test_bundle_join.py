@@ -47,7 +47,8 @@ def test_a_joined_bundle_runs(
     assert told["stages"] == ["twice", "more"]
     # The outputs are those of the last stage, and the stages' cases were run.
     assert [spec["name"] for spec in told["signature"]["outputs"]] == ["y"]
-    assert told["cases"] > 0 and not told["findings"]
+    assert told["cases"] > 0
+    assert not told["findings"]
     np.save(tmp_path / "values.npy", rows(9))
     files = [
         *("--input", f"values=@{tmp_path / 'values.npy'}"),
@@ -96,7 +97,8 @@ def test_verify_compares_the_stages(cli: Any, both: Path, models: dict[str, Path
     assert {case["case"].partition(":")[0] for case in cases} == {"twice", "more"}
     source = models["more"].parent / "more.onnx"
     ran = cli("verify", both, "--against", source)
-    assert ran.code == 2 and "pipeline of several models" in ran.err
+    assert ran.code == 2
+    assert "pipeline of several models" in ran.err
 
 
 def test_parts_are_added_and_taken_out_in_all_stages(cli: Any, both: Path, tmp_path: Path) -> None:
@@ -108,7 +110,8 @@ def test_parts_are_added_and_taken_out_in_all_stages(cli: Any, both: Path, tmp_p
     folder = tmp_path / "image"
     assert cli("bundle", "dockerfile", more, "-o", folder).code == 0
     lines = (folder / "requirements.txt").read_text()
-    assert "onnxruntime==" in lines and "openvino==" in lines
+    assert "onnxruntime==" in lines
+    assert "openvino==" in lines
     words = ["--target", "onnxruntime", "--cases", "--report"]
     removed = json.loads(cli("bundle", "strip", more, *words, "-o", less, "--json").out)["removed"]
     assert any(name.startswith("cases/") for name in removed)
@@ -132,7 +135,8 @@ def test_what_does_not_fit_is_wrong_use(
     cli: Any, models: dict[str, Path], tmp_path: Path, more: list[str], said: str
 ) -> None:
     ran = cli(*words(models, tmp_path / "both.port", *more))
-    assert ran.code == 2 and said in ran.err
+    assert ran.code == 2
+    assert said in ran.err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -144,7 +148,8 @@ def test_stages_that_cannot_follow_each_other_are_told(
     (name,) = [spec.name for spec in modelport.load(bundle).signature.inputs]
     wires = ["--connect", f"tiny.{name}=more.y", "-o", str(tmp_path / "both.port")]
     ran = cli("bundle", "join", *stages, *wires)
-    assert ran.code == 2 and f"cannot take more.y for its input '{name}'" in ran.err
+    assert ran.code == 2
+    assert f"cannot take more.y for its input '{name}'" in ran.err
 
 
 def test_code_of_stages_is_asked_about_and_remembered(
@@ -154,14 +159,16 @@ def test_code_of_stages_is_asked_about_and_remembered(
     words = ["bundle", "join", f"own={native}", "-o", tmp_path / "whole.port"]
     monkeypatch.setenv("MODELPORT_CACHE", str(tmp_path / "elsewhere"))
     ran = cli(*words)
-    assert ran.code == 0 and "pipeline was not run" in ran.out
+    assert ran.code == 0
+    assert "pipeline was not run" in ran.out
     whole = tmp_path / "whole.port"
     values = tmp_path / "x.npy"
     np.save(values, np.zeros([1, 4], np.float32))
     shape = [2 if isinstance(size, str) else size for size in _shape(native)]
     np.save(values, np.zeros(shape, np.float32))
     ran = cli("run", whole, "--input", f"{taken}=@{values}")
-    assert ran.code != 0 and "code that is not known here" in ran.err
+    assert ran.code != 0
+    assert "code that is not known here" in ran.err
     assert cli("bundle", "trust", whole).code == 0
     assert cli("run", whole, "--input", f"{taken}=@{values}").code == 0
 

@@ -62,8 +62,8 @@ def add_operators(
         made = []
         for place, own in _stages(opened):
             if _sources(own):
-                built = add_operators(writer.folder / place, trust=own.is_trusted, cuda=cuda)
-                made += [f"{place}/{library}" for library in built]
+                inside = add_operators(writer.folder / place, trust=own.is_trusted, cuda=cuda)
+                made += [f"{place}/{name}" for name in inside]
         sources = [name for name in opened.manifest.files if name.startswith(f"{SOURCES}/")]
         opened.require_known(sources)
         for domain in sorted({name.split("/")[2] for name in sources}):

@@ -54,7 +54,9 @@ def requirements(manifest: Manifest, stages: Sequence[Manifest] = ()) -> list[st
             )
         lines += [_pinned(packages[0], versions.get(target.backend)), *packages[1:]]
     signatures = [model.signature for model in models]
-    if any(spec.dtype == "bfloat16" for item in signatures for spec in (*item.inputs, *item.outputs)):
+    if any(
+        spec.dtype == "bfloat16" for item in signatures for spec in (*item.inputs, *item.outputs)
+    ):
         lines.append("ml_dtypes")
     return list(dict.fromkeys(lines))
 

@@ -45,7 +45,9 @@ def list_entries(bundle: Bundle) -> Iterator[Entry]:
             inside[path] = dataclasses.replace(entry, path=path, stage=name)
         for own in (FILE_NAME, SIGNATURE_NAME):
             if record := manifest.files.get(path := f"{stage['bundle']}/{own}"):
-                inside[path] = Entry(path, record.size, record.sha256, "manifest", (), stage["name"])
+                inside[path] = Entry(
+                    path, record.size, record.sha256, "manifest", (), stage["name"]
+                )
     for path, record in manifest.files.items():
         if path in inside:
             yield inside[path]
@@ -84,7 +86,9 @@ def describe(bundle: Bundle) -> dict[str, Any]:
         "outputs": dict(manifest.outputs),
         "result": manifest.result,
         "cases": len(manifest.cases),
-        "platforms": sorted({name for model in bundle.models for name in platforms(model.manifest)}),
+        "platforms": sorted(
+            {name for model in bundle.models for name in platforms(model.manifest)}
+        ),
         "signed": bundle.signed,
         "machine": manifest.provenance.get("machine", {}),
         "versions": manifest.provenance.get("versions", {}),

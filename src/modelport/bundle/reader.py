@@ -95,9 +95,9 @@ class Bundle:
         if self.manifest.stages:
             from modelport.bundle.staging import load_stages
 
-            engine = load_stages(self, target, options)
-            engine.task = task_of(self.manifest.result)
-            return engine
+            whole = load_stages(self, target, options)
+            whole.task = task_of(self.manifest.result)
+            return whole
         wanted = self.choose(target)
         artifact = self.artifact(wanted)
         artifact = Artifact(artifact.graph, artifact.files, {**artifact.options, **options})

@@ -10,7 +10,6 @@ from pathlib import Path
 from shutil import copytree
 from typing import Any
 
-from modelport.backends import Engine
 from modelport.bundle.machine import this_machine
 from modelport.bundle.manifest import Manifest
 from modelport.bundle.reader import Bundle
@@ -130,10 +129,10 @@ def _cases(stages: Sequence[Stage], bundles: Mapping[str, Bundle]) -> Iterator[C
     kept = {stage: bundles[stage].reference_cases() for stage, _ in takers.values()}
     for number in range(min(map(len, kept.values()), default=0)):
         inputs = {
-            source: kept[stage][number].case.inputs[own] for source, (stage, own) in takers.items()
+            source: kept[taker][number].case.inputs[own] for source, (taker, own) in takers.items()
         }
-        stage, _ = next(iter(takers.values()))
-        yield Case(kept[stage][number].case.name, inputs, f"of the stage {stage}")
+        first, _ = next(iter(takers.values()))
+        yield Case(kept[first][number].case.name, inputs, f"of the stage {first}")
 
 
 def _not_run(what: str, error: ModelportError) -> dict[str, str]:

@@ -128,7 +128,10 @@ def _report(bundle: Bundle, path: Path, *, as_json: bool) -> int:
         )
         return 0
     print(f"wrote {path}: {', '.join(stage['name'] for stage in manifest.stages)}")
-    for kind, specs in (("takes", manifest.signature.inputs), ("gives", manifest.signature.outputs)):
+    for kind, specs in (
+        ("takes", manifest.signature.inputs),
+        ("gives", manifest.signature.outputs),
+    ):
         for spec in specs:
             print(f"  {kind} {spec}")
     for finding in manifest.findings:
