@@ -35,6 +35,7 @@ def add(commands: console.Subparsers[argparse.ArgumentParser]) -> None:
     parser.add_argument("--case", type=Path, metavar="FILE.npz", help="the inputs")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write an HTML page")
     parser.add_argument("--seed", type=int, default=0, help="seed of inputs that are drawn")
+    console.add_trust(parser)
     console.add_json(parser)
     parser.set_defaults(run=_run)
 
@@ -54,6 +55,8 @@ def _run(arguments: argparse.Namespace) -> int:
         at_once=arguments.at_once,
         case=arguments.case,
         seed=arguments.seed,
+        trust=arguments.trust,
+        key=arguments.key,
         progress=None if arguments.json else console.progress(),
         **rounds,
     )

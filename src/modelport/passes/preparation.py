@@ -6,10 +6,12 @@ from collections.abc import Callable, Collection, Mapping
 
 from modelport.findings import Finding
 from modelport.model import Model
+from modelport.passes.openvino import prepare_for_openvino
 from modelport.passes.tensorrt import prepare_for_tensorrt
 from modelport.target import Target
 
 PREPARATIONS: Mapping[str, Callable[[Model, Target, Collection[str]], list[Finding]]] = {
+    "openvino": lambda model, target, plugins: prepare_for_openvino(model, target),
     "tensorrt": prepare_for_tensorrt,
     "tensorrt-rtx": prepare_for_tensorrt,
 }
