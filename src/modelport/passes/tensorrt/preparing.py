@@ -93,6 +93,8 @@ def prepare_for_tensorrt(
             apply_passes([InferShapes()], model.ir)
             findings += expansion.findings(title)
     forget_inferred_names(model.ir)
+    if target.backend == "tensorrt":
+        findings += plug_in(model)
     return findings
 
 
