@@ -55,12 +55,13 @@ def _row(model: modelport.Model, name: str, precision: str, capability: str, fol
     what = f"{name}, {precision}, {capability}"
     target = f"tensorrt-rtx:{precision}:{capability}"
     try:
-        record = modelport.compile(model, Path(folder) / "m.engine", target=target).record
+        built = modelport.compile(model, Path(folder) / "m.engine", target=target)
     except BuildError as error:
         refused = capability == "sm75" and "float32 matrix product" in error.why
         return Row(what, "no float32 products" if refused else error.what, "builds", refused)
-    size = f"{record.size / 1e6:.1f} MB"
-    return Row(what, f"{record.seconds:.1f} s, {size}, {len(record.layers)} layers", "builds")
+    size = f"{built.record.size / 1e6:.1f} MB"
+    figure = f"{built.seconds:.1f} s, {size}, {len(built.record.layers)} layers"
+    return Row(what, figure, "builds")
 
 
 def _line(name: str, inputs: str, precision: str, built: Mapping[str, Row]) -> str:
