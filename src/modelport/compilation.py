@@ -18,6 +18,7 @@ from modelport.findings import Finding
 from modelport.graph import reshape_targets, set_dims
 from modelport.graph.editing.sizes import ReshapeRule
 from modelport.model import Model
+from modelport.ops.plugins import PluginLibrary
 from modelport.passes import prepare, rewritten
 from modelport.precision import CalibrationTable, convert, form_for, widen
 from modelport.progress import Progress, Stages
@@ -133,7 +134,7 @@ def compile_model(
             f"the backend {target.backend} does not run on {target.device}",
             fix=f"it runs on: {', '.join(backend.CAPABILITIES.devices)}",
         )
-    ready = prepare(rewritten(model, rewrites), target)
+    ready = prepare(rewritten(model, rewrites), target, _plugins(options or {}))
     if precisions[target.precision] == "graph":
         ready = convert(ready, target.precision, table=table, form=form_for(target))
         if (target.backend, target.device) == ("onnxruntime", "cpu"):
@@ -153,6 +154,14 @@ def compile_model(
     artifact = backend.compile(folder, graph, target, libraries, given, progress)
     noticed = [*ready.findings[len(model.findings) :], *artifact.findings]
     return Compiled(target, ready, with_adapters(artifact, adapters), tuple(noticed))
+
+
+def _plugins(options: Mapping[str, Any]) -> set[str]:
+    """The operators that libraries of plugins have, where plugins are to be preferred."""
+    if not options.get("prefer_plugins"):
+        return set()
+    libraries = [PluginLibrary(Path(path)) for path in options.get("plugins", ())]
+    return {f"{library.domain}::{name}" for library in libraries for name in library.plugins}
 
 
 def compile(
