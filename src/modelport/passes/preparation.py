@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 
 from modelport.findings import Finding
 from modelport.model import Model
+from modelport.passes.openvino import prepare_for_openvino
 from modelport.passes.tensorrt import prepare_for_tensorrt
 from modelport.target import Target
 
 PREPARATIONS: Mapping[str, Callable[[Model, Target], list[Finding]]] = {
+    "openvino": prepare_for_openvino,
     "tensorrt": prepare_for_tensorrt,
     "tensorrt-rtx": prepare_for_tensorrt,
 }

@@ -85,9 +85,7 @@ def prepare_for_tensorrt(model: Model, target: Target) -> list[Finding]:
         expansion = kind()
         if apply_passes([expansion], model.ir):
             apply_passes([InferShapes()], model.ir)
-            findings += _notes(expansion, title)
-    if target.backend == "tensorrt":
-        findings += plug_in(model)
+            findings += expansion.findings(title)
     forget_inferred_names(model.ir)
     if target.backend == "tensorrt":
         findings += plug_in(model)
@@ -156,15 +154,4 @@ def _widen_integers(model: Model, title: str) -> list[Finding]:
             f"{title} does not compute with {name}: {count} tensors are int32 inside of the graph",
         )
         for name, count in widening.widened.items()
-    ]
-
-
-def _notes(expansion: Expansion, title: str) -> list[Finding]:
-    return [
-        Finding(
-            "rewritten-operator",
-            Severity.NOTE,
-            f"{title} lacks {expansion.lacking}: {count} x {name} became {expansion.instead}",
-        )
-        for name, count in expansion.expanded.items()
     ]
