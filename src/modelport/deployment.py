@@ -221,7 +221,10 @@ class _Road:
 
     def _calibrate(self) -> CalibrationTable | None:
         """The ranges of the graph's tensors, where a target needs them and there are data."""
-        wanted = any(target.precision in EIGHT_BITS for target in self._targets)
+        wanted = any(
+            target.precision in EIGHT_BITS and plan.model is None
+            for target, plan in self._plans.items()
+        )
         if self._data is None or not wanted or is_quantized(self.model):
             return None
         with self._stage("calibrate"):
@@ -243,8 +246,11 @@ class _Road:
                 plan.rewrites,
                 progress=self._stage.progress,
                 table=table,
+                quantized=plan.model,
             )
             self.model.findings += compiled.findings
+            if plan.model is not None:
+                self.model.provenance["quantization"] = plan.model.provenance["quantization"]
             if plan.reason:
                 self.model.findings.append(Finding("chosen", Severity.NOTE, plan.reason))
             self.artifacts[target] = compiled.artifact
