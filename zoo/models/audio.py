@@ -98,8 +98,10 @@ def _emformer() -> Recipe:
     from torchaudio.models import Emformer
 
     model = seeded(
-        Emformer, **{"input_dim": 16, "num_heads": 4, "ffn_dim": 32, "num_layers": 1},
-        segment_length=4, right_context_length=1,
+        Emformer,
+        **{"input_dim": 16, "num_heads": 4, "ffn_dim": 32, "num_layers": 1},
+        segment_length=4,
+        right_context_length=1,
     )
     return _with_lengths(model, 16)
 
@@ -109,8 +111,6 @@ def _hdemucs() -> Recipe:
 
     model = seeded(HDemucs, sources=["a", "b"], channels=8, nfft=256, depth=4)
     return Recipe(model, (numbers(1, 2, 2048),), dynamic={"input": {0: "batch"}})
-
-
 
 
 def _spectrogram(name: str, **options: Any) -> Recipe:
@@ -134,7 +134,5 @@ def entries() -> list[Entry]:
         Entry("torchaudio/Wav2Vec2", _wav2vec),
         Entry("torchaudio/HDemucs", _hdemucs),
         Entry("torchaudio/MelSpectrogram", lambda: _spectrogram("MelSpectrogram", **small)),
-        Entry(
-            "torchaudio/MFCC", lambda: _spectrogram("MFCC", n_mfcc=6, melkwargs=dict(small))
-        ),
+        Entry("torchaudio/MFCC", lambda: _spectrogram("MFCC", n_mfcc=6, melkwargs=dict(small))),
     ]

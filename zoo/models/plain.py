@@ -1,1 +1,2 @@
-def entries(): return []
+def entries():
+    return []
