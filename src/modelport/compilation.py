@@ -18,6 +18,7 @@ from modelport.findings import Finding
 from modelport.graph import reshape_targets, set_dims
 from modelport.graph.editing.sizes import ReshapeRule
 from modelport.model import Model
+from modelport.ops.plugins import PluginLibrary
 from modelport.passes import prepare, rewritten
 from modelport.precision import CalibrationTable, convert, form_for, widen
 from modelport.progress import Progress, Stages
@@ -138,7 +139,7 @@ def compile_model(
             fix=f"it runs on: {', '.join(backend.CAPABILITIES.devices)}",
         )
     start = model if quantized is None else quantized
-    ready = prepare(rewritten(start, rewrites), target)
+    ready = prepare(rewritten(start, rewrites), target, _plugins(options or {}))
     if precisions[target.precision] == "graph":
         ready = convert(ready, target.precision, table=table, form=form_for(target))
         if (target.backend, target.device) == ("onnxruntime", "cpu"):
@@ -158,6 +159,14 @@ def compile_model(
     artifact = backend.compile(folder, graph, target, libraries, given, progress)
     noticed = [*ready.findings[len(start.findings) :], *artifact.findings]
     return Compiled(target, ready, with_adapters(artifact, adapters), tuple(noticed))
+
+
+def _plugins(options: Mapping[str, Any]) -> set[str]:
+    """The operators that libraries of plugins have, where plugins are to be preferred."""
+    if not options.get("prefer_plugins"):
+        return set()
+    libraries = [PluginLibrary(Path(path)) for path in options.get("plugins", ())]
+    return {f"{library.domain}::{name}" for library in libraries for name in library.plugins}
 
 
 def compile(

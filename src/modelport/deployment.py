@@ -206,12 +206,16 @@ class _Road:
         return captured
 
     def _build_operators(self) -> None:
-        cuda = any(
-            target.device == "cuda"
-            and "kernels" in get_backend(target).CAPABILITIES.custom_operators
+        takers = [
+            target
             for target in self._targets
-        )
+            if "kernels" in get_backend(target).CAPABILITIES.custom_operators
+        ]
+        cuda = any(target.device == "cuda" for target in takers)
         operators = self.model.operators()
+        if not takers:
+            # Where every target gets bodies in place of nodes, there is nothing to build.
+            operators -= {(domain, name) for domain, name, _ in self.model.ir.functions}
         self._libraries = collect_libraries(operators, self._folder, cuda=cuda)
         collect_sources(operators, self._folder)
 

@@ -28,6 +28,7 @@ def add(commands: console.Subparsers[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("--at-once", type=int, default=1, metavar="N", help="calls at a time")
     parser.add_argument("--rounds", type=int, metavar="N", help="turns of each model (15)")
+    console.add_trust(parser)
     console.add_measuring(parser)
     parser.set_defaults(run=_run)
 
@@ -47,6 +48,8 @@ def _run(arguments: argparse.Namespace) -> int:
         at_once=arguments.at_once,
         case=arguments.case,
         seed=arguments.seed,
+        trust=arguments.trust,
+        key=arguments.key,
         progress=None if arguments.json else console.progress(),
         **rounds,
     )

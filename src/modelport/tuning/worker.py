@@ -85,10 +85,18 @@ class Worker:
         """Writes the model of a workspace in int8."""
         return {"choice": quantize_workspace(Workspace(Path(folder)), form, tolerance)}
 
-    def load(self, path: str, target: str | None, options: Mapping[str, Any], case: str) -> Reply:
+    def load(
+        self,
+        path: str,
+        target: str | None,
+        options: Mapping[str, Any],
+        case: str,
+        trust: bool = False,
+        key: str | None = None,
+    ) -> Reply:
         """Opens a bundle or an ONNX file."""
         begin = time.perf_counter()
-        self._open = functools.partial(load, path, target, **options)
+        self._open = functools.partial(load, path, target, trust=trust, key=key, **options)
         return self._opened(Path(case), begin)
 
     def _opened(self, case: Path, begin: float) -> Reply:
