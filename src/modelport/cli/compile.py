@@ -52,6 +52,11 @@ def add(commands: console.Subparsers[argparse.ArgumentParser]) -> None:
     build.add_argument(
         "--plugins", action="append", default=[], metavar="LIBRARY", help="library of plugins"
     )
+    build.add_argument(
+        "--prefer-plugins",
+        action="store_true",
+        help="operators with a body and a plugin in a LIBRARY become the plugin, not the body",
+    )
     parser.add_argument("--layers", action="store_true", help="print the engine's layers")
     console.add_json(parser)
     parser.set_defaults(run=_run)
@@ -109,6 +114,7 @@ def _run(arguments: argparse.Namespace) -> int:
         strip_weights=arguments.strip_weights,
         refittable=arguments.refittable,
         plugins=arguments.plugins,
+        prefer_plugins=arguments.prefer_plugins,
     )
     if arguments.json:
         console.print_json(_to_json(result))

@@ -47,7 +47,7 @@ class Tolerance:
     levels: float = 0.0
 
 
-def tolerance_for(dtype: str, precision: str = "fp32") -> Tolerance:
+def tolerance_for(dtype: str, precision: str = "fp32", at_most: float | None = None) -> Tolerance:
     """The tolerance for an output.
 
     Rounding in a chain of sums and products grows with the square root of its length times the
@@ -67,12 +67,22 @@ def tolerance_for(dtype: str, precision: str = "fp32") -> Tolerance:
     Args:
         dtype: The output's dtype.
         precision: The precision of the target's arithmetic.
+        at_most: What the output as a whole may be off by, where that is less.
 
     Returns:
         The bounds for the coarser of the two; equality for integers but bytes, and booleans.
     """
+    usual = _usual(dtype, precision)
+    if at_most is None or at_most >= usual.overall:
+        return usual
+    return dataclasses.replace(
+        usual, overall=at_most, element=_ELEMENT_FACTOR * at_most, source="given"
+    )
+
+
+def _usual(dtype: str, precision: str) -> Tolerance:
     if dtype == "uint8":
-        real = tolerance_for("float32", precision)
+        real = _usual("float32", precision)
         return dataclasses.replace(real, source=f"{real.source}, rounded to bytes", levels=1.0)
     if dtype not in _UNIT_ROUNDOFF:
         return Tolerance(0.0, 0.0, f"{dtype} is exact")
