@@ -25,7 +25,7 @@ _HEAD = """# Engines of TensorRT for RTX
 Real architectures, built ahead of time for four generations of GPUs on a machine without one: how
 long a build took, how large the engine is, and how many layers it has. `python -m benchmarks
 tensorrt` wrote this page on {date}, with TensorRT for RTX {tensorrt}, PyTorch {torch} and ONNX
-{onnx}, on {cores} cores.
+{onnx}, on {cores} cores that {load:.1f} processes wanted at a time.
 
 """
 
@@ -95,4 +95,5 @@ def _head() -> str:
         torch=torch.__version__,
         onnx=onnx.__version__,
         cores=os.cpu_count(),
+        load=os.getloadavg()[2],
     )
