@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 import modelport
-from modelport.bundle import Manifest
+from modelport.bundle import Manifest, join_stages
 from modelport.errors import ModelportError
+from modelport.pipeline import Stage
 from tests.mission.test_m14_tensorrt_plugin import plugin_file
 from tests.runtime.building import sdk
 from tests.runtime.driver import Driver, Refused
@@ -196,6 +197,21 @@ def test_targets_are_chosen_in_the_same_words(driver: Driver, bundle: Path, targ
     with pytest.raises(Refused) as here:
         driver.load(bundle, target=target)
     assert str(here.value) == str(there.value)
+
+
+def test_a_pipeline_is_refused_and_its_stages_open(
+    driver: Driver, deployed: modelport.Deployment, tmp_path: Path
+) -> None:
+    stage = Stage("only", str(deployed.path), {"image": "image"})
+    (made,) = (spec.name for spec in modelport.load(deployed.path).signature.outputs)
+    whole = join_stages([stage], tmp_path / "whole.port", outputs={"made": f"only.{made}"})
+    with pytest.raises(
+        Refused, match="pipeline of several models, which C\\+\\+ does not run"
+    ) as caught:
+        driver.load(whole)
+    assert caught.value.kind == "UsageError"
+    assert "load the folder of one of its stages" in str(caught.value)
+    driver.load(whole / "stages" / "only")
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""The zoo: public architectures taken through modelport, counted; ``python -m zoo`` runs it."""
