@@ -18,6 +18,7 @@ from modelport.backends.torch.program import program_of
 from modelport.bundle import Bundle, load
 from modelport.compilation import Plan
 from modelport.errors import RunError, UsageError
+from modelport.precision import form_for
 from modelport.progress import Progress, Stages
 from modelport.proof import draw_cases, read_case, write_case
 from modelport.proof.cases import draw_values, example_sizes
@@ -131,6 +132,8 @@ def measure_plans(
     subjects = []
     for number, plan in enumerate(plans):
         own = workspace.copy(workspace.folder.with_name(f"measured-{number}"))
+        if plan.model is not None:
+            plan.model.save(own.quantized(form_for(plan.target)))
         what = {
             "folder": str(own.folder),
             "target": str(plan.target),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelport.backends import get_backend
 from modelport.backends.interface import GRAPH
+from modelport.compilation import Plan
 from modelport.errors import ProofError, UsageError
 from modelport.model import Model
 from modelport.passes import applicable
@@ -48,6 +49,7 @@ class Tuning:
         tolerance: The bound on the error that was given; None for that of each precision.
         rows: Every candidate, in the order in which they were tried.
         winner: The candidate that is to be deployed.
+        plan: The winner as `modelport.deploy` takes it, with the reason, and its graph in int8.
         front: Those that no other beats in time, memory and error together.
         reason: Why the winner won.
         deployment: The bundle, where one was asked for.
@@ -61,6 +63,7 @@ class Tuning:
     tolerance: float | None
     rows: tuple[Row, ...]
     winner: Row
+    plan: Plan
     front: tuple[Row, ...]
     reason: str
     deployment: Deployment | None
@@ -166,15 +169,15 @@ def tune(
             raise _no_winner(race.rows)
         choice = race.quantization_of(winner)
         reason = _reason(winner, race.rows, metric, choice)
+        plan = dataclasses.replace(winner.plan, reason=reason)
+        if choice is not None:
+            model = Model.load(workspace.quantized(form_for(plan.target)))
+            model.provenance["quantization"] = choice
+            plan = dataclasses.replace(plan, model=model)
         deployment = None
         if output is not None:
             from modelport.deployment import deploy
 
-            plan = dataclasses.replace(winner.plan, reason=reason)
-            if choice is not None:
-                model = Model.load(workspace.quantized(form_for(plan.target)))
-                model.provenance["quantization"] = choice
-                plan = dataclasses.replace(plan, model=model)
             deployment = deploy(recipe, output, targets=[plan], seed=seed, progress=progress)
     right = [row for row in race.rows if row.error is not None and row.timing is not None]
     return Tuning(
@@ -183,6 +186,7 @@ def tune(
         tolerance,
         tuple(race.rows),
         winner,
+        plan,
         tuple(pareto(right, [_time, _memory, _decade])),
         reason,
         deployment,
