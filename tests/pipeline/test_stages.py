@@ -166,7 +166,7 @@ WRONG: list[tuple[tuple[str | int, ...], object]] = [
     (("outputs",), {}),
     (("outputs", "sum"), ["more.y"]),
     (("outputs", "sum"), "more.z"),
-    (("result",), {"kind": "boxes"}),
+    (("result",), {"labels": ["a"]}),
     (("result",), {"kind": "boxes", "labels": [1], "outputs": {}}),
     (("result",), {"kind": "no", "labels": [], "outputs": {}}),
 ]

@@ -228,9 +228,9 @@ def _stage(content: Any, files: Mapping[str, FileRecord]) -> dict[str, Any]:
 def _result(content: Any) -> dict[str, Any]:
     result = _expect(content, dict, "result")
     _expect(result["kind"], str, "a result's kind")
-    for label in _expect(result["labels"], list, "a result's labels"):
+    for label in _expect(result.get("labels", []), list, "a result's labels"):
         _expect(label, str, "a label")
-    _mapping(result["outputs"], str, "a result's outputs")
+    _mapping(result.get("outputs", {}), str, "a result's outputs")
     return result
 
 
