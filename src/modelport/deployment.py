@@ -25,7 +25,7 @@ from modelport.findings import Finding, Severity
 from modelport.graph import check
 from modelport.model import Model
 from modelport.ops.libraries import collect_libraries, collect_sources
-from modelport.precision import CalibrationTable, calibrate, is_quantized
+from modelport.precision import EIGHT_BITS, CalibrationTable, calibrate, is_quantized
 from modelport.precision.data import Source
 from modelport.precision.standing_in import stand_in
 from modelport.progress import Progress, Stages
@@ -96,7 +96,7 @@ def deploy(
         targets: What to deploy for; a plan says by which options, too.
         opset: Opset, in place of the recipe's.
         capture: Capture strategy, in place of the recipe's.
-        data: Calibration data, for targets in int8; see
+        data: Calibration data, for targets in int8 and fp8; see
             `modelport.precision.data.CalibrationData`.
         zipped: Write one zip file instead of a directory.
         seed: Seed of the verification's cases.
@@ -222,7 +222,7 @@ class _Road:
     def _calibrate(self) -> CalibrationTable | None:
         """The ranges of the graph's tensors, where a target needs them and there are data."""
         wanted = any(
-            target.precision == "int8" and plan.model is None
+            target.precision in EIGHT_BITS and plan.model is None
             for target, plan in self._plans.items()
         )
         if self._data is None or not wanted or is_quantized(self.model):

@@ -17,7 +17,7 @@ from modelport.passes import simplify
 from modelport.passes.values import is_onnx
 from modelport.precision.calibration import METHOD, read_ranges
 from modelport.precision.compression import SCHEMES, compress, compressible
-from modelport.precision.conversion import convert, is_quantized
+from modelport.precision.conversion import EIGHT_BITS, convert, is_quantized
 from modelport.precision.data import CalibrationData, Part, Source
 from modelport.precision.forms import NAMES
 from modelport.precision.improving import IMPROVEMENTS, bias_errors, correct_biases
@@ -35,7 +35,7 @@ from modelport.proof import draw_cases
 QUANTIZATION_KEY = "modelport.quantization"
 """Key of what was chosen, in an ONNX file's metadata."""
 
-PRECISIONS = ("int8", "fp16", "bf16", *SCHEMES)
+PRECISIONS = ("int8", "fp8", "fp16", "bf16", *SCHEMES)
 """What `quantize` can bring a model to."""
 
 MAX_DROP = 0.005
@@ -70,8 +70,9 @@ def quantize(
     Args:
         model: A model, which is not changed, or an ONNX file.
         data: Data to calibrate on and to judge by; see `modelport.precision.data.CalibrationData`.
-            int8 needs them; other precisions are judged on drawn inputs without.
-        precision: One of `PRECISIONS`: ``int8`` with calibrated ranges; ``fp16`` and ``bf16``;
+            int8 and fp8 need them; other precisions are judged on drawn inputs without.
+        precision: One of `PRECISIONS`: ``int8`` with calibrated ranges, ``fp8`` with the largest
+            magnitudes (for TensorRT, from sm89 up); ``fp16`` and ``bf16``;
             ``dynamic`` (8 bits with activations scaled at every run, on ONNX Runtime alone);
             ``weights8`` and ``weights4`` (weights alone).
         form: Of int8: ``unsigned`` for CPUs, or ``symmetric``, which TensorRT asks for.
@@ -100,9 +101,9 @@ def quantize(
     """
     if precision not in PRECISIONS:
         raise UsageError(f"unknown precision {precision!r}", fix=f"one of: {', '.join(PRECISIONS)}")
-    if precision == "int8" and data is None:
+    if precision in EIGHT_BITS and data is None:
         raise UsageError(
-            "a graph does not turn to int8 without data to calibrate on",
+            f"a graph does not turn to {precision} without data to calibrate on",
             fix="give data as the model was trained on: --data PLACE",
         )
     original = model if isinstance(model, Model) else Model.load(model)
@@ -262,7 +263,7 @@ class _Work:
             return CalibrationTable()
         graph = model.ir.graph
         names = tensors_to_calibrate(graph)
-        if self._precision != "int8":
+        if self._precision not in EIGHT_BITS:
             names = [str(v.name) for node in graph for v in node.outputs if is_float(v) and v.name]
         return read_ranges(
             model,

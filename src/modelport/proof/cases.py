@@ -18,7 +18,7 @@ ValueRule = tuple[float, float] | Callable[[np.random.Generator, tuple[int, ...]
 EXAMPLE = "example"
 """Name of the case that a recipe gives."""
 
-_FARTHEST = {"fp16": 20.0, "int8": 1.1}
+_FARTHEST = {"fp16": 20.0, "int8": 1.1, "fp8": 1.1}
 """How many times larger than the example a case may be to be a measure of a precision."""
 
 _SCALED = ("int8",)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from modelport.backends import backend_names, get_backend
 from modelport.compilation import Plan
-from modelport.passes import REWRITES
 from modelport.target import Target
 
 EXACT = ("fp32",)
@@ -60,8 +59,16 @@ def _has_cuda() -> bool:
     return Path("/proc/driver/nvidia/version").exists()
 
 
-def variations(plan: Plan) -> list[Plan]:
-    """Plans that differ from one in a single thing: an option, the threads, or a rewrite."""
+def variations(plan: Plan, rewrites: Sequence[str]) -> list[Plan]:
+    """Plans that differ from one in a single thing.
+
+    Args:
+        plan: The plan.
+        rewrites: Names of the rewrites that change the graph.
+
+    Returns:
+        Plans with another option, another number of threads, or a rewrite.
+    """
     taken = get_backend(plan.target).CAPABILITIES
     choices = dict(taken.tunable)
     if plan.target.provider is None:
@@ -76,7 +83,7 @@ def variations(plan: Plan) -> list[Plan]:
     ]
     # PyTorch runs the program, not the graph; in int8 the graph was simplified before.
     if plan.target.backend != "torch" and plan.target.precision != "int8":
-        found += [dataclasses.replace(plan, rewrites=(name,)) for name in REWRITES]
+        found += [dataclasses.replace(plan, rewrites=(name,)) for name in rewrites]
     return found
 
 

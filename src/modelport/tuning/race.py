@@ -49,6 +49,7 @@ class Race:
         at_once: int,
         seconds: float,
         by_memory: bool,
+        rewrites: Sequence[str],
         stage: Stages,
     ) -> None:
         """Prepares a race.
@@ -59,6 +60,7 @@ class Race:
             at_once: Calls at a time, of which the throughput is measured.
             seconds: The budget; when it is spent, one that is right is enough.
             by_memory: Whether the smallest wins; else the fastest.
+            rewrites: Names of the rewrites that change the graph.
             stage: Told of every candidate.
         """
         self.rows: list[Row] = []
@@ -68,6 +70,7 @@ class Race:
         self._at_once = at_once
         self._deadline = time.monotonic() + seconds
         self._by_memory = by_memory
+        self._rewrites = rewrites
         self._stage = stage
         self._running: dict[int, Contestant] = {}
         self._unquantizable: dict[str, RunError] = {}
@@ -122,7 +125,7 @@ class Race:
         base = statistics.median(row.samples)
         better = [
             other
-            for plan in variations(row.plan)
+            for plan in variations(row.plan, self._rewrites)
             if (other := self._try(plan)) is not None
             and id(other) in self._running
             and statistics.median(other.samples) < 0.99 * base

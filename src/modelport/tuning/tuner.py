@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelport.backends import get_backend
+from modelport.backends.interface import GRAPH
 from modelport.errors import ProofError, UsageError
 from modelport.model import Model
+from modelport.passes import applicable
 from modelport.precision import form_for
 from modelport.precision.data import Source
 from modelport.progress import Progress, Stages
@@ -149,12 +151,14 @@ def tune(
         with stage("prepare"):
             folder = Path(name) / "model"
             workspace = make_workspace(folder, recipe, plans, case=case, data=data, seed=seed)
+            rewrites = applicable(Model.load(workspace.folder / GRAPH))
         race = Race(
             workspace,
             tolerance=tolerance,
             at_once=cores() if metric == "throughput" else 1,
             seconds=budget,
             by_memory=metric == "memory",
+            rewrites=rewrites,
             stage=stage,
         )
         winner = race.run(plans)
