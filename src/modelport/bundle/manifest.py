@@ -205,7 +205,7 @@ def _read(content: dict[str, Any]) -> Manifest:
         provenance=_provenance(content["provenance"]),
         stages=tuple(_stage(item, files) for item in content["stages"]),
         outputs=_mapping(content.get("outputs", {}), str, "outputs"),
-        result=None if content["result"] is None else _expect(content["result"], dict, "result"),
+        result=None if content["result"] is None else _result(content["result"]),
     )
 
 
@@ -223,6 +223,15 @@ def _stage(content: Any, files: Mapping[str, FileRecord]) -> dict[str, Any]:
     _mapping(stage["inputs"], str, "a stage's inputs")
     _expect(stage["batch"], int, "a stage's batch")
     return stage
+
+
+def _result(content: Any) -> dict[str, Any]:
+    result = _expect(content, dict, "result")
+    _expect(result["kind"], str, "a result's kind")
+    for label in _expect(result.get("labels", []), list, "a result's labels"):
+        _expect(label, str, "a label")
+    _mapping(result.get("outputs", {}), str, "a result's outputs")
+    return result
 
 
 def _artifact(entry: Mapping[str, Any], files: Mapping[str, FileRecord]) -> Artifact:

@@ -123,7 +123,14 @@ class CalibrationData:
                 names = [spec.name for spec in self._signature.inputs]
                 for rows in zip(*streams, strict=True):
                     yield dict(zip(names, rows, strict=True))
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        except (
+            ValueError,
+            OSError,
+            EOFError,
+            zipfile.BadZipFile,
+            zlib.error,
+            RuntimeError,
+        ) as error:
             raise UsageError(f"cannot read the calibration data {path}", why=str(error)) from error
 
     def _named(self, item: Any) -> Arrays:
