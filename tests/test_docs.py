@@ -14,8 +14,17 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 
+SLOW = {"detector"}
+"""Pages that take longer than `make test` can wait."""
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, id=page.stem, marks=[pytest.mark.slow] * (page.stem in SLOW))
+        for page in PAGES
+    ],
+)
 def test_page_runs(page: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     if "TENSORRT_INCLUDE_DIR" in page.read_text():
         request.getfixturevalue("tensorrt_headers")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 import modelport
+from modelport.bundle.container import write_container
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "modelport"
@@ -140,3 +142,23 @@ def test_bare_environment_says_which_extra_checks(
         assert "modelport[export]" in done.stderr
         assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_the_lines_of_a_dockerfile_work(wheel: Path, bundle: Path, tmp_path: Path) -> None:
+    """What docker build would do, in an environment of its own."""
+    folder = write_container(bundle, tmp_path / "image", wheel=wheel)
+    programs = tmp_path / "venv" / "bin"
+    run(sys.executable, "-m", "venv", programs.parent)
+    lines = [line.split(" ", 1) for line in (folder / "Dockerfile").read_text().splitlines()]
+    (install,) = [words for kind, words in lines if kind == "RUN" and words.startswith("pip")]
+    command = [programs / "pip", *install.split()[1:]]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    started = dict(lines)
+    (program,) = json.loads(started["ENTRYPOINT"])
+    command = [programs / program, *json.loads(started["CMD"])]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "agrees on" in done.stdout
+    assert not list((programs.parent / "lib").glob("python*/site-packages/torch"))

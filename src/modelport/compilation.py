@@ -18,6 +18,7 @@ from modelport.findings import Finding
 from modelport.graph import reshape_targets, set_dims
 from modelport.graph.editing.sizes import ReshapeRule
 from modelport.model import Model
+from modelport.ops.plugins import PluginLibrary
 from modelport.passes import prepare, rewritten
 from modelport.precision import CalibrationTable, convert, form_for, widen
 from modelport.progress import Progress, Stages
@@ -57,12 +58,14 @@ class Plan:
         options: What the backend is told, by name.
         rewrites: Names of rewrites that the graph gets first; see `modelport.passes.REWRITES`.
         reason: Why this and nothing else, where it was chosen.
+        model: A graph in place of the captured one: that which `modelport.quantize` made of it.
     """
 
     target: Target
     options: Mapping[str, Any] = field(default_factory=dict)
     rewrites: tuple[str, ...] = ()
     reason: str = ""
+    model: Model | None = field(default=None, compare=False)
 
     @classmethod
     def of(cls, target: Target | str | Plan) -> Plan:
@@ -100,6 +103,7 @@ def compile_model(
     rewrites: Sequence[str] = (),
     progress: Progress | None = None,
     table: CalibrationTable | None = None,
+    quantized: Model | None = None,
 ) -> Compiled:
     """Compiles a model for one target.
 
@@ -112,6 +116,7 @@ def compile_model(
         rewrites: Names of rewrites that the graph gets first; see `modelport.passes.REWRITES`.
         progress: Told of the steps of a long build.
         table: Ranges of the model's tensors, for targets in int8.
+        quantized: The model in int8, to be taken in its place.
 
     Returns:
         The artifact, and the graph that it was made from.
@@ -133,7 +138,8 @@ def compile_model(
             f"the backend {target.backend} does not run on {target.device}",
             fix=f"it runs on: {', '.join(backend.CAPABILITIES.devices)}",
         )
-    ready = prepare(rewritten(model, rewrites), target)
+    start = model if quantized is None else quantized
+    ready = prepare(rewritten(start, rewrites), target, _plugins(options or {}))
     if precisions[target.precision] == "graph":
         ready = convert(ready, target.precision, table=table, form=form_for(target))
         if (target.backend, target.device) == ("onnxruntime", "cpu"):
@@ -151,8 +157,16 @@ def compile_model(
         graph = f"graphs/{str(target).replace(':', '-')}.onnx"
         ready.save(folder / graph)
     artifact = backend.compile(folder, graph, target, libraries, given, progress)
-    noticed = [*ready.findings[len(model.findings) :], *artifact.findings]
+    noticed = [*ready.findings[len(start.findings) :], *artifact.findings]
     return Compiled(target, ready, with_adapters(artifact, adapters), tuple(noticed))
+
+
+def _plugins(options: Mapping[str, Any]) -> set[str]:
+    """The operators that libraries of plugins have, where plugins are to be preferred."""
+    if not options.get("prefer_plugins"):
+        return set()
+    libraries = [PluginLibrary(Path(path)) for path in options.get("plugins", ())]
+    return {f"{library.domain}::{name}" for library in libraries for name in library.plugins}
 
 
 def compile(

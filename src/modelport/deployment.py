@@ -25,7 +25,7 @@ from modelport.findings import Finding, Severity
 from modelport.graph import check
 from modelport.model import Model
 from modelport.ops.libraries import collect_libraries, collect_sources
-from modelport.precision import CalibrationTable, calibrate, is_quantized
+from modelport.precision import EIGHT_BITS, CalibrationTable, calibrate, is_quantized
 from modelport.precision.data import Source
 from modelport.precision.standing_in import stand_in
 from modelport.progress import Progress, Stages
@@ -97,7 +97,7 @@ def deploy(
         targets: What to deploy for; a plan says by which options, too.
         opset: Opset, in place of the recipe's.
         capture: Capture strategy, in place of the recipe's.
-        data: Calibration data, for targets in int8; see
+        data: Calibration data, for targets in int8 and fp8; see
             `modelport.precision.data.CalibrationData`.
         zipped: Write one zip file instead of a directory.
         seed: Seed of the verification's cases.
@@ -207,18 +207,25 @@ class _Road:
         return captured
 
     def _build_operators(self) -> None:
-        cuda = any(
-            target.device == "cuda"
-            and "kernels" in get_backend(target).CAPABILITIES.custom_operators
+        takers = [
+            target
             for target in self._targets
-        )
+            if "kernels" in get_backend(target).CAPABILITIES.custom_operators
+        ]
+        cuda = any(target.device == "cuda" for target in takers)
         operators = self.model.operators()
+        if not takers:
+            # Where every target gets bodies in place of nodes, there is nothing to build.
+            operators -= {(domain, name) for domain, name, _ in self.model.ir.functions}
         self._libraries = collect_libraries(operators, self._folder, cuda=cuda)
         collect_sources(operators, self._folder)
 
     def _calibrate(self) -> CalibrationTable | None:
         """The ranges of the graph's tensors, where a target needs them and there are data."""
-        wanted = any(target.precision == "int8" for target in self._targets)
+        wanted = any(
+            target.precision in EIGHT_BITS and plan.model is None
+            for target, plan in self._plans.items()
+        )
         if self._data is None or not wanted or is_quantized(self.model):
             return None
         with self._stage("calibrate"):
@@ -240,8 +247,11 @@ class _Road:
                 plan.rewrites,
                 progress=self._stage.progress,
                 table=table,
+                quantized=plan.model,
             )
             self.model.findings += compiled.findings
+            if plan.model is not None:
+                self.model.provenance["quantization"] = plan.model.provenance["quantization"]
             if plan.reason:
                 self.model.findings.append(Finding("chosen", Severity.NOTE, plan.reason))
             self.artifacts[target] = compiled.artifact

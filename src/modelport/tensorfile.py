@@ -45,7 +45,7 @@ def read_tensor(path: str | os.PathLike[str], spec: TensorSpec) -> np.ndarray[An
         if isinstance(loaded, np.ndarray):
             return as_stored(loaded, spec.dtype)
         return as_stored(_read_member(loaded, path, spec), spec.dtype)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
         raise UsageError(
             f"cannot read {path}", why=str(error), fix=f"give {_FORMATS}, without pickled objects"
         ) from error

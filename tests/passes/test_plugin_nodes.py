@@ -130,3 +130,23 @@ def test_a_graph_is_prepared_for_tensorrt_with_plugins(target: str, expected: bo
     ready = prepare(model, Target.parse(target))
     assert ("plugin_namespace" in plugged(ready).attributes) is expected
     assert ("plugin-node" in {finding.rule for finding in ready.findings}) is expected
+
+
+@pytest.mark.parametrize("preferred", [False, True])
+def test_an_operator_with_a_body_becomes_what_was_chosen(preferred: bool) -> None:
+    load()
+    model = model_of(node_of("modelport::hswish", "x"))
+    from modelport.capture.custom_operators import add_bodies
+
+    add_bodies(model.ir)
+    names = {"modelport::hswish"} if preferred else set()
+    ready = prepare(model, Target("tensorrt"), names)
+    is_plugin = [node.domain for node in ready.ir.graph] == ["modelport"]
+    assert is_plugin is preferred
+    assert not ready.ir.functions
+    (chosen,) = [item for item in ready.findings if item.rule == "body-or-plugin"]
+    said = "the plugin was asked for" if preferred else "the body is taken"
+    assert said in chosen.message
+    # TensorRT for RTX has no plugins, so that there is nothing to choose.
+    rtx = prepare(model, Target("tensorrt-rtx"))
+    assert "body-or-plugin" not in {item.rule for item in rtx.findings}

@@ -12,8 +12,6 @@ from PIL import Image
 
 import modelport
 from modelport import pictures
-from modelport.bundle import join_stages
-from modelport.pipeline import Result, Stage
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SHAPES = ("square", "disc", "cross")
@@ -137,27 +135,17 @@ def test_the_segmenter_covers_shapes(draw: Any, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_detector_crops_and_classifier_in_one_bundle(
-    detector_bundle: Path, draw: Any, tmp_path: Path
+    detector_bundle: Path, draw: Any, cli: Any, tmp_path: Path
 ) -> None:
     deploy("classifier/recipe_crops.py", tmp_path)
-    both = join_stages(
-        [
-            Stage("detect", str(detector_bundle), {"image": "image"}),
-            Stage(
-                "classify",
-                str(tmp_path / "model.port"),
-                {"image": "detect.crops"},
-                batch=16,
-            ),
-        ],
-        tmp_path / "both.port",
-        outputs={
-            "boxes": "detect.boxes",
-            "scores": "classify.scores",
-            "labels": "classify.labels",
-        },
-        result=Result("boxes", labels=SHAPES),
-    )
+    both = tmp_path / "both.port"
+    stages = [f"detect={detector_bundle}", f"classify={tmp_path / 'model.port'}"]
+    wires = ["--connect", "classify.image=detect.crops", "--batch", "classify=16"]
+    outputs = {"boxes": "detect.boxes", "scores": "classify.scores", "labels": "classify.labels"}
+    given = [word for name, source in outputs.items() for word in ("--give", f"{name}={source}")]
+    meant = ["--result", "boxes", "--labels", ",".join(SHAPES)]
+    assert cli("bundle", "join", *stages, *wires, *given, *meant, "-o", both).code == 0
+    assert cli("bundle", "selftest", both).code == 0
     engine = modelport.load(both)
     rng = np.random.default_rng(80)
     found = 0

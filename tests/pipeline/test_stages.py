@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -14,10 +16,11 @@ import pytest
 import modelport
 from modelport.backends import Engine
 from modelport.bundle import join_stages
-from modelport.errors import RunError, UsageError
+from modelport.errors import BundleError, RunError, UsageError
 from modelport.graph.building import build
 from modelport.pipeline import Stage
 from modelport.pipeline.stages import StagedEngine
+from tests.bundle.mutations import sealed
 
 
 def graph(op: str, path: Path, factor: float) -> Path:
@@ -151,3 +154,60 @@ def test_one_bundle_holds_all_stages(tmp_path: Path, zipped: bool) -> None:
         path.unlink()
     x = rows(6)
     np.testing.assert_array_equal(modelport.load(whole).run({"values": x})["sum"], 2 * x + 1)
+
+
+WRONG: list[tuple[tuple[str | int, ...], object]] = [
+    *((("stages", 0, name), None) for name in ("name", "bundle", "inputs", "batch")),
+    (("stages", 1, "name"), "twice"),
+    (("stages", 1, "bundle"), "../twice.port"),
+    (("stages", 1, "inputs"), {"x": 1}),
+    (("stages", 1, "inputs", "x"), "more.y"),
+    (("stages", 1, "batch"), -1),
+    (("outputs",), {}),
+    (("outputs", "sum"), ["more.y"]),
+    (("outputs", "sum"), "more.z"),
+    (("result",), {"labels": ["a"]}),
+    (("result",), {"kind": "boxes", "labels": [1], "outputs": {}}),
+    (("result",), {"kind": "no", "labels": [], "outputs": {}}),
+]
+
+
+def test_manifests_of_stages_that_cannot_be_are_refused(tmp_path: Path) -> None:
+    stages = []
+    for stage, op, factor in zip(STAGES, ("Mul", "Add"), (2, 1), strict=True):
+        path = tmp_path / f"{stage.name}.port"
+        modelport.deploy(graph(op, tmp_path / f"{stage.name}.onnx", factor), path)
+        stages.append(Stage(stage.name, str(path), stage.inputs, stage.batch))
+    whole = join_stages(stages, tmp_path / "both.port", outputs=OUTPUTS)
+    good = (whole / "manifest.json").read_bytes()
+    for place, value in WRONG:
+        content = json.loads(good)
+        inside = content
+        for name in place[:-1]:
+            inside = inside[name]
+        inside[place[-1]] = value
+        (whole / "manifest.json").write_bytes(sealed(content))
+        with pytest.raises((BundleError, UsageError)):
+            modelport.load(whole)
+    (whole / "manifest.json").write_bytes(sealed(json.loads(good)))
+    modelport.load(whole)
+
+
+def test_a_closed_engine_says_so(engines: dict[str, Counting]) -> None:
+    whole = StagedEngine(STAGES, engines, OUTPUTS)
+    engines["twice"].gate.clear()
+    between = whole.submit({"values": rows(1)})
+    whole.close()
+    engines["twice"].gate.set()
+    with pytest.raises(RunError, match="was closed"):
+        between.result(10)
+    with pytest.raises(RunError, match="was closed"):
+        whole.run({"values": rows(1)})
+
+
+def test_a_call_outlives_the_last_reference(engines: dict[str, Counting]) -> None:
+    engines["twice"].gate.clear()
+    call = StagedEngine(STAGES, engines, OUTPUTS).submit({"values": rows(1)})
+    gc.collect()
+    engines["twice"].gate.set()
+    np.testing.assert_array_equal(call.result(10)["sum"], 2 * rows(1) + 1)

@@ -11,7 +11,7 @@ import modelport
 from modelport.graph import expose
 from modelport.graph.shapes import infer_types
 from modelport.precision import calibrate, convert
-from modelport.precision.improving import correct_biases, equalize, smooth
+from modelport.precision.improving import bias_errors, correct_biases, equalize, smooth
 from modelport.precision.qdq import LEVELS
 from tests.precision.nets import Arrays, attentive, eager, pictures, residual, sentences
 from tests.precision.support import relative_error, run
@@ -20,7 +20,7 @@ from tests.precision.support import relative_error, run
 def changed(model: modelport.Model, change: Any, cases: list[Arrays]) -> modelport.Model:
     copy = model.copy()
     infer_types(copy.ir)
-    assert change(copy, cases, (), LEVELS["unsigned"])
+    assert change(copy, cases, ())
     return copy
 
 
@@ -62,7 +62,10 @@ def test_correction_takes_the_mean_error_out(tmp_path: Path) -> None:
     _, model = residual()
     # Without negative inputs, the error of the weights does not cancel out.
     cases = [{"x": np.abs(case["x"]) + 1} for case in pictures(12)]
-    corrected = changed(model, correct_biases, cases)
+    corrected = model.copy()
+    infer_types(corrected.ir)
+    errors = bias_errors(corrected, cases, (), LEVELS["unsigned"])
+    correct_biases(corrected, errors)
     table = calibrate(model, cases, method="minmax")
     keep = ["node_conv2d_1", "node_conv2d_2", "node_conv2d_3", "node_linear"]
     means = []
@@ -81,3 +84,22 @@ def test_improvements_are_chosen_by_what_they_bring() -> None:
     )
     assert "smooth" in result.improvements
     assert result.drop <= 2e-2
+
+
+def test_what_stays_in_float32_is_not_corrected() -> None:
+    _, model = residual()
+    result = modelport.quantize(model, pictures(30), max_drop=1e-6)
+    assert "correct" in result.improvements
+    assert 0 < len(result.kept) < result.operators
+    biases = {
+        str(node.name): node.inputs[2].const_value.numpy()  # type: ignore[union-attr]
+        for each in (model, result.model)
+        for node in each.ir.graph
+        if node.op_type == "Conv"
+    }
+    given = {str(node.name): node for node in model.ir.graph}
+    for name in set(result.kept) & set(biases):
+        np.testing.assert_array_equal(
+            biases[name],
+            given[name].inputs[2].const_value.numpy(),  # type: ignore[union-attr]
+        )

@@ -81,3 +81,20 @@ def test_a_generator_of_something_else_is_refused(made: list[Any]) -> None:
 def test_a_generator_that_fails_is_refused() -> None:
     with pytest.raises(UsageError, match="ZeroDivisionError"):
         generated_cases(lambda _: [{"x": X} for _ in [1 / 0]], "mine", 0)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [(10, b"\x63\x00"), (8, b"\x01\x00")], ids=["compression", "encrypted"]
+)
+def test_archives_that_cannot_be_unpacked_are_refused(
+    tmp_path: Path, field: int, value: bytes
+) -> None:
+    path = write_case(tmp_path / "one.npz", {"x": X}, {})
+    data = bytearray(path.read_bytes())
+    # The field lies in the entry, two bytes earlier than in the directory.
+    for signature, place in ((b"PK\x01\x02", field), (b"PK\x03\x04", field - 2)):
+        begin = data.index(signature) + place
+        data[begin : begin + 2] = value
+    path.write_bytes(data)
+    with pytest.raises(UsageError, match="cannot read the case"):
+        read_case(path)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelport import Dim, UsageError
-from modelport.proof import Case, draw_cases
+from modelport.proof import EXAMPLE, Case, draw_cases, far_cases
 from modelport.signature import Signature, TensorSpec
 
 COUNT = 12
@@ -237,3 +237,12 @@ def test_rule_for_an_unknown_input_is_a_usage_error() -> None:
 def test_unknown_rank_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="no known rank"):
         take(Signature((TensorSpec("x", "float32", None),), ()), {})
+
+
+def test_cases_far_from_the_example_are_no_measure_of_low_precisions() -> None:
+    x = np.linspace(0, 1, 8, dtype=np.float32)
+    values = {EXAMPLE: x, "near": 0.9 * x, "zeros": 0 * x, "negated": -x, "large": 1000 * x}
+    cases = [Case(name, {"x": array}, "") for name, array in values.items()]
+    assert set(far_cases(cases, "int8")) == {"zeros", "negated", "large"}
+    assert set(far_cases(cases, "fp16")) == {"large"}
+    assert far_cases(cases, "fp32") == {}

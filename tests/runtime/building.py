@@ -115,6 +115,14 @@ def sdk(variant: str) -> Path:
     return folder / "sdk"
 
 
+def build_library(folder: Path, variant: str, *options: str) -> Path:
+    """The folder of a library that is built with other options."""
+    require_buildable(VARIANTS[variant].compiler)
+    with _locked(folder):
+        _cmake(SOURCE, folder / "library", variant, *options)
+    return folder / "library"
+
+
 def program(variant: str) -> Path:
     """The tests' program."""
     installed = sdk(variant)

@@ -9,6 +9,8 @@ import pytest
 
 import modelport
 from modelport import UsageError
+from modelport.bundle import join_stages
+from modelport.pipeline import Stage
 from tests.support import Ran, onnx_text
 from tests.tuning.recipes import recipe
 
@@ -19,12 +21,14 @@ SOURCE = str(Path(__file__).parent / "recipes.py")
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("bench") / "b.port"
-    modelport.deploy(recipe(), path, targets=["onnxruntime", "openvino"])
+    modelport.deploy(recipe(), path)
     return path
 
 
 @pytest.mark.slow
-def test_all_targets_are_measured_at_all_settings(bundle: Path) -> None:
+def test_all_targets_are_measured_at_all_settings(tmp_path: Path) -> None:
+    bundle = tmp_path / "b.port"
+    modelport.deploy(recipe(), bundle, targets=["onnxruntime", "openvino"])
     found = modelport.bench([bundle], sizes={"batch": [1, 16]}, threads=[1], rounds=3)
     assert found.ok
     settings = [(row.model, row.sizes["batch"], row.threads) for row in found.rows]
@@ -113,3 +117,17 @@ def test_missing_model_is_told(cli: RunCli, tmp_path: Path) -> None:
     assert cli("bench", tmp_path / "no.port").code == 2
     with pytest.raises(UsageError, match="nothing to measure"):
         modelport.bench([])
+
+
+def test_foreign_code_is_measured_on_the_callers_word(
+    cli: RunCli, native: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = join_stages(
+        [Stage("own", str(native), {"x": "x"})], tmp_path / "whole.port", outputs={"y": "own.y"}
+    )
+    monkeypatch.setenv("MODELPORT_CACHE", str(tmp_path / "elsewhere"))
+    command = ("bench", native, whole, "--rounds", 2)
+    ran = cli(*command)
+    assert ran.code == 1
+    assert ran.out.count("not built by this user on this machine") == 2
+    assert cli(*command, "--trust").code == 0

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -9,12 +10,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+import torch
 
 import modelport
 from modelport import ProofError, UsageError
+from modelport.backends import registry
 from modelport.tuning import Tuning
-from modelport.tuning.race import FINISHED, SLOWER, UNTRIED
+from modelport.tuning.rows import FINISHED, SLOWER, UNTRIED
 from tests.backends.test_registry import BACKEND, install
 from tests.support import Ran, onnx_text
 from tests.tuning.recipes import recipe
@@ -26,7 +30,7 @@ SOURCE = str(Path(__file__).parent / "recipes.py")
 @pytest.fixture(scope="module")
 def tuned(tmp_path_factory: pytest.TempPathFactory) -> Tuning:
     path = tmp_path_factory.mktemp("tuned") / "best.port"
-    return modelport.tune(recipe(), path, targets=["onnxruntime", "openvino"], budget=8)
+    return modelport.tune(recipe(), path, targets=["onnxruntime", "openvino"], budget=4)
 
 
 def test_every_backend_and_its_variations_are_tried(tuned: Tuning) -> None:
@@ -146,34 +150,106 @@ CRASHING = {
         *(pytest.param(how, marks=pytest.mark.slow) for how in ("while it runs", "for ever")),
     ],
 )
-def test_backend_that_crashes_is_a_row(tmp_path: Path, how: str) -> None:
+def test_backend_that_crashes_is_a_row(
+    tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     code = f"{BACKEND}\n\nimport ctypes, os, time\n\n{CRASHING[how]}\n"
     install(tmp_path, "plain_backend", plain_backend=code)
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
+    monkeypatch.setattr(registry, "_installed", functools.cache(registry._installed.__wrapped__))
     # What hangs is given up when the budget is spent, if another is right by then.
-    order, budget = ("plain", "onnxruntime"), "1e-3"
+    order, budget = ["plain", "onnxruntime"], 1e-3
     if how == "for ever":
-        order, budget = ("onnxruntime", "plain"), "60"
-    words = ["tune", SOURCE, *(word for name in order for word in ("--target", name)), "--json"]
-    done = subprocess.run(
-        [sys.executable, "-m", "modelport", *words, "--budget", budget],
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert found["winner"].startswith("onnxruntime")
-    rows = {row["candidate"]: row for row in found["candidates"]}
+        order, budget = ["onnxruntime", "plain"], 60.0
+    found = modelport.tune(recipe(), targets=order, budget=budget)
+    assert found.winner.plan.target.backend == "onnxruntime"
+    rows = {str(row.plan): row for row in found.rows}
     wanted = {
         "while it compiles": ("failed", "SIGSEGV"),
         "while it runs": ("failed", "SIGABRT"),
         "for ever": (UNTRIED, "the budget was spent before it was done"),
     }
     state, why = wanted[how]
-    assert rows["plain:cpu:fp32"]["state"] == state
-    assert why in rows["plain:cpu:fp32"]["why"]
+    assert rows["plain:cpu:fp32"].state == state
+    assert why in rows["plain:cpu:fp32"].why
+
+
+def data(folder: Path, count: int = 20) -> Path:
+    """A folder of cases, as a user has it."""
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(count):
+        np.savez(folder / f"{number}.npz", x=rng.random((4, 64), np.float32))
+    return folder
+
+
+def test_int8_is_a_candidate_where_there_are_data(cli: RunCli, tmp_path: Path) -> None:
+    path = tmp_path / "best.port"
+    words = ("--target", "onnxruntime:int8", "--tolerance", "0.05", "--budget", "1e-3")
+    ran = cli("tune", SOURCE, "-o", path, "--data", data(tmp_path / "data"), *words, "--json")
+    assert ran.code == 0, ran.err
+    found = json.loads(ran.out)
+    # Every fifth of 20 cases is held out; the best of the others is not float32.
+    choice = found["quantizations"]["unsigned"]
+    assert (choice["cases"], choice["operators"], choice["kept"]) == (16, 2, [])
+    first = found["candidates"][0]
+    assert (first["candidate"], first["state"]) == ("onnxruntime:cpu:int8", FINISHED)
+    assert 1e-4 < first["error"] < 0.05
+    manifest = json.loads((path / "manifest.json").read_text())
+    (chosen,) = [item for item in manifest["findings"] if item["rule"] == "chosen"]
+    assert "calibrated on 16 cases by mse, of 2 operators 0 stay in float32" in chosen["message"]
+    assert manifest["provenance"]["quantization"]["calibration"] == "mse"
+    graph = onnx.load(path / "graphs" / "onnxruntime-cpu-int8.onnx").graph
+    assert [node.op_type for node in graph.node].count("DequantizeLinear") > 2
+    # What the bundle holds is what was measured, on data that nothing was calibrated on.
+    x = np.random.default_rng(1).random((4, 64), np.float32)
+    with torch.no_grad():
+        wanted = recipe().model(torch.from_numpy(x)).numpy()
+    off = modelport.load(path).run({"x": x})["y"] - wanted
+    assert np.sqrt(np.mean(off**2)) < 0.05 * np.sqrt(np.mean(wanted**2))
+
+
+@pytest.mark.slow
+def test_table_is_shared_and_what_costs_most_stays_in_float32(tmp_path: Path) -> None:
+    targets = ["onnxruntime", "onnxruntime:int8", "openvino:int8"]
+    cases = (np.load(file)["x"] for file in sorted(data(tmp_path / "data").iterdir()))
+    found = modelport.tune(recipe(), targets=targets, tolerance=5e-3, data=cases, budget=60)
+    assert set(found.quantizations) == {"unsigned", "mixed"}
+    for choice in found.quantizations.values():
+        assert len(choice["kept"]) == 1
+        assert choice["drop"] <= 5e-3
+    for row in found.rows:
+        if row.plan.target.precision == "int8" and row.error is not None:
+            assert row.error <= 5e-3
+
+
+@pytest.mark.slow
+def test_an_impossible_bound_is_a_row_with_the_best_that_was_reached(tmp_path: Path) -> None:
+    targets = ["onnxruntime", "onnxruntime:int8"]
+    place = data(tmp_path / "data")
+    found = modelport.tune(recipe(), targets=targets, tolerance=1e-6, data=place, budget=60)
+    rows = {str(row.plan): row for row in found.rows}
+    assert rows["onnxruntime:cpu:int8"].state == "failed"
+    assert "the best that was reached is" in rows["onnxruntime:cpu:int8"].why
+    assert found.winner.plan.target.precision == "fp32"
+
+
+@pytest.mark.parametrize("what", ["nothing", "nan", "wrong shape"])
+def test_bad_data_is_told(cli: RunCli, tmp_path: Path, what: str) -> None:
+    arrays = {
+        "nan": np.full((4, 64), np.nan, np.float32),
+        "wrong shape": np.ones((4, 63), np.float32),
+    }
+    (tmp_path / "data").mkdir()
+    if what in arrays:
+        np.savez(tmp_path / "data" / "0.npz", x=arrays[what])
+    path = tmp_path / "no.port"
+    ran = cli("tune", SOURCE, "-o", path, "--data", tmp_path / "data", "--tolerance", "0.05")
+    assert (ran.code, ran.out) == (2, "")
+    said = {"nothing": "no calibration data", "nan": "NaN", "wrong shape": "63"}
+    assert said[what] in ran.err
+    assert not path.exists()
 
 
 @pytest.mark.parametrize(
@@ -183,6 +259,7 @@ def test_backend_that_crashes_is_a_row(tmp_path: Path, how: str) -> None:
         (["--tolerance", "0"], "not above 0"),
         (["--budget", "0"], "too small"),
         (["--target", "nothing"], "unknown backend"),
+        (["--data", "somewhere"], "not tried without a tolerance"),
     ],
 )
 def test_wrong_use_is_told(cli: RunCli, options: list[str], said: str) -> None:
@@ -203,6 +280,8 @@ def test_tolerance_opens_the_lower_precisions() -> None:
     assert {"onnxruntime:cpu:fp32", "openvino:cpu:fp32", "torch:cpu:compile:fp32"} <= exact
     assert not [name for name in exact if not name.endswith(":fp32")]
     assert {"onnxruntime:cpu:bf16", "openvino:cpu:bf16"} <= lossy
+    calibrated = {str(plan.target) for plan in base_plans([], lossy=True, calibrated=True)}
+    assert {"onnxruntime:cpu:int8", "openvino:cpu:int8"} <= calibrated - lossy
 
 
 def test_a_worker_loads_no_pytorch() -> None:

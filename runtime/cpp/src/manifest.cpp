@@ -23,6 +23,7 @@ constexpr size_t digits = 64;
 
 // Two values of one name would be read differently by different readers.
 json parse_strictly(const std::string& data) {
+  if (data.compare(0, 3, "\xef\xbb\xbf") == 0) throw Wrong("it begins with a byte order mark");
   std::vector<std::set<std::string>> names;
   json content = json::parse(data, [&](int, json::parse_event_t event, json& parsed) {
     if (event == json::parse_event_t::object_start) names.emplace_back();

@@ -211,9 +211,16 @@ class OnnxRuntimeEngine final : public Engine {
 void register_library(const Api& api, SessionOptions* options, const std::filesystem::path& path) {
   require_loadable(path);
   void* handle = nullptr;
-  if (Status* failed = api.call(RegisterCustomOpsLibrary, options, path.c_str(), &handle))
-    throw build_error("ONNX Runtime does not take the library of operators " + path.filename().string(),
-                      {path.string(), explain(api, failed), "build it on this machine: modelport ops build"});
+  Status* failed = api.call(RegisterCustomOpsLibrary, options, path.c_str(), &handle);
+  if (!failed) return;
+  const std::string why = explain(api, failed);
+  // That of onnxruntime-extensions is a module of Python, as its wheel has it.
+  const bool needs_python = why.find("undefined symbol: Py") != std::string::npos;
+  throw build_error("ONNX Runtime does not take the library of operators " + path.filename().string(),
+                    {path.string(), why,
+                     needs_python ? "start the program with Python's library: LD_PRELOAD=libpython3.11.so.1.0, "
+                                    "of the version that the bundle was deployed with"
+                                  : "build it on this machine: modelport ops build"});
 }
 
 }  // namespace

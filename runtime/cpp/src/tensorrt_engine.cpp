@@ -1,6 +1,5 @@
-// Running TensorRT's engines. Built where TensorRT is; not yet run on a GPU.
+// Running TensorRT's engines. Not yet run on a GPU.
 
-#include <NvInferRuntime.h>
 #include <cuda_runtime_api.h>
 
 #include <map>
@@ -9,6 +8,7 @@
 
 #include "engine.h"
 #include "error.h"
+#include "tensorrt.h"
 
 namespace modelport::runtime {
 namespace {
@@ -106,10 +106,10 @@ struct Kept {
 
 class TensorRtEngine final : public Engine {
  public:
-  TensorRtEngine(const std::string& data, const std::string& name, Signature of_model,
-                 const Target& runs_on)
-      : Engine(std::move(of_model), runs_on, "TensorRT " + std::to_string(getInferLibVersion())),
-        runtime_(nvinfer1::createInferRuntime(logger())) {
+  TensorRtEngine(const TensorRt& opened, const std::string& data, const std::string& name,
+                 Signature of_model, const Target& runs_on)
+      : Engine(std::move(of_model), runs_on, "TensorRT " + opened.version),
+        runtime_(opened.create_runtime(logger())) {
     if (runtime_) engine_.reset(runtime_->deserializeCudaEngine(data.data(), data.size()));
     if (engine_) context_.reset(engine_->createExecutionContext());
     if (!context_)
@@ -213,6 +213,7 @@ class TensorRtEngine final : public Engine {
 
 std::shared_ptr<Engine> load_tensorrt(const Bundle& bundle, const Artifact& artifact,
                                       Signature signature) {
+  const TensorRt& opened = TensorRt::open();
   const json options = json::parse(artifact.options);
   if (options.contains("adapters") && !options["adapters"].empty())
     throw usage_error("the engine takes an input in another form than the model, which C++ does not offer",
@@ -222,10 +223,10 @@ std::shared_ptr<Engine> load_tensorrt(const Bundle& bundle, const Artifact& arti
                       {bundle.where, {}, "build one: modelport compile, or deploy"});
   if (options.contains("plugins"))
     for (const json& library : options["plugins"])
-      getPluginRegistry()->loadLibrary((bundle.folder / bundle.here(library.get<std::string>())).c_str());
+      opened.plugin_registry()->loadLibrary((bundle.folder / bundle.here(library.get<std::string>())).c_str());
   const std::string name = bundle.here(options["engine"].get<std::string>());
   const std::string data = read_file(bundle.folder / name, UINT64_MAX, bundle.where);
-  return std::make_shared<TensorRtEngine>(data, name, std::move(signature), artifact.target);
+  return std::make_shared<TensorRtEngine>(opened, data, name, std::move(signature), artifact.target);
 }
 
 }  // namespace modelport::runtime

@@ -54,14 +54,18 @@ def add_operators(
     from modelport.ops.build import build_sources
 
     with _changed(bundle, output, trust) as (opened, writer):
-        sources = [name for name in opened.manifest.files if name.startswith(f"{SOURCES}/")]
-        if not sources:
+        if not _sources(opened):
             raise UsageError(
                 f"{bundle} has no sources of operators",
                 fix="deploy again: operators that are declared bring their sources along",
             )
-        opened.require_known(sources)
         made = []
+        for place, own in _stages(opened):
+            if _sources(own):
+                inside = add_operators(writer.folder / place, trust=own.is_trusted, cuda=cuda)
+                made += [f"{place}/{name}" for name in inside]
+        sources = [name for name in opened.manifest.files if name.startswith(f"{SOURCES}/")]
+        opened.require_known(sources)
         for domain in sorted({name.split("/")[2] for name in sources}):
             library = f"{FOLDER}/{platform_name()}/{domain}.so"
             (writer.folder / library).parent.mkdir(exist_ok=True)
@@ -101,6 +105,16 @@ def add_targets(
     wanted = list(dict.fromkeys(map(Target.parse, targets)))
     done: dict[Target, str] = {}
     with _changed(bundle, output, trust) as (opened, writer):
+        if opened.stages:
+            each = {
+                stage: add_targets(writer.folder / place, wanted, trust=own.is_trusted)
+                for stage, (place, own) in zip(opened.stages, _stages(opened), strict=True)
+            }
+            _commit(writer, _with_versions(opened.manifest, wanted), opened.manifest)
+            return {
+                target: "; ".join(f"{stage}: {done[target]}" for stage, done in each.items())
+                for target in wanted
+            }
         manifest = _with_versions(opened.manifest, wanted)
         for target in wanted:
             if manifest.keys.get(target) == engine_key(target, manifest):
@@ -138,6 +152,20 @@ def strip(
     """
     with _changed(bundle, output, False) as (opened, writer):
         manifest = opened.manifest
+        if opened.stages:
+            removed = [
+                f"{place}/{name}"
+                for place, _ in _stages(opened)
+                for name in strip(
+                    writer.folder / place, targets=targets, platforms=platforms, parts=parts
+                )
+            ]
+            own = list(manifest.cases) if "cases" in parts else []
+            for name in own:
+                _remove(writer.folder, name)
+            kept_cases = tuple(name for name in manifest.cases if name not in own)
+            _commit(writer, dataclasses.replace(manifest, cases=kept_cases), manifest)
+            return sorted([*own, *removed])
         gone = {opened.choose(target) for target in targets}
         kept = {item: artifact for item, artifact in manifest.artifacts.items() if item not in gone}
         if not kept:
@@ -175,7 +203,7 @@ def trust_code(bundle: StrPath, key: StrPath | None = None) -> list[str]:
         BundleError: The bundle is altered, or not signed by the key.
     """
     with Bundle.open(bundle, key=key) as opened:
-        code = sorted(all_code(opened.manifest))
+        code = sorted(_code(opened))
         remember(opened.manifest.files[name].sha256 for name in code)
     return code
 
@@ -196,6 +224,24 @@ def sign(bundle: StrPath, private: StrPath) -> None:
         (writer.folder / FILE_NAME).write_bytes(data)
         (writer.folder / SIGNATURE_NAME).write_bytes(make_signature(data, Path(private)))
         writer.place()
+
+
+def _stages(opened: Bundle) -> Iterator[tuple[str, Bundle]]:
+    """The stages of a pipeline: their folders in the bundle, and the bundles that they are."""
+    for stage in opened.manifest.stages:
+        yield stage["bundle"], opened.stages[stage["name"]]
+
+
+def _code(opened: Bundle) -> set[str]:
+    """The files that are code, those of stages included."""
+    inside = {f"{place}/{name}" for place, own in _stages(opened) for name in _code(own)}
+    return all_code(opened.manifest) | inside
+
+
+def _sources(opened: Bundle) -> bool:
+    """Whether there are sources of operators, in any of its models."""
+    files = (name for model in opened.models for name in model.manifest.files)
+    return any(name.startswith(f"{SOURCES}/") for name in files)
 
 
 @contextmanager

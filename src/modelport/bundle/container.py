@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from modelport.bundle.manifest import Manifest
@@ -25,11 +25,12 @@ _PACKAGES = {
 """The packages of each backend; the first has the backend's version."""
 
 
-def requirements(manifest: Manifest) -> list[str]:
+def requirements(manifest: Manifest, stages: Sequence[Manifest] = ()) -> list[str]:
     """What pip must install to run a bundle, with the versions that it was built with.
 
     Args:
         manifest: The bundle's.
+        stages: Those of its stages, where it is a pipeline.
 
     Returns:
         Lines of a requirements file.
@@ -43,7 +44,8 @@ def requirements(manifest: Manifest) -> list[str]:
         _pinned("modelport", versions.get("modelport")),
         _pinned("numpy", machine.get("numpy")),
     ]
-    for target in manifest.artifacts:
+    models = (manifest, *stages)
+    for target in (target for model in models for target in model.artifacts):
         packages = _PACKAGES.get((target.backend, target.device))
         if packages is None:
             raise UsageError(
@@ -51,8 +53,10 @@ def requirements(manifest: Manifest) -> list[str]:
                 fix="write the requirements by hand, or take it out: modelport bundle strip",
             )
         lines += [_pinned(packages[0], versions.get(target.backend)), *packages[1:]]
-    dtypes = {spec.dtype for spec in (*manifest.signature.inputs, *manifest.signature.outputs)}
-    if "bfloat16" in dtypes:
+    signatures = [model.signature for model in models]
+    if any(
+        spec.dtype == "bfloat16" for item in signatures for spec in (*item.inputs, *item.outputs)
+    ):
         lines.append("ml_dtypes")
     return list(dict.fromkeys(lines))
 
@@ -89,7 +93,7 @@ def write_container(
     if not output.parent.is_dir():
         raise UsageError(f"no such directory: {output.parent}")
     with Bundle.open(source, key=key) as opened:
-        lines = requirements(opened.manifest)
+        lines = requirements(opened.manifest, [item.manifest for item in opened.models])
         if wheel is not None:
             lines[0] = f"./{Path(wheel).name}"
         if key is not None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from modelport.bundle.manifest import PLATFORM, Manifest
+from modelport.bundle.manifest import FILE_NAME, FORMAT, PLATFORM, SIGNATURE_NAME, Manifest
+from modelport.bundle.reader import Bundle
 from modelport.ops.binaries import FOLDER, SOURCES
 
 
@@ -18,8 +21,9 @@ class Entry:
         size: Its bytes.
         sha256: Of its content.
         role: What it is: ``graph``, ``weights``, ``engine``, ``library``, ``source``, ``case``,
-            ``stage`` or ``page``.
+            ``manifest`` (of a stage, and its signature) or ``page``.
         targets: The targets that need it.
+        stage: The stage of a pipeline that it belongs to.
     """
 
     path: str
@@ -27,11 +31,27 @@ class Entry:
     sha256: str
     role: str
     targets: tuple[str, ...] = ()
+    stage: str = ""
 
 
-def list_entries(manifest: Manifest) -> Iterator[Entry]:
+def list_entries(bundle: Bundle) -> Iterator[Entry]:
     """The files of a bundle, by path."""
+    manifest = bundle.manifest
+    inside: dict[str, Entry] = {}
+    for stage in manifest.stages:
+        for entry in list_entries(bundle.stages[stage["name"]]):
+            name = ".".join(filter(None, (stage["name"], entry.stage)))
+            path = f"{stage['bundle']}/{entry.path}"
+            inside[path] = dataclasses.replace(entry, path=path, stage=name)
+        for own in (FILE_NAME, SIGNATURE_NAME):
+            if record := manifest.files.get(path := f"{stage['bundle']}/{own}"):
+                inside[path] = Entry(
+                    path, record.size, record.sha256, "manifest", (), stage["name"]
+                )
     for path, record in manifest.files.items():
+        if path in inside:
+            yield inside[path]
+            continue
         targets = tuple(
             str(target)
             for target, artifact in manifest.artifacts.items()
@@ -39,6 +59,41 @@ def list_entries(manifest: Manifest) -> Iterator[Entry]:
         )
         role = _role(path, manifest, bool(targets))
         yield Entry(path, record.size, record.sha256, role, targets)
+
+
+def describe(bundle: Bundle) -> dict[str, Any]:
+    """What a bundle is, where it comes from and whom it is from, as plain dicts and lists."""
+    manifest = bundle.manifest
+    return {
+        "name": manifest.name,
+        "format": FORMAT,
+        "bytes": sum(record.size for record in manifest.files.values()),
+        "signature": manifest.signature.to_json(),
+        "targets": [
+            {
+                "target": str(target),
+                "graph": artifact.graph,
+                "files": list(artifact.files),
+                "key": manifest.keys[target],
+                "verified": bool(manifest.verification.get(str(target), {}).get("ok")),
+                "code": bundle.standing(target),
+            }
+            for target, artifact in manifest.artifacts.items()
+        ],
+        "stages": [
+            {**stage, "model": describe(bundle.stages[stage["name"]])} for stage in manifest.stages
+        ],
+        "outputs": dict(manifest.outputs),
+        "result": manifest.result,
+        "cases": len(manifest.cases),
+        "platforms": sorted(
+            {name for model in bundle.models for name in platforms(model.manifest)}
+        ),
+        "signed": bundle.signed,
+        "machine": manifest.provenance.get("machine", {}),
+        "versions": manifest.provenance.get("versions", {}),
+        "findings": list(manifest.findings),
+    }
 
 
 def platforms(manifest: Manifest) -> list[str]:
@@ -58,11 +113,8 @@ def _any_platform(path: str) -> str:
 
 
 def _role(path: str, manifest: Manifest, is_needed: bool) -> str:
-    stages = tuple(f"{stage.get('bundle')}/" for stage in manifest.stages)
     if path in manifest.cases:
         return "case"
-    if stages and path.startswith(stages):
-        return "stage"
     if path.startswith(f"{SOURCES}/"):
         return "source"
     if path.startswith(f"{FOLDER}/"):

@@ -58,6 +58,7 @@ class Manifest:
         findings: What was noticed about the model.
         provenance: Where the model comes from, versions of everything used, and the machine.
         stages: The stages of a pipeline of several models; each names a folder that is a bundle.
+        outputs: Where each output of a pipeline comes from: ``stage.output`` by name.
         result: What the outputs mean; None for plain arrays.
     """
 
@@ -71,6 +72,7 @@ class Manifest:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     keys: Mapping[Target, str] = field(default_factory=dict)
     stages: tuple[Mapping[str, Any], ...] = ()
+    outputs: Mapping[str, str] = field(default_factory=dict)
     result: Mapping[str, Any] | None = None
 
     def render(self) -> bytes:
@@ -90,6 +92,7 @@ class Manifest:
                 for target, artifact in self.artifacts.items()
             ],
             "stages": list(self.stages),
+            "outputs": dict(self.outputs),
             "result": self.result,
             "cases": list(self.cases),
             "verification": self.verification,
@@ -119,7 +122,9 @@ class Manifest:
             BundleError: The bytes were altered, are of another format, or say what cannot be.
         """
         try:
-            content = _expect(json.loads(data, object_pairs_hook=_once), dict, FILE_NAME)
+            # RFC 8259 has UTF-8 alone; json would guess at others.
+            content = json.loads(data.decode(), object_pairs_hook=_once)
+            content = _expect(content, dict, FILE_NAME)
             version = content["format"]
         except (ValueError, KeyError, RecursionError) as error:
             raise BundleError(
@@ -199,7 +204,8 @@ def _read(content: dict[str, Any]) -> Manifest:
         findings=tuple(_expect(item, dict, "a finding") for item in content["findings"]),
         provenance=_provenance(content["provenance"]),
         stages=tuple(_stage(item, files) for item in content["stages"]),
-        result=None if content["result"] is None else _expect(content["result"], dict, "result"),
+        outputs=_mapping(content.get("outputs", {}), str, "outputs"),
+        result=None if content["result"] is None else _result(content["result"]),
     )
 
 
@@ -214,7 +220,18 @@ def _stage(content: Any, files: Mapping[str, FileRecord]) -> dict[str, Any]:
     stage = _expect(content, dict, "a stage")
     _expect(stage["name"], str, "a stage's name")
     _file(f"{stage['bundle']}/{FILE_NAME}", files)
+    _mapping(stage["inputs"], str, "a stage's inputs")
+    _expect(stage["batch"], int, "a stage's batch")
     return stage
+
+
+def _result(content: Any) -> dict[str, Any]:
+    result = _expect(content, dict, "result")
+    _expect(result["kind"], str, "a result's kind")
+    for label in _expect(result.get("labels", []), list, "a result's labels"):
+        _expect(label, str, "a label")
+    _mapping(result.get("outputs", {}), str, "a result's outputs")
+    return result
 
 
 def _artifact(entry: Mapping[str, Any], files: Mapping[str, FileRecord]) -> Artifact:

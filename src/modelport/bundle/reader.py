@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import tempfile
 import zipfile
@@ -94,15 +95,38 @@ class Bundle:
         if self.manifest.stages:
             from modelport.bundle.staging import load_stages
 
-            engine = load_stages(self, target, options)
-            engine.task = task_of(self.manifest.result)
-            return engine
+            whole = load_stages(self, target, options)
+            whole.task = task_of(self.manifest.result)
+            return whole
         wanted = self.choose(target)
         artifact = self.artifact(wanted)
         artifact = Artifact(artifact.graph, artifact.files, {**artifact.options, **options})
         engine = load_engine(self.folder, artifact, wanted, self.manifest.signature)
         engine.task = task_of(self.manifest.result)
         return engine
+
+    @functools.cached_property
+    def stages(self) -> dict[str, Bundle]:
+        """The bundles of a pipeline's stages, by their names; empty where there is one model.
+
+        Raises:
+            BundleError: A stage is no bundle, or altered.
+        """
+        opened = {}
+        for stage in self.manifest.stages:
+            own, check = _open_folder(
+                self.folder / stage["bundle"], self.where, self.is_trusted, None
+            )
+            check.wait()
+            opened[stage["name"]] = own
+        return opened
+
+    @property
+    def models(self) -> list[Bundle]:
+        """The bundles of its models: of a pipeline those of its stages, in their order."""
+        if not self.manifest.stages:
+            return [self]
+        return [model for stage in self.stages.values() for model in stage.models]
 
     def artifact(self, target: Target) -> Artifact:
         """The engine of a target, with this platform's libraries.

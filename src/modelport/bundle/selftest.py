@@ -8,7 +8,7 @@ import itertools
 import os
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +38,7 @@ class EngineTest:
     """How the engine of one target did on this machine.
 
     Attributes:
-        target: The target.
+        target: The target; of a whole pipeline, the one of its stages with the coarsest precision.
         skipped: Why this machine cannot run it; empty where it ran.
         failure: Why it does not open although it should; empty where it did.
         verification: The comparison with the bundle's own reference cases; None where it did not
@@ -51,6 +51,7 @@ class EngineTest:
     failure: str = ""
     verification: Verification | None = None
     milliseconds: tuple[float, float] | None = None
+    stage: str = ""
 
     @property
     def ok(self) -> bool:
@@ -85,6 +86,7 @@ class SelfTest:
             "engines": [
                 {
                     "target": str(item.target),
+                    "stage": item.stage,
                     "ok": item.ok,
                     "skipped": item.skipped,
                     "failure": item.failure,
@@ -121,17 +123,49 @@ def self_test(
             here, or none for this platform.
     """
     with Bundle.open(bundle, trust=trust, key=key) as opened:
+        return SelfTest(tuple(_tests(opened)), tuple(differences(opened.manifest.provenance)))
+
+
+def _tests(opened: Bundle) -> Iterator[EngineTest]:
+    """One test a target; of a pipeline those of its stages, and of the whole."""
+    for stage, own in opened.stages.items():
+        for test in _tests(own):
+            name = ".".join(filter(None, (stage, test.stage)))
+            yield dataclasses.replace(test, stage=name)
+    if not opened.manifest.stages:
         references = kept_references(opened)
-        engines = tuple(_test(opened, target, references) for target in opened.manifest.artifacts)
-        return SelfTest(engines, tuple(differences(opened.manifest.provenance)))
+        for target in opened.manifest.artifacts:
+            yield _test(opened, target, references)
+    elif opened.manifest.cases:
+        yield _test_whole(opened)
+
+
+def _test_whole(opened: Bundle) -> EngineTest:
+    targets = [model.choose(None) for model in opened.models]
+    coarsest = _coarsest(targets)
+    reasons = (f"{target}: {why_not}" for target in targets if (why_not := _why_not(target)))
+    if why_not := next(reasons, ""):
+        return EngineTest(coarsest, skipped=why_not)
+    return _run_here(opened, None, coarsest, opened.reference_cases())
+
+
+def _coarsest(targets: Sequence[Target]) -> Target:
+    """The target whose precision allows most: what it gives, the others cannot make better."""
+    return max(targets, key=lambda target: tolerance_for("float32", target.precision).overall)
 
 
 def _test(bundle: Bundle, target: Target, references: Sequence[ReferenceCase]) -> EngineTest:
     why_not = _why_not(target)
     if why_not:
         return EngineTest(target, skipped=why_not)
+    return _run_here(bundle, target, target, references)
+
+
+def _run_here(
+    bundle: Bundle, wanted: Target | None, target: Target, references: Sequence[ReferenceCase]
+) -> EngineTest:
     try:
-        engine = bundle.load(target)
+        engine = bundle.load(wanted)
     except UsageError as error:
         return EngineTest(target, skipped=_one_line(error))
     except BuildError as error:
@@ -187,7 +221,8 @@ def verify(
 
     Returns:
         The comparison, by target. Where an engine cannot run on this machine, it is that of its
-        graph on ONNX Runtime, and says so.
+        graph on ONNX Runtime, and says so. Of a pipeline, the stages' engines for a target are
+        compared on the cases of each stage.
 
     Raises:
         UsageError: The bundle or the source cannot be read.
@@ -195,16 +230,48 @@ def verify(
     """
     with Bundle.open(bundle, trust=trust) as opened:
         if against is None:
-            references, refused = kept_references(opened), list[str]()
-        else:
-            references, refused = _fresh_references(opened, against, seed)
-        results = {}
-        for target in opened.manifest.artifacts:
-            why_not = get_backend(target).why_not_run(target)
-            engine = _stand_in(opened, target) if why_not else opened.load(target)
-            result = verify_engine(engine, target, references, refused)
-            results[target] = dataclasses.replace(result, substituted=why_not)
-        return results
+            return _verify_kept(opened)
+        if opened.stages:
+            raise UsageError(
+                f"{bundle} is a pipeline of several models, which {against} is not",
+                fix="verify the bundle of each stage against its own original",
+            )
+        return _verify_model(opened, *_fresh_references(opened, against, seed))
+
+
+def _verify_kept(opened: Bundle) -> dict[Target, Verification]:
+    if not opened.stages:
+        return _verify_model(opened, kept_references(opened), ())
+    return _merge({stage: _verify_kept(own) for stage, own in opened.stages.items()})
+
+
+def _merge(stages: Mapping[str, Mapping[Target, Verification]]) -> dict[Target, Verification]:
+    """The stages' comparisons as one a target; the cases' names say the stage."""
+    merged: dict[Target, Verification] = {}
+    for stage, results in stages.items():
+        for target, result in results.items():
+            before = merged.get(target, Verification(()))
+            cases = (
+                dataclasses.replace(case, case=f"{stage}: {case.case}") for case in result.cases
+            )
+            merged[target] = Verification(
+                (*before.cases, *cases),
+                (*before.refused, *(f"{stage}: {why}" for why in result.refused)),
+                before.substituted or result.substituted,
+            )
+    return merged
+
+
+def _verify_model(
+    opened: Bundle, references: Sequence[ReferenceCase], refused: Sequence[str]
+) -> dict[Target, Verification]:
+    results = {}
+    for target in opened.manifest.artifacts:
+        why_not = get_backend(target).why_not_run(target)
+        engine = _stand_in(opened, target) if why_not else opened.load(target)
+        result = verify_engine(engine, target, references, refused)
+        results[target] = dataclasses.replace(result, substituted=why_not)
+    return results
 
 
 def _stand_in(bundle: Bundle, target: Target) -> Engine:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from modelport.cli import console
 from modelport.errors import UsageError
@@ -19,9 +18,6 @@ def add(commands: console.Subparsers[argparse.ArgumentParser]) -> None:
         help="torch or torch:compile: what ratios are over, in place of the first model",
     )
     parser.add_argument("--source", help="where the original is, if no bundle holds its program")
-    parser.add_argument(
-        "--target", action="append", default=[], metavar="TARGET", help="one of those; repeatable"
-    )
     parser.add_argument("--threads", default="0", metavar="N[,N]", help="0: as the backend likes")
     parser.add_argument(
         "--size",
@@ -32,10 +28,8 @@ def add(commands: console.Subparsers[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("--at-once", type=int, default=1, metavar="N", help="calls at a time")
     parser.add_argument("--rounds", type=int, metavar="N", help="turns of each model (15)")
-    parser.add_argument("--case", type=Path, metavar="FILE.npz", help="the inputs")
-    parser.add_argument("--report", type=Path, metavar="FILE", help="write an HTML page")
-    parser.add_argument("--seed", type=int, default=0, help="seed of inputs that are drawn")
-    console.add_json(parser)
+    console.add_trust(parser)
+    console.add_measuring(parser)
     parser.set_defaults(run=_run)
 
 
@@ -54,6 +48,8 @@ def _run(arguments: argparse.Namespace) -> int:
         at_once=arguments.at_once,
         case=arguments.case,
         seed=arguments.seed,
+        trust=arguments.trust,
+        key=arguments.key,
         progress=None if arguments.json else console.progress(),
         **rounds,
     )

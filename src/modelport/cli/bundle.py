@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelport.cli import console
+from modelport.cli import bundle_join, console
 from modelport.errors import UsageError
 
 if TYPE_CHECKING:
-    from modelport.bundle import Bundle, EngineTest
+    from modelport.bundle import EngineTest
 
 _PARTS = ("cases", "report", "sources")
 
@@ -23,6 +23,8 @@ def add(commands: console.Subparsers[argparse.ArgumentParser]) -> None:
     inner = group.add_subparsers(dest="bundle_command", required=True, metavar="COMMAND")
     _command(inner, "ls", _ls, "the files of a bundle")
     _command(inner, "info", _info, "what a bundle is, where it comes from, and whom it is from")
+
+    bundle_join.add(inner)
 
     more = _command(inner, "add", _add, "build engines or libraries of operators into a bundle")
     more.add_argument("--target", action="append", default=[], help="target to build; repeatable")
@@ -91,7 +93,7 @@ def _ls(arguments: argparse.Namespace) -> int:
     from modelport.bundle.contents import list_entries
 
     with Bundle.open(arguments.bundle) as opened:
-        entries = list(list_entries(opened.manifest))
+        entries = list(list_entries(opened))
     total = sum(entry.size for entry in entries)
     if arguments.json:
         console.print_json(
@@ -99,7 +101,13 @@ def _ls(arguments: argparse.Namespace) -> int:
         )
         return 0
     rows = [
-        [entry.path, entry.role, f"{entry.size:,}", entry.sha256[:12], ", ".join(entry.targets)]
+        [
+            entry.path,
+            entry.role,
+            f"{entry.size:,}",
+            entry.sha256[:12],
+            " ".join([entry.stage, ", ".join(entry.targets)]).strip(),
+        ]
         for entry in entries
     ]
     heads = ("file", "what", "bytes", "sha256", "for")
@@ -109,22 +117,15 @@ def _ls(arguments: argparse.Namespace) -> int:
 
 def _info(arguments: argparse.Namespace) -> int:
     from modelport.bundle import Bundle
+    from modelport.bundle.contents import describe
 
     with Bundle.open(arguments.bundle) as opened:
-        described = _describe(opened)
+        described = describe(opened)
     if arguments.json:
         console.print_json(described)
         return 0
-    signature = described["signature"]
     print(f"{described['name']} ({described['bytes']:,} bytes, format {described['format']})")
-    for kind in ("inputs", "outputs"):
-        for spec in signature[kind]:
-            print(f"  {kind[:-1]} {spec['name']}: {spec['dtype']} {spec['shape']}")
-    for name, bounds in signature["dimensions"].items():
-        print(f"  {name} in {bounds['min']}..{bounds['max'] if bounds['max'] is not None else ''}")
-    for target in described["targets"]:
-        verdict = "agreed with the original" if target["verified"] else "not compared"
-        print(f"target {target['target']}: {target['graph']}, {verdict}; code {target['code']}")
+    _print_model(described)
     print(f"signature: {described['signed']}")
     print(f"cases: {described['cases']}; operators for: {', '.join(described['platforms']) or '-'}")
     for name, value in described["machine"].items():
@@ -134,36 +135,25 @@ def _info(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _describe(opened: Bundle) -> dict[str, Any]:
-    from modelport.bundle import FORMAT
-    from modelport.bundle.contents import platforms
-
-    manifest = opened.manifest
-    return {
-        "name": manifest.name,
-        "format": FORMAT,
-        "bytes": sum(record.size for record in manifest.files.values()),
-        "signature": manifest.signature.to_json(),
-        "targets": [
-            {
-                "target": str(target),
-                "graph": artifact.graph,
-                "files": list(artifact.files),
-                "key": manifest.keys[target],
-                "verified": bool(manifest.verification.get(str(target), {}).get("ok")),
-                "code": opened.standing(target),
-            }
-            for target, artifact in manifest.artifacts.items()
-        ],
-        "stages": [stage.get("name") for stage in manifest.stages],
-        "result": manifest.result,
-        "cases": len(manifest.cases),
-        "platforms": platforms(manifest),
-        "signed": opened.signed,
-        "machine": manifest.provenance.get("machine", {}),
-        "versions": manifest.provenance.get("versions", {}),
-        "findings": list(manifest.findings),
-    }
+def _print_model(described: dict[str, Any], margin: str = "") -> None:
+    signature = described["signature"]
+    for kind in ("inputs", "outputs"):
+        for spec in signature[kind]:
+            print(f"{margin}  {kind[:-1]} {spec['name']}: {spec['dtype']} {spec['shape']}")
+    for name, bounds in signature["dimensions"].items():
+        most = "" if bounds["max"] is None else bounds["max"]
+        print(f"{margin}  {name} in {bounds['min']}..{most}")
+    for target in described["targets"]:
+        verdict = "agreed with the original" if target["verified"] else "not compared"
+        told = f"{target['graph']}, {verdict}; code {target['code']}"
+        print(f"{margin}target {target['target']}: {told}")
+    for stage in described["stages"]:
+        rows = f", {stage['batch']} rows at most" if stage["batch"] else ""
+        wires = ", ".join(f"{name} = {source}" for name, source in stage["inputs"].items())
+        print(f"{margin}stage {stage['name']}: {stage['model']['name']}, {wires}{rows}")
+        _print_model(stage["model"], f"{margin}  ")
+    for name, source in described["outputs"].items():
+        print(f"{margin}output {name} = {source}")
 
 
 def _add(arguments: argparse.Namespace) -> int:
@@ -267,7 +257,8 @@ def _selftest(arguments: argparse.Namespace) -> int:
         console.print_json(result.to_json())
     else:
         for engine in result.engines:
-            print(f"{engine.target}: {_verdict(engine)}")
+            stage = f"{engine.stage}: " if engine.stage else ""
+            print(f"{stage}{engine.target}: {_verdict(engine)}")
         for difference in result.differences:
             print(f"other than where it was built: {difference}")
         if not any(engine.verification for engine in result.engines):

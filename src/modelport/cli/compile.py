@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelport.cli import console
-from modelport.errors import UsageError
+from modelport.errors import BuildError, RunError, UsageError
 
 if TYPE_CHECKING:
     from modelport.compilation import Compilation
@@ -51,6 +51,11 @@ def add(commands: console.Subparsers[argparse.ArgumentParser]) -> None:
     build.add_argument("--refittable", action="store_true", help="weights can be replaced later")
     build.add_argument(
         "--plugins", action="append", default=[], metavar="LIBRARY", help="library of plugins"
+    )
+    build.add_argument(
+        "--prefer-plugins",
+        action="store_true",
+        help="operators with a body and a plugin in a LIBRARY become the plugin, not the body",
     )
     parser.add_argument("--layers", action="store_true", help="print the engine's layers")
     console.add_json(parser)
@@ -109,6 +114,7 @@ def _run(arguments: argparse.Namespace) -> int:
         strip_weights=arguments.strip_weights,
         refittable=arguments.refittable,
         plugins=arguments.plugins,
+        prefer_plugins=arguments.prefer_plugins,
     )
     if arguments.json:
         console.print_json(_to_json(result))
@@ -133,17 +139,7 @@ def _print(result: Compilation, layers: bool) -> None:
     for finding in result.findings:
         print(finding)
     if layers:
-        rows = [
-            (
-                _short(layer.name),
-                layer.kind,
-                _short(", ".join(layer.nodes)),
-                ", ".join(sorted({tensor.dtype for tensor in layer.inputs})),
-                ", ".join(f"{tensor.dtype}{list(tensor.shape)}" for tensor in layer.outputs),
-            )
-            for layer in record.layers
-        ]
-        console.print_table("layers", ("name", "kind", "nodes", "takes", "gives"), rows)
+        _print_layers(result)
     for place, profile in enumerate(record.profiles):
         for name, (least, usual, most) in profile.items():
             print(f"profile {place}: {name} {least}..{most}, fastest at {usual}")
@@ -153,6 +149,35 @@ def _print(result: Compilation, layers: bool) -> None:
         f"{record.size:,} bytes, {result.seconds:.1f} s"
     )
     print(f"wrote {result.path} and {result.path}.json")
+
+
+def _print_layers(result: Compilation) -> None:
+    """Prints the layers: with their times where the engine runs, else why there are none."""
+    from modelport.backends.tensorrt.timing import time_layers
+
+    times, untimed = {}, ""
+    try:
+        times = time_layers(result.path)
+    except (BuildError, RunError) as error:
+        untimed = str(error)
+    heads = ["name", "kind", "nodes", "takes", "gives"]
+    rows = [
+        [
+            _short(layer.name),
+            layer.kind,
+            _short(", ".join(layer.nodes)),
+            ", ".join(sorted({tensor.dtype for tensor in layer.inputs})),
+            ", ".join(f"{tensor.dtype}{list(tensor.shape)}" for tensor in layer.outputs),
+        ]
+        for layer in result.record.layers
+    ]
+    if times:
+        heads.append("ms")
+        for row, layer in zip(rows, result.record.layers, strict=True):
+            row.append(f"{times[layer.name] * 1e3:.3f}" if layer.name in times else "")
+    console.print_table("layers", heads, rows)
+    if untimed:
+        print(untimed)
 
 
 def _short(text: str) -> str:

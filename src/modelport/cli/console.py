@@ -35,6 +35,21 @@ def add_trust(parser: argparse.ArgumentParser, *, key: bool = True) -> None:
         )
 
 
+def add_measuring(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of commands that time models: which, on what, and how to show it."""
+    parser.add_argument(
+        "--target",
+        action="append",
+        default=[],
+        metavar="TARGET",
+        help="one to measure, in place of all that there are; repeatable",
+    )
+    parser.add_argument("--case", type=Path, metavar="FILE.npz", help="the inputs to time on")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write an HTML page")
+    parser.add_argument("--seed", type=int, default=0, help="seed of what is drawn")
+    add_json(parser)
+
+
 def add_capture(parser: argparse.ArgumentParser) -> None:
     """Adds the options that say how to capture a model."""
     from modelport.recipe import CAPTURES

@@ -110,7 +110,7 @@ def _build(args: argparse.Namespace) -> int:
     from modelport.ops.folders import load_folder
     from modelport.ops.libraries import place_library
     from modelport.ops.native_library import NativeLibrary
-    from modelport.ops.plugins import build_plugins
+    from modelport.ops.plugins import NO_PLUGIN, PluginLibrary, build_plugins
 
     by_domain: dict[str, list[Operator]] = defaultdict(list)
     for operator in load_folder(args.folder):
@@ -130,7 +130,9 @@ def _build(args: argparse.Namespace) -> int:
         path = make(operators, options, done=_progress)
         output.mkdir(parents=True, exist_ok=True)
         copied = place_library(path, output)
-        kernels = NativeLibrary(copied).kernels
+        library = PluginLibrary(copied) if args.tensorrt else NativeLibrary(copied)
+        kernels = library.kernels
+        plugins = library.plugins if isinstance(library, PluginLibrary) else set()
         built.append(
             {
                 "domain": domain,
@@ -141,8 +143,12 @@ def _build(args: argparse.Namespace) -> int:
                     f"{kernel.operator}({', '.join(kernel.parameters)}) on {kernel.device}"
                     for kernel in kernels
                 ],
+                **({"plugins": sorted(plugins)} if args.tensorrt else {}),
             }
         )
+        for operator in operators if args.tensorrt else ():
+            if operator.schema.name not in plugins:
+                print(f"{operator.qualified_name} is no plugin: {NO_PLUGIN}", file=sys.stderr)
     if args.json:
         print_json(built)
     else:

@@ -55,7 +55,7 @@ def add(commands: console.Subparsers[argparse.ArgumentParser]) -> None:
 
 def _add_precision(parser: argparse.ArgumentParser) -> None:
     group = parser.add_mutually_exclusive_group(required=True)
-    for name in ("int8", "fp16", "bf16"):
+    for name in ("int8", "fp8", "fp16", "bf16"):
         group.add_argument(f"--{name}", dest="precision", action="store_const", const=name)
     group.add_argument(
         "--dynamic",

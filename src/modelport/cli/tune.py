@@ -24,17 +24,10 @@ def add(commands: console.Subparsers[argparse.ArgumentParser]) -> None:
         help="error over an output's rms that is acceptable; lower precisions are tried then",
     )
     parser.add_argument(
-        "--target",
-        action="append",
-        default=[],
-        metavar="TARGET",
-        help="what to choose from; repeatable; every backend that works here by default",
+        "--data", metavar="PLACE", help="calibration data, to try int8 as well; see `quantize`"
     )
     parser.add_argument("--budget", type=float, metavar="SECONDS", help="300 by default")
-    parser.add_argument("--case", type=Path, metavar="FILE.npz", help="the inputs to time on")
-    parser.add_argument("--report", type=Path, metavar="FILE", help="write an HTML page")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the cases")
-    console.add_json(parser)
+    console.add_measuring(parser)
     parser.set_defaults(run=_run)
 
 
@@ -50,6 +43,7 @@ def _run(arguments: argparse.Namespace) -> int:
         tolerance=arguments.tolerance,
         targets=arguments.target,
         case=arguments.case,
+        data=arguments.data,
         seed=arguments.seed,
         progress=None if arguments.json else console.progress(),
         **budget,

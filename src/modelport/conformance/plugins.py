@@ -20,7 +20,7 @@ from modelport.ops.build import BuildOptions
 from modelport.ops.calls import DTYPES, tensor_infos
 from modelport.ops.declaration import Operator
 from modelport.ops.draw import Draw
-from modelport.ops.plugins import build_plugins, find_headers
+from modelport.ops.plugins import NO_PLUGIN, build_plugins, find_headers
 from modelport.ops.plugins.fields import DATA_TYPES, INPUTS_FIELD, plugin_fields
 from modelport.ops.schema import join_texts
 from modelport.ops.shapes import DataDependent, TensorInfo
@@ -94,6 +94,9 @@ def _prove(operator: Operator, host: Path, library: Path, cases: int, seed: int)
         fit = [item for item in drawn if _types_fit(item)]
         jobs = [_job(item, folder / str(item.number)) for item in fit]
         told = play(host, library, jobs, folder)
+        if operator.schema.name not in [name for _, name, *_ in told.creators]:
+            yield Check("plugin", "", None, NO_PLUGIN)
+            return
         for item in drawn:
             if item not in fit:
                 yield Check("plugin", item.name, None, "tensors of plugins are not bool or uint8")

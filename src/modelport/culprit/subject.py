@@ -124,10 +124,15 @@ def model_of(bundle: Path) -> Model:
     """The graph of a bundle's first target.
 
     Raises:
-        UsageError: There is no bundle at the path.
+        UsageError: There is no bundle at the path, or it is a pipeline of several models.
         BundleError: The bundle is altered.
     """
     with Bundle.open(bundle) as opened:
+        if opened.manifest.stages:
+            raise UsageError(
+                f"{bundle} is a pipeline of several models",
+                fix="give the bundle of one stage; they lie in its folder stages",
+            )
         artifact = next(iter(opened.manifest.artifacts.values()))
         import onnx_ir
 

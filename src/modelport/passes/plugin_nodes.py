@@ -42,10 +42,11 @@ class PlugIn(Rewrite):
         """
         bodied = {(domain, name) for domain, name, _ in model.functions}
         for node in list(model.graph.all_nodes()):
-            operator = registry.find(f"{node.domain}::{node.op_type}")
+            name = f"{node.domain}::{node.op_type}"
+            operator = registry.find(name)
             if (
                 operator is None
-                or "cuda" not in operator.kernels
+                or not has_kernel(name)
                 or (node.domain, node.op_type) in bodied
                 or NAMESPACE in node.attributes
             ):
@@ -53,6 +54,12 @@ class PlugIn(Rewrite):
             self.plugged.add(operator.qualified_name)
             _plug_in(node, operator)
         return ir.passes.PassResult(model, bool(self.plugged))
+
+
+def has_kernel(name: str) -> bool:
+    """Whether an operator, ``domain::name``, has a CUDA kernel, of which a plugin is made."""
+    operator = registry.find(name)
+    return operator is not None and "cuda" in operator.kernels
 
 
 def plug_in(model: Model) -> list[Finding]:

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from modelport.findings import Finding
 from modelport.model import Model
+from modelport.passes.openvino import prepare_for_openvino
 from modelport.passes.tensorrt import prepare_for_tensorrt
 from modelport.target import Target
 
-PREPARATIONS: Mapping[str, Callable[[Model, Target], list[Finding]]] = {
+PREPARATIONS: Mapping[str, Callable[[Model, Target, Collection[str]], list[Finding]]] = {
+    "openvino": lambda model, target, plugins: prepare_for_openvino(model, target),
     "tensorrt": prepare_for_tensorrt,
     "tensorrt-rtx": prepare_for_tensorrt,
 }
 """What is done for a backend: changes the model in place and says what it changed."""
 
 
-def prepare(model: Model, target: Target) -> Model:
+def prepare(model: Model, target: Target, plugins: Collection[str] = ()) -> Model:
     """The graph as a target's backend takes it.
 
     Args:
         model: The model; it stays as it is.
         target: What is to run it.
+        plugins: Operators, ``domain::name``, that are plugins of the backend though they have
+            bodies of standard operators.
 
     Returns:
         The model itself where nothing is to be changed, else a copy with a note for each change
@@ -34,7 +38,7 @@ def prepare(model: Model, target: Target) -> Model:
     if rewrite is None:
         return model
     copy = model.copy()
-    changes = rewrite(copy, target)
+    changes = rewrite(copy, target, plugins)
     if not changes:
         return model
     copy.findings += changes

@@ -7,14 +7,24 @@ from collections.abc import Callable, Mapping, Sequence
 from modelport.errors import UsageError
 from modelport.model import Model
 from modelport.passes.simplification import simplify
+from modelport.passes.upsampling import merge_upsampling
 
 
 def _simplified(model: Model) -> Model:
     return simplify(model, check=False).model
 
 
-REWRITES: Mapping[str, Callable[[Model], Model]] = {"simplify": _simplified}
-"""From a model, which stays as it is, to one that computes the same."""
+REWRITES: Mapping[str, Callable[[Model], Model]] = {
+    "simplify": _simplified,
+    "merge-upsampling": merge_upsampling,
+}
+"""From a model, which stays as it is, to one that computes the same: itself where nothing is to be
+rewritten."""
+
+
+def applicable(model: Model) -> list[str]:
+    """The names of the rewrites that change a model."""
+    return [name for name, rewrite in REWRITES.items() if rewrite(model) is not model]
 
 
 def rewritten(model: Model, names: Sequence[str]) -> Model:

@@ -42,7 +42,7 @@ class Result:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Result:
         """Reads what `to_json` wrote."""
-        return cls(data["kind"], tuple(data["labels"]), dict(data["outputs"]))
+        return cls(data["kind"], tuple(data.get("labels", ())), dict(data.get("outputs", {})))
 
     def require_outputs(self, names: Sequence[str]) -> None:
         """Raises `UsageError` where a model does not give what the result needs."""

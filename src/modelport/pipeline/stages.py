@@ -86,6 +86,12 @@ def signature_of(
                 )
             if "." not in source:
                 taken.setdefault(source, replace(spec, name=source))
+            elif why := _misfit(known[source], spec):
+                raise UsageError(
+                    f"the stage {stage.name!r} cannot take {source} for its input {spec.name!r}",
+                    why=f"{known[source]} is no {spec}: {why}",
+                    fix="deploy one of the two with steps that make them fit",
+                )
         dims |= dict(own.dims)
         known |= {f"{stage.name}.{spec.name}": spec for spec in own.outputs}
     missing = [source for source in outputs.values() if source not in known]
@@ -96,6 +102,19 @@ def signature_of(
         )
     given = [replace(known[source], name=name) for name, source in outputs.items()]
     return Signature(tuple(taken.values()), tuple(given), dims)
+
+
+def _misfit(given: TensorSpec, taken: TensorSpec) -> str:
+    """Why an output can never be an input; empty where it may be."""
+    if given.dtype != taken.dtype:
+        return "their dtypes differ"
+    if given.shape is None or taken.shape is None:
+        return ""
+    if len(given.shape) != len(taken.shape):
+        return "their ranks differ"
+    pairs = zip(given.shape, taken.shape, strict=True)
+    fixed = [sizes for sizes in pairs if all(isinstance(size, int) for size in sizes)]
+    return "" if all(one == other for one, other in fixed) else "their sizes differ"
 
 
 class StagedEngine(Engine):
@@ -120,6 +139,7 @@ class StagedEngine(Engine):
         self._line = _Line([_Worker(stage, engines[stage.name]) for stage in stages])
         self._line.start()
         self.close: Callable[[], Any] = weakref.finalize(self, self._line.stop)
+        """Ends the threads; calls that are still between stages fail."""
 
     def submit(
         self, inputs: Mapping[str, np.ndarray[Any, Any]], outputs: Sequence[str] | None = None
@@ -138,7 +158,7 @@ class StagedEngine(Engine):
         """
         self._guard(inputs)
         wanted = {name: self._outputs[name] for name in self._requested(outputs)}
-        call = _Call(dict(inputs), wanted)
+        call = _Call(dict(inputs), wanted, self)
         self._line.advance(call)
         return call.future
 
@@ -175,9 +195,10 @@ class _Bound(Binding):
 class _Call:
     """One run of the whole on its way through the stages."""
 
-    def __init__(self, values: Arrays, wanted: Mapping[str, str]) -> None:
+    def __init__(self, values: Arrays, wanted: Mapping[str, str], engine: Engine) -> None:
         self.values = values
         self.wanted = wanted
+        self.engine: Engine | None = engine  # it lives until the call is done
         self.future: Future[Arrays] = Future()
         self.begun: set[str] = set()
         self.lock = threading.Lock()
@@ -186,6 +207,7 @@ class _Call:
         with self.lock:
             if not self.future.done():
                 self.future.set_exception(error)
+            self.engine = None
 
     def finish_if_complete(self) -> None:
         with self.lock:
@@ -194,6 +216,7 @@ class _Call:
                 self.future.set_result(
                     {name: self.values[source] for name, source in self.wanted.items()}
                 )
+                self.engine = None
 
 
 class _Line:
@@ -201,14 +224,18 @@ class _Line:
 
     def __init__(self, workers: Sequence[_Worker]) -> None:
         self._workers = workers
+        self._lock = threading.Lock()
+        self._closed = False
 
     def start(self) -> None:
         for worker in self._workers:
             threading.Thread(target=worker.work, args=(self.advance,), daemon=True).start()
 
     def stop(self) -> None:
-        for worker in self._workers:
-            worker.waiting.put(None)
+        with self._lock:
+            self._closed = True
+            for worker in self._workers:
+                worker.waiting.put(None)
 
     def advance(self, call: _Call) -> None:
         """Gives a call to the stages that have all they need, or finishes it."""
@@ -219,7 +246,11 @@ class _Line:
                 if call.future.done() or not ready or worker.stage.name in call.begun:
                     continue
                 call.begun.add(worker.stage.name)
-            worker.waiting.put(call)
+            with self._lock:
+                if not self._closed:
+                    worker.waiting.put(call)
+                    continue
+            call.fail(RunError("the engine was closed", fix="load it again"))
 
 
 class _Worker:

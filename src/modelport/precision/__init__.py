@@ -1,7 +1,7 @@
-"""Precision: fp16, bf16 and int8 as rewrites of the graph, the same for every backend."""
+"""Precision: fp16, bf16, int8 and fp8 as rewrites of the graph, the same for every backend."""
 
 from modelport.precision.calibration import calibrate
-from modelport.precision.conversion import convert, is_quantized
+from modelport.precision.conversion import EIGHT_BITS, convert, is_quantized
 from modelport.precision.qdq import FORMS, form_for
 from modelport.precision.quantization import quantize
 from modelport.precision.results import Point, Quantization
@@ -9,6 +9,7 @@ from modelport.precision.tables import CalibrationTable
 from modelport.precision.widening import widen
 
 __all__ = [
+    "EIGHT_BITS",
     "FORMS",
     "CalibrationTable",
     "Point",

@@ -15,6 +15,7 @@ from modelport.graph.shapes import infer_types
 from modelport.model import Model
 from modelport.passes.contract import unsound
 from modelport.precision.casts import CastGraph
+from modelport.precision.float8 import FLOAT8, FLOAT8_OPSET
 from modelport.precision.forms import NAMES
 from modelport.precision.keeping import asked_for, kept_nodes
 from modelport.precision.qdq import FORMS, QuantizeGraph
@@ -25,6 +26,9 @@ _HALVES = {"fp16": ir.DataType.FLOAT16, "bf16": ir.DataType.BFLOAT16}
 
 BFLOAT16_OPSET = 22
 """The opset that brought bfloat16 to convolutions and poolings."""
+
+EIGHT_BITS = ("int8", "fp8")
+"""Precisions that need ranges of tensors."""
 
 _QDQ_OPSET = 13
 """The opset that brought scales by channel."""
@@ -46,22 +50,22 @@ def convert(
     sizes, weights or activations that overflow, operators without a form of 16 bits, those that
     were asked for, and what lies between them.
 
-    int8: products and convolutions read activations and weights through explicit QuantizeLinear
-    and DequantizeLinear; biases stay in float32.
+    int8 and fp8: products and convolutions read activations and weights through explicit
+    QuantizeLinear and DequantizeLinear; biases stay in float32. fp8 is float8_e4m3fn.
 
     Args:
         model: The model; it stays as it is.
         precision: A precision of `modelport.target.PRECISIONS`.
-        table: Ranges of tensors on calibration data. int8 needs it; in fp16 and bf16 what could
-            overflow by it stays in float32.
+        table: Ranges of tensors on calibration data. int8 and fp8 need it; in fp16 and bf16 what
+            could overflow by it stays in float32.
         keep: What else stays in float32: names of nodes, patterns of them with ``*``, operators.
         form: Of int8: one of `modelport.precision.qdq.FORMS`.
         keep_io: Whether inputs and outputs keep their types; else they are of the precision, too.
 
     Returns:
-        The model itself where it computes so already (in int8: where it has QuantizeLinear, as
-        after quantization-aware training), else a rewritten copy. Its findings name the nodes that
-        stay in float32 and the weights that do not fit.
+        The model itself where it computes so already (in int8 and fp8: where it has QuantizeLinear,
+        as after quantization-aware training), else a rewritten copy. Its findings name the nodes
+        that stay in float32 and the weights that do not fit.
 
     Raises:
         UsageError: There is no rewrite into this precision without a table, the table has none of
@@ -72,9 +76,13 @@ def convert(
     if precision in _HALVES:
         largest = {name: max(-low, high) for name, (low, high) in (table or _NONE).ranges.items()}
         return _to_half(model, precision, keep, largest, keep_io)
-    if precision != "int8":
-        raise UsageError(f"there is no rewrite into {precision}", fix="fp16, bf16 or int8")
-    return model if is_quantized(model) else _to_int8(model, table, keep, form)
+    if precision not in EIGHT_BITS:
+        raise UsageError(f"there is no rewrite into {precision}", fix="fp16, bf16, int8 or fp8")
+    if is_quantized(model):
+        return model
+    if precision == "int8" and form not in FORMS:
+        raise UsageError(f"unknown form {form!r}", fix=f"one of: {', '.join(FORMS)}")
+    return _to_eight_bits(model, precision, table, keep, form if precision == "int8" else FLOAT8)
 
 
 _NONE = CalibrationTable()
@@ -88,16 +96,18 @@ def is_quantized(model: Model) -> bool:
     )
 
 
-def _to_int8(model: Model, table: CalibrationTable | None, keep: Iterable[str], form: str) -> Model:
+def _to_eight_bits(
+    model: Model, precision: str, table: CalibrationTable | None, keep: Iterable[str], form: str
+) -> Model:
     if table is None:
         raise UsageError(
-            "a graph does not turn to int8 without data to calibrate on",
-            fix="give data, or quantize it first: modelport quantize SOURCE --int8 --data ...",
+            f"a graph does not turn to {precision} without data to calibrate on",
+            fix=f"give data, or quantize it first: modelport quantize SOURCE --{precision} "
+            "--data ...",
         )
-    if form not in FORMS:
-        raise UsageError(f"unknown form {form!r}", fix=f"one of: {', '.join(FORMS)}")
-    if model.opset < _QDQ_OPSET:
-        model = convert_opset(model, _QDQ_OPSET)
+    opset = FLOAT8_OPSET if form == FLOAT8 else _QDQ_OPSET
+    if model.opset < opset:
+        model = convert_opset(model, opset)
     copy = model.copy()
     infer_types(copy.ir)
     graph = copy.ir.graph
@@ -111,7 +121,7 @@ def _to_int8(model: Model, table: CalibrationTable | None, keep: Iterable[str], 
         )
     rewrite.run()
     common.RemoveUnusedNodesPass()(copy.ir)
-    _finish(copy, "int8")
+    _finish(copy, precision)
     left = [node for node in weighted_nodes(graph) if node not in rewrite.nodes]
     if left:
         names = ", ".join(f"{node.name!r} ({node.op_type})" for node in left)

@@ -23,6 +23,9 @@ Array = np.ndarray[Any, Any]
 Arrays = dict[str, Array]
 Source = str | os.PathLike[str] | Iterable[Any] | Callable[[], Iterable[Any]]
 
+HELD_OUT = 5
+"""One case of this many is kept from calibration to judge by, where no others are given."""
+
 _FORMS = (
     "give a folder of pictures, .npy or .npz files, one .npz file, file.py:function, or an "
     "iterable of arrays or of dicts of arrays"
@@ -120,7 +123,14 @@ class CalibrationData:
                 names = [spec.name for spec in self._signature.inputs]
                 for rows in zip(*streams, strict=True):
                     yield dict(zip(names, rows, strict=True))
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        except (
+            ValueError,
+            OSError,
+            EOFError,
+            zipfile.BadZipFile,
+            zlib.error,
+            RuntimeError,
+        ) as error:
             raise UsageError(f"cannot read the calibration data {path}", why=str(error)) from error
 
     def _named(self, item: Any) -> Arrays:
@@ -157,6 +167,26 @@ class CalibrationData:
                     fix="a range cannot be read from them: leave the case out",
                 )
         return arrays
+
+
+class Part:
+    """A part of data: the cases that are held out to judge by, or those to calibrate on.
+
+    Args:
+        data: The data; where there is a single case, it serves for both.
+        held_out: Which part: every `HELD_OUT`-th case from the first on, or the others.
+    """
+
+    def __init__(self, data: Iterable[Arrays], *, held_out: bool) -> None:
+        self._data = data
+        self._held_out = held_out
+
+    def __iter__(self) -> Iterator[Arrays]:
+        """Yields the cases of this part."""
+        alone = len(list(itertools.islice(self._data, 2))) == 1
+        for place, case in enumerate(self._data):
+            if alone or (place % HELD_OUT == 0) == self._held_out:
+                yield case
 
 
 def _array(value: Any) -> Array:

@@ -25,9 +25,7 @@ _ALPHA = 0.5
 """How much of a channel's magnitude moves from the activations to the weights."""
 
 
-def equalize(
-    model: Model, cases: Iterable[Arrays], libraries: Sequence[Path] = (), levels: int = 127
-) -> bool:
+def equalize(model: Model, cases: Iterable[Arrays], libraries: Sequence[Path] = ()) -> bool:
     """Gives the channels between two convolutions like ranges; the model computes the same.
 
     Cross-layer equalization (M. Nagel et al., Data-Free Quantization through Weight Equalization
@@ -39,7 +37,6 @@ def equalize(
         model: The model, changed in place.
         cases: Not needed.
         libraries: Not needed.
-        levels: Not needed.
 
     Returns:
         Whether there was such a pair.
@@ -94,9 +91,7 @@ def _is_plain_convolution(node: ir.Node) -> bool:
     )
 
 
-def smooth(
-    model: Model, cases: Iterable[Arrays], libraries: Sequence[Path] = (), levels: int = 127
-) -> bool:
+def smooth(model: Model, cases: Iterable[Arrays], libraries: Sequence[Path] = ()) -> bool:
     """Moves outlying channels from activations to weights; the model computes the same.
 
     SmoothQuant (G. Xiao et al., 2023, equation 4): where products alone read what a normalization
@@ -107,7 +102,6 @@ def smooth(
         model: The model, changed in place.
         cases: Inputs by name.
         libraries: Libraries of operators that the model needs.
-        levels: Not needed.
 
     Returns:
         Whether there was such a normalization.
@@ -155,24 +149,24 @@ def _normalized_products(graph: ir.Graph) -> Iterator[tuple[ir.Node, list[ir.Nod
             yield node, readers
 
 
-def correct_biases(
+def bias_errors(
     model: Model, cases: Iterable[Arrays], libraries: Sequence[Path] = (), levels: int = 127
-) -> bool:
-    """Takes the mean error that rounded weights make out of the biases.
+) -> dict[str, Array]:
+    """The mean errors that rounded weights make, which biases can take back.
 
     Bias correction (M. Nagel et al., 2019, section 4.2): a channel is off by its weights' error
     times the mean of its input; here the mean is that on the calibration data.
 
     Args:
-        model: The model, changed in place: in 8 bits it is nearer to what it was.
+        model: The model.
         cases: Inputs by name.
         libraries: Libraries of operators that the model needs.
         levels: Steps of the weights' range; see `modelport.precision.qdq.LEVELS`.
 
     Returns:
-        Whether there was such a bias.
+        The error of every channel, by the name of the node that has a constant bias.
     """
-    biased = {node: bias for node in weighted_nodes(model.ir.graph) if (bias := _bias(node))}
+    biased = [node for node in weighted_nodes(model.ir.graph) if _bias(node)]
     sums: dict[str, Array] = defaultdict(lambda: np.zeros(1))
     counts: dict[str, int] = defaultdict(int)
     axes = {str(node.inputs[0].name): _channel_axis(node) for node in biased}  # type: ignore[union-attr]
@@ -184,11 +178,26 @@ def correct_biases(
 
     if biased:
         observe(model, cases, list(axes), look, libraries)
-    for node, (reader, place) in biased.items():
-        name = str(node.inputs[0].name)  # type: ignore[union-attr]
-        shift = _mean_error(node, sums[name] / counts[name], levels)
-        _replace(reader, place, (_array_of(reader.inputs[place]) - shift).astype(np.float32))
-    return bool(biased)
+    means = {name: sums[name] / counts[name] for name in axes}
+    return {
+        str(node.name): _mean_error(node, means[str(node.inputs[0].name)], levels)  # type: ignore[union-attr]
+        for node in biased
+    }
+
+
+def correct_biases(model: Model, errors: Mapping[str, Array]) -> None:
+    """Takes the mean errors that rounded weights make out of the biases.
+
+    Args:
+        model: The model, changed in place: in 8 bits it is nearer to what it was.
+        errors: What `bias_errors` gave, for the nodes that are to compute in 8 bits.
+    """
+    for node in weighted_nodes(model.ir.graph):
+        place = _bias(node)
+        if place is not None and node.name in errors:
+            reader, index = place
+            array = _array_of(reader.inputs[index]) - errors[str(node.name)]
+            _replace(reader, index, array.astype(np.float32))
 
 
 def _mean_error(node: ir.Node, mean: Array, levels: int) -> Array:
@@ -246,11 +255,7 @@ def _replace(node: ir.Node, place: int, array: Array) -> None:
     node.replace_input_with(place, new)
 
 
-Improvement = Callable[[Model, Iterable[Arrays], Sequence[Path], int], bool]
+Improvement = Callable[[Model, Iterable[Arrays], Sequence[Path]], bool]
 
-IMPROVEMENTS: Mapping[str, Improvement] = {
-    "smooth": smooth,
-    "equalize": equalize,
-    "correct": correct_biases,
-}
-"""By name, in the order in which they are tried: what moves ranges goes before what rounds."""
+IMPROVEMENTS: Mapping[str, Improvement] = {"smooth": smooth, "equalize": equalize}
+"""By name, in the order in which they are tried: what moves ranges, before biases are corrected."""

@@ -1,4 +1,4 @@
-"""int8 as a rewrite: explicit Q/DQ around what computes in 8 bits."""
+"""int8 and fp8 as rewrites: explicit Q/DQ around what computes in 8 bits."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import onnx_ir as ir
 
 from modelport.passes.values import add_constant, is_onnx
+from modelport.precision.float8 import FLOAT8, ZERO, float8_scale, float8_weight
 from modelport.precision.forms import tensor_of
 from modelport.precision.roles import (
     JOINING,
@@ -54,15 +55,17 @@ class Grid:
 
     Attributes:
         scale: The step.
-        zero: The integer that stands for 0, int8 or uint8.
+        zero: The number that stands for 0: int8, uint8 or float8_e4m3fn.
     """
 
     scale: np.float32
-    zero: np.int8 | np.uint8
+    zero: Any
 
     @classmethod
     def of(cls, low: float, high: float, form: str) -> Grid:
         """The grid for values in a range that holds zero."""
+        if form == FLOAT8:
+            return cls(float8_scale(low, high), ZERO)
         tiny = float(np.finfo(np.float32).tiny)
         if form == "symmetric" or (form == "mixed" and low < 0.0):
             return cls(np.float32(max(-low, high, 127 * tiny) / 127.0), np.int8(0))
@@ -77,7 +80,7 @@ class QuantizeGraph:
         graph: The main graph, whose tensors have types; it is changed in place.
         ranges: Ranges of tensors by name; what has none stays in float32.
         kept: Nodes that stay in float32.
-        form: One of `FORMS`.
+        form: One of `FORMS`, or `modelport.precision.float8.FLOAT8`.
     """
 
     def __init__(
@@ -167,6 +170,8 @@ class QuantizeGraph:
 
     def _passing(self) -> list[ir.Node]:
         """Nodes that pass quantized tensors on: they read and give them in 8 bits."""
+        if self._form == FLOAT8:
+            return []
         if self._form != "unsigned":
             return [node for node in self._graph if is_onnx(node, "Add") and node not in self._kept]
         return [
@@ -229,7 +234,11 @@ class QuantizeGraph:
         if (value, axis) not in self._weights:
             tensor = tensor_of(value)
             assert tensor is not None
-            array, scales = quantize_weight(np.asarray(tensor.numpy()), axis, LEVELS[self._form])
+            array = np.asarray(tensor.numpy())
+            if self._form == FLOAT8:
+                array, scales = float8_weight(array, axis)
+            else:
+                array, scales = quantize_weight(array, axis, LEVELS[self._form])
             attributes = {} if axis is None else {"axis": axis}
             self._weights[value, axis] = add_dequantized(node, value, array, scales, attributes)
         node.replace_input_with(1, self._weights[value, axis])

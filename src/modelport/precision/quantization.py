@@ -5,9 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import onnx_ir as ir
 
@@ -18,12 +17,12 @@ from modelport.passes import simplify
 from modelport.passes.values import is_onnx
 from modelport.precision.calibration import METHOD, read_ranges
 from modelport.precision.compression import SCHEMES, compress, compressible
-from modelport.precision.conversion import convert, is_quantized
-from modelport.precision.data import CalibrationData, Source
+from modelport.precision.conversion import EIGHT_BITS, convert, is_quantized
+from modelport.precision.data import CalibrationData, Part, Source
 from modelport.precision.forms import NAMES
-from modelport.precision.improving import IMPROVEMENTS
-from modelport.precision.keeping import MOVEMENT
-from modelport.precision.observing import libraries_of
+from modelport.precision.improving import IMPROVEMENTS, bias_errors, correct_biases
+from modelport.precision.keeping import MOVEMENT, asked_for
+from modelport.precision.observing import Array, Arrays, libraries_of
 from modelport.precision.qdq import LEVELS
 from modelport.precision.results import Point, Quantization
 from modelport.precision.roles import is_float, tensors_to_calibrate, weighted_nodes
@@ -36,14 +35,11 @@ from modelport.proof import draw_cases
 QUANTIZATION_KEY = "modelport.quantization"
 """Key of what was chosen, in an ONNX file's metadata."""
 
-PRECISIONS = ("int8", "fp16", "bf16", *SCHEMES)
+PRECISIONS = ("int8", "fp8", "fp16", "bf16", *SCHEMES)
 """What `quantize` can bring a model to."""
 
 MAX_DROP = 0.005
 """How much of the score may be lost by default."""
-
-_HELD_OUT = 5
-"""One case of this many is kept from calibration to judge by, where no others are given."""
 
 _JUDGED, _SENSITIVITY_CASES, _DRAWN = 32, 2, 8
 
@@ -74,14 +70,16 @@ def quantize(
     Args:
         model: A model, which is not changed, or an ONNX file.
         data: Data to calibrate on and to judge by; see `modelport.precision.data.CalibrationData`.
-            int8 needs them; other precisions are judged on drawn inputs without.
-        precision: One of `PRECISIONS`: ``int8`` with calibrated ranges; ``fp16`` and ``bf16``;
+            int8 and fp8 need them; other precisions are judged on drawn inputs without.
+        precision: One of `PRECISIONS`: ``int8`` with calibrated ranges, ``fp8`` with the largest
+            magnitudes (for TensorRT, from sm89 up); ``fp16`` and ``bf16``;
             ``dynamic`` (8 bits with activations scaled at every run, on ONNX Runtime alone);
             ``weights8`` and ``weights4`` (weights alone).
         form: Of int8: ``unsigned`` for CPUs, or ``symmetric``, which TensorRT asks for.
         method: How ranges are chosen: one of `modelport.precision.calibration.METHODS`.
         percentile: Share of the magnitudes inside of a range, in percent, for ``percentile``.
-        table: Ranges to take in place of calibrating; the data are then for judging alone.
+        table: Ranges to take in place of calibrating. The data are then for judging alone, unless
+            `judge_on` gives others for that: then what an improvement moves is calibrated anew.
         keep: What stays in float32 in any case: names of nodes, patterns with ``*``, operators.
         metric: A user's measure of accuracy, of which more is better; by default the agreement with
             the original, as the cosine between their outputs.
@@ -103,9 +101,9 @@ def quantize(
     """
     if precision not in PRECISIONS:
         raise UsageError(f"unknown precision {precision!r}", fix=f"one of: {', '.join(PRECISIONS)}")
-    if precision == "int8" and data is None:
+    if precision in EIGHT_BITS and data is None:
         raise UsageError(
-            "a graph does not turn to int8 without data to calibrate on",
+            f"a graph does not turn to {precision} without data to calibrate on",
             fix="give data as the model was trained on: --data PLACE",
         )
     original = model if isinstance(model, Model) else Model.load(model)
@@ -144,6 +142,7 @@ class _Work:
             _name_nodes(self._original.ir)
         self._ready = self._original
         self._improvements: list[str] = []
+        self._errors: dict[str, Array] = {}
 
     def read(
         self,
@@ -158,22 +157,16 @@ class _Work:
         if data is None:
             drawn = itertools.islice(draw_cases(signature, {}), _DRAWN)
             data = [case.inputs for case in drawn]
-        self._data = CalibrationData(data, signature)
-        self._holds_out = judge_on is None and table is None
-        source = self._data if judge_on is None else CalibrationData(judge_on, signature)
-        judged = (case for place, case in enumerate(source) if self._is_judged(place))
+        whole = CalibrationData(data, signature)
+        self._cases: Iterable[Arrays] = whole
+        judged: Iterable[Arrays] = whole
+        if judge_on is not None:
+            judged = CalibrationData(judge_on, signature)
+        elif table is None:
+            self._cases, judged = Part(whole, held_out=False), Part(whole, held_out=True)
         self._judged = list(itertools.islice(judged, _JUDGED))
         self._method, self._percentile, self._given = method, percentile, table
-
-    def _is_judged(self, place: int) -> bool:
-        return not self._holds_out or place % _HELD_OUT == 0
-
-    def _cases(self) -> Any:
-        """The cases to calibrate on: a single one serves for both."""
-        alone = len(self._judged) == 1 and len(list(itertools.islice(self._data, 2))) == 1
-        for place, case in enumerate(self._data):
-            if alone or not (self._holds_out and self._is_judged(place)):
-                yield case
+        self._calibrates = table is None or judge_on is not None
 
     def walk(self, metric: Metric | None, max_drop: float) -> Quantization:
         """Calibrates, improves, and searches until the bound holds."""
@@ -245,11 +238,11 @@ class _Work:
         """Does what lowers the drop, one thing after the other."""
         for name, improve in IMPROVEMENTS.items():
             candidate = self._ready.copy()
-            if not improve(candidate, self._cases(), self._libraries, LEVELS[self._form]):
+            if not improve(candidate, self._cases, self._libraries):
                 continue
             before = self._ready, self._table
             self._ready = candidate
-            if self._given is None and name != "correct":
+            if self._calibrates:
                 self._table = self._calibrated(candidate)
             drop = scorer.drop(self._converted(()))
             if drop < whole.drop:
@@ -257,6 +250,12 @@ class _Work:
                 self._improvements.append(name)
             else:
                 self._ready, self._table = before
+        self._errors = bias_errors(self._ready, self._cases, self._libraries, LEVELS[self._form])
+        drop = scorer.drop(self._converted(()))
+        if self._errors and drop < whole.drop:
+            self._improvements.append("correct")
+            return Attempt((), drop)
+        self._errors = {}
         return whole
 
     def _calibrated(self, model: Model) -> CalibrationTable:
@@ -264,11 +263,11 @@ class _Work:
             return CalibrationTable()
         graph = model.ir.graph
         names = tensors_to_calibrate(graph)
-        if self._precision != "int8":
+        if self._precision not in EIGHT_BITS:
             names = [str(v.name) for node in graph for v in node.outputs if is_float(v) and v.name]
         return read_ranges(
             model,
-            self._cases(),
+            self._cases,
             names,
             method=self._method if self._precision == "int8" else "minmax",
             percentile=self._percentile,
@@ -279,13 +278,13 @@ class _Work:
     def _converted(self, kept: Sequence[str]) -> Model:
         if self._precision in SCHEMES:
             return compress(self._ready, self._precision, (*self._keep, *kept))
-        return convert(
-            self._ready,
-            self._precision,
-            table=self._table,
-            keep=(*self._keep, *kept),
-            form=self._form,
-        )
+        ready, keep = self._ready, (*self._keep, *kept)
+        if self._errors:
+            # What stays in float32 makes no error that its bias could take back.
+            stays = {node.name for node in asked_for(ready.ir.graph.all_nodes(), keep)}
+            ready = ready.copy()
+            correct_biases(ready, {n: e for n, e in self._errors.items() if n not in stays})
+        return convert(ready, self._precision, table=self._table, keep=keep, form=self._form)
 
     def _operators(self) -> list[str]:
         """Names of the nodes, in 16 bits of operators, that the search may leave in float32."""

@@ -77,7 +77,15 @@ def read_case(path: Path) -> tuple[Case, dict[str, Array]]:
             if isinstance(archive, np.ndarray):
                 raise ValueError("it is one array, without a name")
             arrays = {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, TypeError) as error:
+    except (
+        ValueError,
+        OSError,
+        EOFError,
+        zipfile.BadZipFile,
+        zlib.error,
+        TypeError,
+        RuntimeError,
+    ) as error:
         raise UsageError(
             f"cannot read the case {path}",
             why=str(error),

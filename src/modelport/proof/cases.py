@@ -18,8 +18,14 @@ ValueRule = tuple[float, float] | Callable[[np.random.Generator, tuple[int, ...]
 EXAMPLE = "example"
 """Name of the case that a recipe gives."""
 
-_FARTHEST = {"fp16": 20.0, "int8": 1.1}
+_FARTHEST = {"fp16": 20.0, "int8": 1.1, "fp8": 1.1}
 """How many times larger than the example a case may be to be a measure of a precision."""
+
+_SCALED = ("int8",)
+"""Precisions whose numbers are chosen by data, for values of their signs and their size."""
+
+_LEAST = 0.5
+"""How many times as large as the example a case must be to be a measure of those."""
 
 _UNKNOWN_SIZE = 8
 _FACTORS = {"negated": -1.0, "small": 0.01, "large": 10.0}
@@ -92,10 +98,11 @@ def draw_cases(
 
 
 def far_cases(cases: Sequence[Case], precision: str) -> dict[str, str]:
-    """The cases that are no measure of a precision: values far beyond the example's.
+    """The cases that are no measure of a precision: values far from the example's.
 
     Probes leave the example's range to find what was baked in, by a thousandfold; float16 ends at
-    65504, and 8 bits end where the calibration data did, which says nothing about the model.
+    65504, and 8 bits end where the calibration data did, which says nothing about the model. Nor do
+    zeros and other signs in 8 bits, whose steps are chosen by those data.
 
     Args:
         cases: The cases; the one named `EXAMPLE` is the measure, and without it nothing is far.
@@ -111,12 +118,31 @@ def far_cases(cases: Sequence[Case], precision: str) -> dict[str, str]:
     far: dict[str, str] = {}
     for case in cases:
         for name, array in case.inputs.items():
-            if _magnitude(array) > factor * _magnitude(example.inputs.get(name, array)):
+            why = _why_far(array, example.inputs.get(name, array), precision, factor)
+            if why:
                 far[case.name] = (
-                    f"{case.name} ({case.origin}): {name!r} is more than {factor:g} times the "
-                    f"example's, which is no measure of {precision}"
+                    f"{case.name} ({case.origin}): {name!r} is {why} the example's, which is no "
+                    f"measure of {precision}"
                 )
     return far
+
+
+def _why_far(array: Array, example: Array, precision: str, factor: float) -> str:
+    if _magnitude(array) > factor * _magnitude(example):
+        return f"more than {factor:g} times"
+    if precision not in _SCALED:
+        return ""
+    if _magnitude(array) < _LEAST * _magnitude(example):
+        return f"less than {_LEAST:g} times"
+    for sign in (1, -1):
+        if _reach(sign * array) > factor * _reach(sign * example):
+            return "of another sign than"
+    return ""
+
+
+def _reach(array: Array) -> float:
+    """How far values go above zero."""
+    return max(0.0, float(array.max(initial=0.0))) if array.dtype.kind == "f" else 0.0
 
 
 def _magnitude(array: Array) -> float:

@@ -12,14 +12,23 @@ _UNIT_ROUNDOFF = {
     "bfloat16": 2.0**-8,
 }
 _EIGHT_BITS = "8-bit"
+_FLOAT8 = "float8"
 _OF_PRECISION = {
     "fp32": "float32",
     "tf32": "float16",
     "fp16": "float16",
     "bf16": "bfloat16",
     "int8": _EIGHT_BITS,
+    "fp8": _FLOAT8,
 }
-_LIMITS = {"float64": 1e-9, "float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2, _EIGHT_BITS: 1e-1}
+_LIMITS = {
+    "float64": 1e-9,
+    "float32": 1e-4,
+    "float16": 1e-2,
+    "bfloat16": 5e-2,
+    _EIGHT_BITS: 1e-1,
+    _FLOAT8: 2.5e-1,
+}
 _ELEMENT_FACTOR = 10.0
 _OF_ONE_NODE = 0.1
 
@@ -47,7 +56,7 @@ class Tolerance:
     levels: float = 0.0
 
 
-def tolerance_for(dtype: str, precision: str = "fp32") -> Tolerance:
+def tolerance_for(dtype: str, precision: str = "fp32", at_most: float | None = None) -> Tolerance:
     """The tolerance for an output.
 
     Rounding in a chain of sums and products grows with the square root of its length times the
@@ -59,7 +68,10 @@ def tolerance_for(dtype: str, precision: str = "fp32") -> Tolerance:
 
     In int8 a tensor is off by 0.9 % at best: the best uniform quantizer of 256 levels for normal
     values has a signal-to-noise ratio of 40.6 dB (J. Max, Quantizing for Minimum Distortion, 1960).
-    By the square-root law a hundred of them are off by a tenth.
+    By the square-root law a hundred of them are off by a tenth. In fp8 (E4M3, P. Micikevicius et
+    al., FP8 Formats for Deep Learning, 2022) neighbours are an eighth of their power of two apart:
+    an error of 2 ** -3 / sqrt(12) of that power, or 2.4 % of the mean number between it and the
+    next; a hundred of them are off by a quarter.
 
     Bytes are pictures: real numbers that were rounded at the end. One that lies just between two
     bytes goes to either with the least rounding before.
@@ -67,17 +79,27 @@ def tolerance_for(dtype: str, precision: str = "fp32") -> Tolerance:
     Args:
         dtype: The output's dtype.
         precision: The precision of the target's arithmetic.
+        at_most: What the output as a whole may be off by, where that is less.
 
     Returns:
         The bounds for the coarser of the two; equality for integers but bytes, and booleans.
     """
+    usual = _usual(dtype, precision)
+    if at_most is None or at_most >= usual.overall:
+        return usual
+    return dataclasses.replace(
+        usual, overall=at_most, element=_ELEMENT_FACTOR * at_most, source="given"
+    )
+
+
+def _usual(dtype: str, precision: str) -> Tolerance:
     if dtype == "uint8":
-        real = tolerance_for("float32", precision)
+        real = _usual("float32", precision)
         return dataclasses.replace(real, source=f"{real.source}, rounded to bytes", levels=1.0)
     if dtype not in _UNIT_ROUNDOFF:
         return Tolerance(0.0, 0.0, f"{dtype} is exact")
     arithmetic = _OF_PRECISION.get(precision, "float32")
-    if arithmetic == _EIGHT_BITS:
+    if arithmetic in (_EIGHT_BITS, _FLOAT8):
         limit = _LIMITS[arithmetic]
         return Tolerance(limit, _ELEMENT_FACTOR * limit, "8-bit quantization")
     coarser = max(dtype, arithmetic, key=lambda name: _UNIT_ROUNDOFF[name])

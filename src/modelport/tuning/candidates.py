@@ -9,7 +9,6 @@ from pathlib import Path
 
 from modelport.backends import backend_names, get_backend
 from modelport.compilation import Plan
-from modelport.passes import REWRITES
 from modelport.target import Target
 
 EXACT = ("fp32",)
@@ -21,13 +20,14 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def base_plans(targets: Sequence[Target], *, lossy: bool) -> list[Plan]:
+def base_plans(targets: Sequence[Target], *, lossy: bool, calibrated: bool = False) -> list[Plan]:
     """One plan for every way to run the model at all.
 
     Args:
         targets: What to choose from; by default every backend that works here, on the CPU and,
             where there is a CUDA device, on that.
         lossy: Whether precisions below fp32 may be taken.
+        calibrated: Whether there are data, which int8 asks for.
 
     Returns:
         The plans, those of fp32 first.
@@ -35,8 +35,11 @@ def base_plans(targets: Sequence[Target], *, lossy: bool) -> list[Plan]:
     found = [Plan(target) for target in targets] or [
         Plan(target) for name in backend_names() for target in _targets_of(name)
     ]
-    if targets or lossy:
+    if targets:
         return sorted(found, key=lambda plan: plan.target.precision not in EXACT)
+    if lossy:
+        fit = [plan for plan in found if calibrated or plan.target.precision != "int8"]
+        return sorted(fit, key=lambda plan: plan.target.precision not in EXACT)
     return [plan for plan in found if plan.target.precision in EXACT]
 
 
@@ -56,8 +59,16 @@ def _has_cuda() -> bool:
     return Path("/proc/driver/nvidia/version").exists()
 
 
-def variations(plan: Plan) -> list[Plan]:
-    """Plans that differ from one in a single thing: an option, the threads, or a rewrite."""
+def variations(plan: Plan, rewrites: Sequence[str]) -> list[Plan]:
+    """Plans that differ from one in a single thing.
+
+    Args:
+        plan: The plan.
+        rewrites: Names of the rewrites that change the graph.
+
+    Returns:
+        Plans with another option, another number of threads, or a rewrite.
+    """
     taken = get_backend(plan.target).CAPABILITIES
     choices = dict(taken.tunable)
     if plan.target.provider is None:
@@ -70,8 +81,9 @@ def variations(plan: Plan) -> list[Plan]:
         for option, values in choices.items()
         for value in values[1:]
     ]
-    if plan.target.backend != "torch":  # It runs the program, not the graph.
-        found += [dataclasses.replace(plan, rewrites=(name,)) for name in REWRITES]
+    # PyTorch runs the program, not the graph; in int8 the graph was simplified before.
+    if plan.target.backend != "torch" and plan.target.precision != "int8":
+        found += [dataclasses.replace(plan, rewrites=(name,)) for name in rewrites]
     return found
 
 

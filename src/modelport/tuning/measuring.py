@@ -18,6 +18,7 @@ from modelport.backends.torch.program import program_of
 from modelport.bundle import Bundle, load
 from modelport.compilation import Plan
 from modelport.errors import RunError, UsageError
+from modelport.precision import form_for
 from modelport.progress import Progress, Stages
 from modelport.proof import draw_cases, read_case, write_case
 from modelport.proof.cases import draw_values, example_sizes
@@ -131,6 +132,8 @@ def measure_plans(
     subjects = []
     for number, plan in enumerate(plans):
         own = workspace.copy(workspace.folder.with_name(f"measured-{number}"))
+        if plan.model is not None:
+            plan.model.save(own.quantized(form_for(plan.target)))
         what = {
             "folder": str(own.folder),
             "target": str(plan.target),
@@ -166,12 +169,15 @@ def bench(
     rounds: int = ROUNDS,
     case: str | os.PathLike[str] | None = None,
     seed: int = 0,
+    trust: bool = False,
+    key: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> Bench:
     """Measures finished models in turn, each in a process of its own.
 
     Args:
-        models: Bundles, each with all its targets, and ONNX files.
+        models: Bundles, each with all its targets (a pipeline of several models with the first of
+            each), and ONNX files.
         against: What the ratios are over: a target of PyTorch (``torch`` or ``torch:compile``).
             The program is the first bundle's, or that of `source`. By default the ratios are over
             the first model.
@@ -185,6 +191,8 @@ def bench(
         case: An ``.npz`` file with the inputs; by default the example that the first bundle keeps,
             and drawn inputs for an ONNX file.
         seed: Seed of what is drawn.
+        trust: As for `modelport.load`.
+        key: As for `modelport.load`.
         progress: Told of every setting.
 
     Returns:
@@ -192,7 +200,7 @@ def bench(
 
     Raises:
         UsageError: A model, target, dimension or number is wrong.
-        BundleError: A bundle is altered.
+        BundleError: A bundle is altered, not signed by the key, or has code that is not known here.
         ExportError: The source cannot be captured.
     """
     _examine(rounds, at_once, threads)
@@ -200,9 +208,11 @@ def bench(
     with tempfile.TemporaryDirectory(prefix="modelport-") as name:
         folder = Path(name)
         with stage("prepare"):
-            subjects = _subjects(models, [Target.parse(target) for target in targets])
+            rights = {"trust": trust, "key": None if key is None else str(key)}
+            subjects = _subjects(models, [Target.parse(target) for target in targets], rights)
             if against is not None:
-                subjects.insert(0, _original(Target.parse(against), source, models[0], folder))
+                original = _original(Target.parse(against), source, models[0], folder, rights)
+                subjects.insert(0, original)
             signature, examples = _example(Path(models[0]), case, seed)
         rows: list[Measured] = []
         for number, setting in enumerate(_settings(sizes or {}, signature)):
@@ -227,16 +237,23 @@ def _describe(setting: Mapping[str, int], threads: int) -> str:
 
 
 def _subjects(
-    models: Sequence[str | os.PathLike[str]], targets: Sequence[Target]
+    models: Sequence[str | os.PathLike[str]],
+    targets: Sequence[Target],
+    rights: Mapping[str, Any],
 ) -> list[_Subject]:
     if not models:
         raise UsageError("there is nothing to measure", fix="give bundles or ONNX files")
     found = []
     for model in map(Path, models):
-        own = targets or [Target("onnxruntime")]
+        own: Sequence[Target | None] = targets or [Target("onnxruntime")]
         if model.suffix != ".onnx":
             with Bundle.open(model) as bundle:
-                own = [item for item in bundle.manifest.artifacts if not targets or item in targets]
+                if not bundle.manifest.stages:
+                    own = [
+                        item for item in bundle.manifest.artifacts if item in targets or not targets
+                    ]
+                elif not targets:
+                    own = [None]
         elif not model.is_file():
             raise UsageError(f"no such file: {model}")
         if not own:
@@ -245,13 +262,24 @@ def _subjects(
                 fix="`modelport deploy --target` makes one",
             )
         for target in own:
-            what = {"path": str(model), "target": str(target), "options": {}}
-            found.append(_Subject(f"{model.name} {target}", "load", what))
+            name = f"{model.name} {target}" if target else model.name
+            found.append(_loaded(name, model, target, rights))
     return found
 
 
+def _loaded(
+    name: str, model: str | os.PathLike[str], target: Target | None, rights: Mapping[str, Any]
+) -> _Subject:
+    what = {"path": str(model), "target": target and str(target), "options": {}, **rights}
+    return _Subject(name, "load", what)
+
+
 def _original(
-    target: Target, source: str | None, model: str | os.PathLike[str], folder: Path
+    target: Target,
+    source: str | None,
+    model: str | os.PathLike[str],
+    folder: Path,
+    rights: Mapping[str, Any],
 ) -> _Subject:
     """The original, in PyTorch."""
     if target.backend != "torch":
@@ -259,8 +287,7 @@ def _original(
     if source is None:
         with Bundle.open(model) as bundle:
             if target in bundle.manifest.artifacts:
-                what = {"path": str(model), "target": str(target), "options": {}}
-                return _Subject(str(target), "load", what)
+                return _loaded(str(target), model, target, rights)
         raise UsageError(
             f"{model} holds no PyTorch program for {target}",
             fix=f"say where the original is with source, or deploy with the target {target}, too",

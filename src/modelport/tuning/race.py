@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
 from modelport.compilation import Plan
 from modelport.errors import RunError
+from modelport.precision import form_for
 from modelport.progress import Stages
 from modelport.tuning.candidates import merged, variations
 from modelport.tuning.contestant import Contestant, why_failed
-from modelport.tuning.timing import Timing, median_interval, paired_ratios
+from modelport.tuning.rows import FAILED, FINISHED, SLOWER, UNTRIED, WRONG, Row
+from modelport.tuning.timing import median_interval, paired_ratios
 from modelport.tuning.workspace import Workspace
 
 _DUEL = 5
@@ -30,65 +31,14 @@ _ROUNDS = (9, 25)
 _PRECISE = 0.02
 """Width of the intervals of all finalists, relative to the best, with which the final ends."""
 
-FINISHED, SLOWER, WRONG, FAILED, UNTRIED = "finished", "slower", "wrong", "failed", "not tried"
-
-
-@dataclass
-class Row:
-    """What became of one candidate.
-
-    Attributes:
-        plan: How the model was compiled.
-        state: ``finished`` (it was in the final), ``slower`` (it left before), ``wrong`` (it does
-            not compute what the original computes), ``failed`` or ``not tried``.
-        why: What is to be said about that.
-        samples: Seconds a call, of every turn of the final; of its last duel where it left before.
-        ratio: Its time over the winner's, in the rounds that both ran; the median.
-        ratio_interval: The confidence interval of `ratio`.
-        memory: Bytes that its process held at most.
-        error: The largest error of an output as a whole, relative to its rms; None where it was
-            not compared with the original on all cases.
-        opened: Seconds to compile and open it.
-    """
-
-    plan: Plan
-    state: str = UNTRIED
-    why: str = ""
-    samples: list[float] = field(default_factory=list)
-    ratio: float | None = None
-    ratio_interval: tuple[float, float] | None = None
-    memory: int = 0
-    error: float | None = None
-    opened: float = 0.0
-
-    @property
-    def timing(self) -> Timing | None:
-        """Its timing; None where it was never timed."""
-        return Timing(tuple(self.samples)) if self.samples else None
-
-    def to_json(self) -> dict[str, Any]:
-        """The row as plain dicts and lists."""
-        return {
-            "candidate": str(self.plan),
-            "target": str(self.plan.target),
-            "options": dict(self.plan.options),
-            "rewrites": list(self.plan.rewrites),
-            "state": self.state,
-            "why": self.why,
-            "seconds": self.timing.to_json() if self.timing else None,
-            "ratio": self.ratio,
-            "ratio_interval": self.ratio_interval,
-            "memory": self.memory,
-            "error": self.error,
-            "opened": self.opened,
-        }
-
 
 class Race:
     """Candidates against each other, each in a process of its own.
 
     Attributes:
         rows: Every candidate so far, in the order in which they were tried.
+        quantizations: What was chosen for int8, by form; see
+            `modelport.precision.Quantization.choice`.
     """
 
     def __init__(
@@ -99,6 +49,7 @@ class Race:
         at_once: int,
         seconds: float,
         by_memory: bool,
+        rewrites: Sequence[str],
         stage: Stages,
     ) -> None:
         """Prepares a race.
@@ -109,16 +60,20 @@ class Race:
             at_once: Calls at a time, of which the throughput is measured.
             seconds: The budget; when it is spent, one that is right is enough.
             by_memory: Whether the smallest wins; else the fastest.
+            rewrites: Names of the rewrites that change the graph.
             stage: Told of every candidate.
         """
         self.rows: list[Row] = []
+        self.quantizations: dict[str, dict[str, Any]] = {}
         self._workspace = workspace
         self._tolerance = tolerance
         self._at_once = at_once
         self._deadline = time.monotonic() + seconds
         self._by_memory = by_memory
+        self._rewrites = rewrites
         self._stage = stage
         self._running: dict[int, Contestant] = {}
+        self._unquantizable: dict[str, RunError] = {}
 
     def run(self, plans: Sequence[Plan]) -> Row | None:
         """Holds the race.
@@ -138,6 +93,12 @@ class Race:
         finally:
             for contestant in self._running.values():
                 contestant.close()
+
+    def quantization_of(self, row: Row) -> dict[str, Any] | None:
+        """What was chosen for a candidate in int8; None where it was not quantized here."""
+        if row.plan.target.precision != "int8":
+            return None
+        return self.quantizations.get(form_for(row.plan.target))
 
     def _left(self) -> float:
         """Seconds that a step may take: until one candidate is right, it gets the time it needs."""
@@ -164,7 +125,7 @@ class Race:
         base = statistics.median(row.samples)
         better = [
             other
-            for plan in variations(row.plan)
+            for plan in variations(row.plan, self._rewrites)
             if (other := self._try(plan)) is not None
             and id(other) in self._running
             and statistics.median(other.samples) < 0.99 * base
@@ -193,7 +154,29 @@ class Race:
         self._thin_out()
         return row
 
+    def _quantize(self, form: str) -> None:
+        """Quantizes the model, once for each form; raises `RunError` where that cannot be done."""
+        if form in self._unquantizable:
+            raise self._unquantizable[form]
+        if form in self.quantizations:
+            return
+        with self._stage(f"quantize, {form}"), Contestant("the quantization") as quantizer:
+            try:
+                reply = quantizer.ask(
+                    "quantize",
+                    self._left(),
+                    folder=str(self._workspace.folder),
+                    form=form,
+                    tolerance=self._tolerance,
+                )
+            except RunError as error:
+                self._unquantizable[form] = error
+                raise
+        self.quantizations[form] = reply["choice"]
+
     def _enter(self, row: Row, contestant: Contestant) -> None:
+        if row.plan.target.precision == "int8" and self._workspace.data.exists():
+            self._quantize(form_for(row.plan.target))
         folder = self._workspace.folder.parent / f"candidate-{len(self.rows)}"
         self._workspace.copy(folder)
         opened = contestant.open(
@@ -302,18 +285,3 @@ class Race:
             if median_interval(paired_ratios(row.samples, ranked[0].samples))[0] <= 1.0
         ]
         return min(alike, key=lambda row: len(row.plan.options) + len(row.plan.rewrites))
-
-
-def pareto(rows: Sequence[Row], keys: Sequence[Callable[[Row], float]]) -> list[Row]:
-    """The rows that no other beats in one key without being worse in another.
-
-    Args:
-        rows: Rows that are right.
-        keys: What is to be small.
-    """
-
-    def beats(one: Row, other: Row) -> bool:
-        pairs = [(key(one), key(other)) for key in keys]
-        return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
-
-    return [row for row in rows if not any(beats(other, row) for other in rows)]

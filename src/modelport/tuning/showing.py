@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from modelport.report import Page, Point, Series
-from modelport.tuning.race import Row
+from modelport.tuning.quantizing import quantized_how
+from modelport.tuning.rows import Row
 from modelport.tuning.timing import Timing
 
 if TYPE_CHECKING:
@@ -71,6 +72,10 @@ def tuning_page(tuning: Tuning) -> Page:
             "The error is that of an output as a whole, relative to its rms, the largest of all "
             "cases; those without one left before they were compared on all cases, and their time "
             "does not count.",
+            *(
+                f"int8, {form}: {quantized_how(choice)}."
+                for form, choice in tuning.quantizations.items()
+            ),
         ],
         TUNING_HEADS,
         tuning_rows(tuning),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 import tempfile
@@ -11,13 +12,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelport.backends import get_backend
+from modelport.backends.interface import GRAPH
 from modelport.compilation import Plan
 from modelport.errors import ProofError, UsageError
+from modelport.model import Model
+from modelport.passes import applicable
+from modelport.precision import form_for
+from modelport.precision.data import Source
 from modelport.progress import Progress, Stages
 from modelport.recipe import Recipe, load_recipe
 from modelport.target import Target
 from modelport.tuning.candidates import base_plans, cores
-from modelport.tuning.race import FINISHED, Race, Row, pareto
+from modelport.tuning.quantizing import quantized_how
+from modelport.tuning.race import Race
+from modelport.tuning.rows import FINISHED, Row, pareto
 from modelport.tuning.workspace import make_workspace
 
 if TYPE_CHECKING:
@@ -41,9 +49,12 @@ class Tuning:
         tolerance: The bound on the error that was given; None for that of each precision.
         rows: Every candidate, in the order in which they were tried.
         winner: The candidate that is to be deployed.
+        plan: The winner as `modelport.deploy` takes it, with the reason, and its graph in int8.
         front: Those that no other beats in time, memory and error together.
         reason: Why the winner won.
         deployment: The bundle, where one was asked for.
+        quantizations: What was chosen for int8, by form of Q/DQ; see
+            `modelport.precision.Quantization.choice`.
         seconds: Seconds of every stage, by name.
     """
 
@@ -52,9 +63,11 @@ class Tuning:
     tolerance: float | None
     rows: tuple[Row, ...]
     winner: Row
+    plan: Plan
     front: tuple[Row, ...]
     reason: str
     deployment: Deployment | None
+    quantizations: Mapping[str, Mapping[str, Any]]
     seconds: Mapping[str, float]
 
     def to_json(self) -> dict[str, Any]:
@@ -67,6 +80,7 @@ class Tuning:
             "reason": self.reason,
             "front": [str(row.plan) for row in self.front],
             "candidates": [row.to_json() for row in self.rows],
+            "quantizations": dict(self.quantizations),
             "bundle": None if self.deployment is None else str(self.deployment.path),
             "seconds": dict(self.seconds),
         }
@@ -81,6 +95,7 @@ def tune(
     targets: Sequence[Target | str] = (),
     budget: float = BUDGET,
     case: str | os.PathLike[str] | None = None,
+    data: Source | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Tuning:
@@ -98,13 +113,17 @@ def tune(
         metric: ``latency`` (seconds of a call on the example), ``throughput`` (as many calls at a
             time as there are cores) or ``memory`` (what the process holds at most).
         tolerance: Error that an output may have as a whole, relative to its rms; an element may
-            have ten times that. Precisions below fp32 are tried where it is given. By default
-            that of `modelport.proof.tolerance_for`.
+            have ten times that. Precisions below fp32 are tried where it is given. By default,
+            and where that is less, `modelport.proof.tolerance_for` the candidate's precision.
         targets: What to choose from; by default every backend that works here.
         budget: Seconds that the candidates may take. Who was not tried by then is a row, too. The
             search goes on beyond it until one candidate is right.
         case: An ``.npz`` file with the inputs to time on; the example by default, and for an ONNX
             file, which has none, inputs that are drawn.
+        data: Data to calibrate on (see `modelport.precision.data.CalibrationData`), with which int8
+            is tried, too: quantized once for each form that the targets ask for, with as few
+            operators in float32 as the tolerance asks. Every fifth case, eight at most, is held
+            out: on those, int8 is bound by the tolerance, and on other cases by its own.
         seed: Seed of the cases.
         progress: Told of every candidate.
 
@@ -112,7 +131,7 @@ def tune(
         All candidates, and the winner.
 
     Raises:
-        UsageError: The source, a target or an option is wrong.
+        UsageError: The source, a target, the data or an option is wrong.
         ExportError: The model cannot be captured.
         ProofError: No candidate computes what the original computes, within the tolerance.
     """
@@ -120,34 +139,46 @@ def tune(
     from modelport.capture.programs import open_program
 
     _examine(metric, tolerance, budget)
+    if data is not None and tolerance is None:
+        raise UsageError(
+            "data are to calibrate int8 on, which is not tried without a tolerance",
+            fix="say how large the error may be: --tolerance 0.05",
+        )
     wanted = [Target.parse(target) for target in targets]
     for target in wanted:
         get_backend(target)
     stage = Stages(progress)
     recipe = open_program(source if isinstance(source, Recipe) else load_recipe(os.fspath(source)))
-    plans = base_plans(wanted, lossy=tolerance is not None)
+    plans = base_plans(wanted, lossy=tolerance is not None, calibrated=data is not None)
     with tempfile.TemporaryDirectory(prefix="modelport-") as name:
         with stage("prepare"):
             folder = Path(name) / "model"
-            workspace = make_workspace(folder, recipe, plans, case=case, seed=seed)
+            workspace = make_workspace(folder, recipe, plans, case=case, data=data, seed=seed)
+            rewrites = applicable(Model.load(workspace.folder / GRAPH))
         race = Race(
             workspace,
             tolerance=tolerance,
             at_once=cores() if metric == "throughput" else 1,
             seconds=budget,
             by_memory=metric == "memory",
+            rewrites=rewrites,
             stage=stage,
         )
         winner = race.run(plans)
-    if winner is None:
-        raise _no_winner(race.rows)
-    reason = _reason(winner, race.rows, metric)
-    deployment = None
-    if output is not None:
-        from modelport.deployment import deploy
+        if winner is None:
+            raise _no_winner(race.rows)
+        choice = race.quantization_of(winner)
+        reason = _reason(winner, race.rows, metric, choice)
+        plan = dataclasses.replace(winner.plan, reason=reason)
+        if choice is not None:
+            model = Model.load(workspace.quantized(form_for(plan.target)))
+            model.provenance["quantization"] = choice
+            plan = dataclasses.replace(plan, model=model)
+        deployment = None
+        if output is not None:
+            from modelport.deployment import deploy
 
-        plan = Plan(winner.plan.target, winner.plan.options, winner.plan.rewrites, reason)
-        deployment = deploy(recipe, output, targets=[plan], seed=seed, progress=progress)
+            deployment = deploy(recipe, output, targets=[plan], seed=seed, progress=progress)
     right = [row for row in race.rows if row.error is not None and row.timing is not None]
     return Tuning(
         recipe.title,
@@ -155,9 +186,11 @@ def tune(
         tolerance,
         tuple(race.rows),
         winner,
+        plan,
         tuple(pareto(right, [_time, _memory, _decade])),
         reason,
         deployment,
+        race.quantizations,
         stage.seconds,
     )
 
@@ -192,7 +225,7 @@ def _no_winner(rows: Sequence[Row]) -> ProofError:
     )
 
 
-def _reason(winner: Row, rows: Sequence[Row], metric: str) -> str:
+def _reason(winner: Row, rows: Sequence[Row], metric: str, choice: Mapping[str, Any] | None) -> str:
     """Why the winner won, in a sentence."""
     if metric == "memory":
         figure = f"{winner.memory / 2**20:.0f} MiB"
@@ -214,4 +247,6 @@ def _reason(winner: Row, rows: Sequence[Row], metric: str) -> str:
         for row in rivals
         if row.ratio is not None and row.ratio_interval is not None
     ]
+    if choice is not None:
+        told.append(quantized_how(choice))
     return "; ".join(told)

@@ -19,6 +19,7 @@ from modelport.errors import ExportError
 from modelport.model import Model
 from modelport.ops.binaries import FOLDER, platform_name
 from modelport.ops.libraries import collect_libraries
+from modelport.precision.data import Source
 from modelport.proof import (
     Case,
     ReferenceCase,
@@ -31,6 +32,7 @@ from modelport.proof import (
 from modelport.recipe import Recipe
 from modelport.signature import Signature
 from modelport.tensorfile import as_declared
+from modelport.tuning.quantizing import held_out_cases, place_of
 
 Array = np.ndarray[Any, Any]
 
@@ -52,6 +54,20 @@ class Workspace:
         """The case to time on."""
         return self.folder / "inputs.npz"
 
+    @property
+    def data(self) -> Path:
+        """A file that says where the data to calibrate on are; missing where there are none."""
+        return self.folder / "data.txt"
+
+    @property
+    def table(self) -> Path:
+        """Where the ranges of the model's tensors are, once it was calibrated."""
+        return self.folder / "table.json"
+
+    def quantized(self, form: str) -> Path:
+        """Where the model in int8 is, in a form of Q/DQ, once it was quantized."""
+        return self.folder / "graphs" / f"quantized-{form}.onnx"
+
     def libraries(self) -> list[str]:
         """Libraries of operators, relative to the folder."""
         own = f"{FOLDER}/{platform_name()}"
@@ -70,10 +86,14 @@ class Workspace:
         write_case(self.inputs, inputs, {})
 
     def references(self, signature: Signature) -> list[ReferenceCase]:
-        """The cases, with what the original made of them."""
+        """The cases, with what the original made of them, under the names that they were given."""
         return [
             ReferenceCase(
-                Case(case.name, as_declared(case.inputs, signature.inputs), case.origin),
+                Case(
+                    case.name.partition("-")[2],
+                    as_declared(case.inputs, signature.inputs),
+                    case.origin,
+                ),
                 as_declared(outputs, signature.outputs),
             )
             for case, outputs in read_cases(self.folder / _CASES)
@@ -96,6 +116,7 @@ def make_workspace(
     plans: Sequence[Plan],
     *,
     case: str | os.PathLike[str] | None = None,
+    data: Source | None = None,
     seed: int = 0,
 ) -> Workspace:
     """Captures a model, and runs the original on cases.
@@ -105,13 +126,15 @@ def make_workspace(
         recipe: The model, as `modelport.capture.programs.open_program` leaves it.
         plans: What is to be compiled.
         case: An ``.npz`` file with the inputs to time on, in place of the example.
+        data: Data to calibrate on, of which some cases are held out to judge by; see
+            `modelport.precision.data.CalibrationData`.
         seed: Seed of the cases.
 
     Returns:
         The workspace.
 
     Raises:
-        UsageError: The case cannot be read.
+        UsageError: The case or the data cannot be read, or do not fit the model.
         RunError: The model does not take the case.
         ExportError: The model cannot be captured.
     """
@@ -130,7 +153,11 @@ def make_workspace(
         # Without a program its candidates fail, and say so.
         with contextlib.suppress(ExportError):
             write_program(recipe, folder / program_of(GRAPH))
-    references = _references(recipe, model, seed)
+    held_out: list[Case] = []
+    if data is not None:
+        workspace.data.write_text(place_of(data, model.signature, folder.with_name("data")))
+        held_out = held_out_cases(workspace.data.read_text(), model.signature)
+    references = _references(recipe, model, held_out, seed)
     inputs = references[0].case.inputs
     if case is not None:
         inputs = read_inputs(Path(case), model.signature)
@@ -139,8 +166,13 @@ def make_workspace(
     return workspace
 
 
-def _references(recipe: Recipe, model: Model, seed: int) -> list[ReferenceCase]:
-    """The original on its example and on drawn cases; without an example, the largest is first."""
+def _references(
+    recipe: Recipe, model: Model, held_out: Sequence[Case], seed: int
+) -> list[ReferenceCase]:
+    """The original on its example, on drawn cases, and on those of a user's data.
+
+    Without an example, the largest that was drawn is first.
+    """
     from modelport.capture.original import open_original
 
     original = open_original(recipe, model.signature)
@@ -148,4 +180,4 @@ def _references(recipe: Recipe, model: Model, seed: int) -> list[ReferenceCase]:
     references, _ = run_reference(original.run, cases, original.given)
     if not original.given:
         references.sort(key=lambda item: item.nbytes, reverse=True)
-    return references
+    return [*references, *(ReferenceCase(case, original.run(case.inputs)) for case in held_out)]

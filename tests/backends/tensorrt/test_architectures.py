@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import modelport
-from modelport import BuildError, Model, PassError
+from modelport import BuildError, Model
 from tests.backends.tensorrt.recipes import RECIPES
 
 pytest.importorskip("tensorrt_rtx")
@@ -26,16 +26,8 @@ def exported(name: str) -> Model:
     return modelport.export(RECIPES[name](), probes=False)
 
 
-NOT_YET = pytest.mark.xfail(
-    raises=PassError,
-    strict=True,
-    reason="the shape of the rows that NonMaxSuppression keeps is the target of a Reshape",
-)
-
-
 def marks(name: str, always: tuple[str, ...] = ()) -> list[pytest.MarkDecorator]:
-    slow = [] if name in always else [pytest.mark.slow]
-    return [*slow, NOT_YET] if name == "detection-head" else slow
+    return [] if name in always else [pytest.mark.slow]
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])

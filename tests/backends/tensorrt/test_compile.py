@@ -72,6 +72,7 @@ def test_layers_are_printed_with_types_and_shapes(cli: RunCli, file: Path, tmp_p
     assert ran.code == 0, ran.err
     assert "float16[-1, 4, -1, -1]" in ran.out
     assert "fastest at [3, 3, 32, 32]" in ran.out
+    assert "the layers of m are not timed: " in ran.out
     # The library's own log is not shown, its phases are.
     assert "Building engine" in ran.err
     assert "TRT" not in ran.err

@@ -69,6 +69,7 @@ def test_the_same_code_builds(tmp_path: Path) -> None:
         ("tensorrt", {"hardware_compatible": "all"}, "ampere+, same"),
         ("tensorrt", {"workspace": 0}, "a workspace of 0 bytes is none"),
         ("tensorrt", {"plugins": ["no.so"]}, "cannot read the library of plugins no.so"),
+        ("tensorrt", {"prefer_plugins": True}, "no library of plugins is given"),
         ("tensorrt", {"nothing": 1}, "has no option nothing"),
     ],
 )

@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from modelport import Model, RunError, Target
-from modelport.backends.tensorrt import device, dlpack
+from modelport.backends.tensorrt import device, dlpack, timing
 from modelport.backends.tensorrt.engine import TensorRtEngine
+from modelport.backends.tensorrt.record import BuildRecord, record_of
 from modelport.backends.tensorrt.session import Session
 from tests.backends.tensorrt.simulation import Cuda, Library
 from tests.support import onnx_text
@@ -183,6 +184,33 @@ def test_what_running_compiled_is_kept(cuda: Cuda, library: Library, graph: Path
 
 def test_layers_are_timed(engine: TensorRtEngine) -> None:
     assert engine.layer_times(arrays(2)) == {"only": 0.002}
+
+
+def test_layers_of_a_file_are_timed(
+    engine: TensorRtEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "m.engine"
+    path.write_bytes(b"an engine")
+    signature = engine.signature
+    record = BuildRecord(
+        *("tensorrt-rtx", "1.7", TARGET, ("sm89",), False, "", False, False, signature, ()),
+        *(tuple(PROFILES), (), (), 9),
+    )
+    record.write(record_of(path), path)
+    monkeypatch.setattr(timing, "why_not_run", lambda target: "there is no GPU")
+    with pytest.raises(RunError, match=r"the layers of m\.engine are not timed: there is no GPU"):
+        timing.time_layers(path)
+    given = []
+    real = engine.layer_times
+    monkeypatch.setattr(engine, "layer_times", lambda inputs: given.append(inputs) or real(inputs))
+    monkeypatch.setattr(timing, "why_not_run", lambda target: "")
+    monkeypatch.setattr(timing, "load", lambda folder, artifact, target: engine)
+    assert timing.time_layers(path) == {"only": 0.002}
+    (inputs,) = given
+    assert {name: (array.dtype.name, array.shape) for name, array in inputs.items()} == {
+        "x": ("float32", (2, 2)),
+        "n": ("int64", (2, 2)),
+    }
 
 
 def test_memory_is_freed(cuda: Cuda) -> None:

@@ -167,7 +167,11 @@ def test_uint8_sums_stay(tmp_path: Path) -> None:
 
 
 ACROSS = {
-    "sizes": "z = Shape(k) y = Cast<to = 1>(z)",
+    "a size that is computed": "z = Shape<end = 1>(k) t = Constant<value_ints = [3]>() "
+    "n = Mul(z, t) f = Cast<to = 1>(k) y = Reshape(f, n)",
+    "a size of others": "z = Shape<end = 1>(k) f = Cast<to = 1>(k) i = Expand(s, z) y = Add(f, i)",
+    "the rows from the third": "a = Constant<value_ints = [2]>() e = Constant<value_ints = [9]>() "
+    "o = Constant<value_ints = [0]>() f = Cast<to = 1>(k) y = Slice(f, a, e, o)",
     "sums": "a = Constant<value_ints = [0]>() f = Cast<to = 1>(k) y = ReduceSum(f, a)",
     "sorting": "f = Cast<to = 1>(k) t = Transpose(f) c = Constant<value_ints = [5]>() "
     "y, i = TopK(t, c)",
@@ -205,6 +209,51 @@ TAILS = {
         "a = Constant<value_ints = [1]>() e = Constant<value_ints = [3]>() y = Slice(k, a, e, a)",
     ),
     "split": ("int64[K,1] y", "y, z, w = Split<axis = 1, num_outputs = 3>(k)"),
+    "the first": (
+        "int64[K,3] y",
+        "a = Constant<value_ints = [0]>() e = Constant<value_ints = [25]>() y = Slice(k, a, e, a)",
+    ),
+    "sizes": ("int64[2] y", "y = Shape(k)"),
+    "how many": (
+        "float[] y",
+        "z = Shape(k) i = Constant<value_int = 0>() n = Gather(z, i) y = Cast<to = 1>(n)",
+    ),
+    "computed with": (
+        "int64[4] y",
+        "z = Shape(k) o = Constant<value_ints = [1]>() q = Constant<value_ints = [2]>() "
+        "n = Slice(z, o, q) t = Concat<axis = 0>(o, n, z) c = Cast<to = 7>(t) y = Mul(c, q)",
+    ),
+    "reshaped by sizes": (
+        "int64[K,1,3] y",
+        "z = Shape<end = 1>(k) o = Constant<value_ints = [1]>() w = Shape<start = 1>(k) "
+        "t = Concat<axis = 0>(z, o, w) y = Reshape(k, t)",
+    ),
+    "reshaped by some sizes": (
+        "int64[K,3] y",
+        "o = Constant<value_ints = [-1]>() w = Shape<start = 1>(k) "
+        "t = Concat<axis = 0>(o, w) y = Reshape(k, t)",
+    ),
+    "expanded": (
+        "int64[2,K] y",
+        "z = Shape<end = 1>(k) o = Constant<value_ints = [2]>() t = Concat<axis = 0>(o, z) "
+        "q = Constant<value_ints = [7]>() e = Expand(q, t) i = Constant<value_int = 2>() "
+        "c = Gather<axis = 1>(k, i) y = Add(e, c)",
+    ),
+    "tiled": (
+        "int64[K,2] y",
+        "z = Shape<end = 1>(k) o = Constant<value_ints = [2]>() t = Concat<axis = 0>(z, o) "
+        "a = Constant<value_ints = [0, 1]>() q = Constant<value_int = 7>() u = Unsqueeze(q, a) "
+        "y = Tile(u, t)",
+    ),
+    "numbered": (
+        "int64[K] y",
+        "z = Shape<end = 1>(k) r = Squeeze(z) a = Constant<value_int = 0>() "
+        "d = Constant<value_int = 1>() n = Range(a, r, d) y = Mul(n, n)",
+    ),
+    "filled": (
+        "float[K,3] y",
+        "z = Shape(k) f = ConstantOfShape(z) e = Cast<to = 1>(k) o = Exp(f) y = Add(e, o)",
+    ),
     "reduced": (
         "int64[K] y",
         "a = Constant<value_ints = [1]>() y = ReduceSum<keepdims = 0>(k, a)",

@@ -20,6 +20,9 @@ OPTIONS = ("graph_optimization", "libraries", "threads", "spinning", "provider_o
 NO_KERNEL = "NOT_IMPLEMENTED"
 """ONNX Runtime's word for a valid graph that it has no kernel for."""
 
+_FLOAT8 = "float8"
+"""Its word for floats of 8 bits, in errors."""
+
 GRAPH_OPTIMIZATIONS = ("none", "basic", "extended", "all")
 
 
@@ -75,6 +78,9 @@ def open_session(
     except runtime_errors() as error:
         place = str(model) if isinstance(model, Path) else "the model"
         why = one_line(error)
+        if _FLOAT8 in why and level in ("extended", "all"):
+            # It merges products between Q/DQ of these floats into a node that lacks the type.
+            return open_session(model, target, {**options, "graph_optimization": "basic"})
         raise BuildError(
             f"ONNX Runtime {onnxruntime.__version__} cannot load {place}",
             why=why,

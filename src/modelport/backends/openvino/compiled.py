@@ -71,7 +71,7 @@ def open_compiled(
     options = options or {}
     properties = _properties(target, options)
     try:
-        compiled = core().compile_model(core().read_model(model), "CPU", properties)
+        compiled = core().compile_model(_read(model), "CPU", properties)
     except RuntimeError as error:
         place = str(model) if isinstance(model, Path) else "the model"
         raise BuildError(
@@ -89,6 +89,15 @@ def open_compiled(
             fix=f"deploy for openvino in fp32, or on a processor that has {target.precision}",
         )
     return compiled
+
+
+def _read(model: Path | bytes) -> openvino.Model:
+    read = core().read_model(model)
+    for node in read.get_ordered_ops():
+        if node.get_type_name() == "TopK" and "stable" in node.get_attributes():
+            # ONNX: of equal elements the first one comes first. OpenVINO's reader does not ask.
+            node.set_attribute("stable", True)
+    return read
 
 
 def _properties(target: Target, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -37,6 +37,8 @@ class BuildOptions:
         strip_weights: Leave out the weights; `refit` puts them in.
         refittable: Weights can be replaced after the build.
         plugins: Files of libraries of plugins; they are kept beside the engine.
+        prefer_plugins: What has a body of standard operators and a plugin in one of `plugins` is
+            the plugin; by default it is the body.
     """
 
     profiles: Sequence[Mapping[str, int | Sequence[int]]] = ()
@@ -49,6 +51,7 @@ class BuildOptions:
     strip_weights: bool = False
     refittable: bool = False
     plugins: Sequence[str | os.PathLike[str]] = ()
+    prefer_plugins: bool = False
 
     @classmethod
     def read(cls, options: Mapping[str, Any], flavor: Flavor) -> BuildOptions:
@@ -76,6 +79,11 @@ class BuildOptions:
             raise UsageError(
                 f"{flavor.title} takes no plugins",
                 fix="give operators a body of standard ones (an ONNX function)",
+            )
+        if given.prefer_plugins and not given.plugins:
+            raise UsageError(
+                "plugins are to be preferred, and no library of plugins is given",
+                fix="give one: `modelport ops build --tensorrt` makes it",
             )
         if not flavor.compatible and (given.version_compatible or given.hardware_compatible):
             raise UsageError(

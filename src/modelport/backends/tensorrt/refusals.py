@@ -38,6 +38,11 @@ _ADVICE = (
         "leave sm75 away",
     ),
     (
+        r"HW-specific datatypes: fp8",
+        "the GPUs before sm89 have no floats of 8 bits",
+        "leave them away: fp8 is for sm89 and newer ones; int8 is for all",
+    ),
+    (
         r"has no runners that implement it",
         "it parses, and nothing computes it",
         "write it with other operators, or cut the model before it (modelport graph extract)",

@@ -2,9 +2,15 @@
 
 from modelport.ops.plugins.building import build_plugins
 from modelport.ops.plugins.headers import TensorRTHeaders, find_headers
-from modelport.ops.plugins.library import PluginLibrary, load_plugins, require_version
+from modelport.ops.plugins.library import (
+    NO_PLUGIN,
+    PluginLibrary,
+    load_plugins,
+    require_version,
+)
 
 __all__ = [
+    "NO_PLUGIN",
     "PluginLibrary",
     "TensorRTHeaders",
     "build_plugins",

@@ -24,15 +24,12 @@ from modelport.ops.build.parts import (
 )
 from modelport.ops.build.toolchain import NATIVE
 from modelport.ops.declaration import Operator
-from modelport.ops.native_library import NativeKernel, require_declared
+from modelport.ops.native_library import require_declared
 from modelport.ops.plugins.headers import TensorRTHeaders, find_headers
-from modelport.ops.plugins.library import PluginLibrary
+from modelport.ops.plugins.library import NOT_IN_TENSORRT, PluginLibrary
 from modelport.ops.plugins.program import ShapeProgram
 from modelport.ops.plugins.shape_rules import trace_shapes
 from modelport.ops.templating import render
-
-NOT_IN_TENSORRT = ("float64", "bool", "uint8")
-"""Element types that the tensors of a plugin cannot have."""
 
 _RUNTIME = ("library.cpp", "host.cpp", "pool.cpp")
 _SOURCES = NATIVE / "tensorrt"
@@ -51,7 +48,9 @@ def build_plugins(
     its namespace the domain, its version 1. The library is for one major version of TensorRT.
 
     Args:
-        operators: Operators of one domain; those without a CUDA kernel are left out.
+        operators: Operators of one domain; those without a CUDA kernel are left out. Where some
+            have no kernel of types that plugins have, the others are plugins; see
+            `PluginLibrary.plugins`.
         options: How to build.
         found: TensorRT's headers; they are looked for by default.
         done: Told of every finished part.
@@ -61,14 +60,17 @@ def build_plugins(
 
     Raises:
         OperatorError: The headers or a compiler are missing; a shape rule cannot be said in
-            expressions of dimensions; kernels have no element type that plugins have; or a
-            kernel does not compile.
+            expressions of dimensions; no kernel has element types that plugins have; or a kernel
+            does not compile.
     """
     options = options or BuildOptions()
     operators = [item for item in operators if "cuda" in item.kernels]
     domain = domain_of(operators)
-    for operator in operators:
-        _require_instances(operator)
+    usable = [item for item in operators if item.instances(NOT_IN_TENSORRT)]
+    if not usable:
+        types = sorted({item for one in operators[0].dtypes for item in one})
+        raise _no_types(operators[0], ", ".join(types))
+    operators = usable
     programs = list(map(trace_shapes, operators))
     found = found or find_headers()
     parts = list(cuda_kernels(operators, options.cuda_command, NOT_IN_TENSORRT))
@@ -84,8 +86,7 @@ def build_plugins(
         if not options.sanitize:
             library = PluginLibrary(path)
             require_declared(library, operators)
-            for operator in operators:
-                _require_types(operator, library.kernels)
+            _require_plugins(library, operators)
 
     return kept(f"plugins/{key}/{domain}.trt{found.major}.so", make)
 
@@ -153,18 +154,12 @@ def _runtime_parts(
     yield generated_part(rules, "plugins", "the shape rules", with_tensorrt, own)
 
 
-def _require_instances(operator: Operator) -> None:
-    if operator.instances(NOT_IN_TENSORRT):
-        return
-    raise _no_types(operator, ", ".join(sorted({item for one in operator.dtypes for item in one})))
-
-
-def _require_types(operator: Operator, kernels: Sequence[NativeKernel]) -> None:
-    """Raises `OperatorError` where no kernel has only element types that plugins have."""
-    own = [item for item in kernels if item.operator == operator.schema.name]
-    used = [{*item.dtypes, *item.output_dtypes} for item in own]
-    if not any(types.isdisjoint(NOT_IN_TENSORRT) for types in used):
-        raise _no_types(operator, "; ".join(", ".join(sorted(types)) for types in used))
+def _require_plugins(library: PluginLibrary, operators: Sequence[Operator]) -> None:
+    """Raises `OperatorError` where no operator has a kernel of types that plugins have."""
+    if not library.plugins:
+        kernels = [{*item.dtypes, *item.output_dtypes} for item in library.kernels]
+        types = sorted({name for found in kernels for name in found})
+        raise _no_types(operators[0], ", ".join(types))
 
 
 def _no_types(operator: Operator, types: str) -> OperatorError:

@@ -10,12 +10,19 @@ from typing import Any
 from modelport.errors import OperatorError
 from modelport.ops.native_library import NativeLibrary
 
+NOT_IN_TENSORRT = ("float64", "bool", "uint8")
+"""Element types that the tensors of a plugin cannot have."""
+
+NO_PLUGIN = f"its kernels are all for types that plugins do not have: {', '.join(NOT_IN_TENSORRT)}"
+"""Why an operator of a library is no plugin."""
+
 
 class PluginLibrary(NativeLibrary):
     """An opened library of plugins; the kernels in it can be called as well.
 
     Attributes:
         version: The version of TensorRT whose headers it was compiled with.
+        domain: The domain of its operators, which is the namespace of its plugins.
     """
 
     def __init__(self, path: Path) -> None:
@@ -29,7 +36,10 @@ class PluginLibrary(NativeLibrary):
         """
         super().__init__(path)
         try:
-            marker = self.functions.modelport_tensorrt
+            marker, namespace = (
+                self.functions.modelport_tensorrt,
+                self.functions.modelport_namespace,
+            )
         except AttributeError as error:
             raise OperatorError(
                 f"{path.name} has no TensorRT plugins",
@@ -38,7 +48,18 @@ class PluginLibrary(NativeLibrary):
             ) from error
         marker.restype = ctypes.c_int64
         number: int = marker()
+        namespace.restype = ctypes.c_char_p
+        self.domain: str = namespace().decode()
         self.version = (number // 10000, number // 100 % 100, number % 100)
+
+    @property
+    def plugins(self) -> set[str]:
+        """The operators that are plugins: with a kernel all of whose tensors plugins may have."""
+        return {
+            kernel.operator
+            for kernel in self.kernels
+            if {*kernel.dtypes, *kernel.output_dtypes}.isdisjoint(NOT_IN_TENSORRT)
+        }
 
 
 def require_version(path: Path, tensorrt: Any) -> None:

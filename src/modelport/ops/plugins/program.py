@@ -13,7 +13,8 @@ class Step:
         kind: What: ``constant``; ``present`` (1 where an input is there), ``rank``,
             ``dimension``, ``type_is``, ``count`` (of a list) for inputs; ``attribute``, ``item``,
             ``length``, ``text_is`` for attributes; ``add``, ``subtract``, ``multiply``,
-            ``divide``, ``floor_divide``, ``less`` and ``equal`` of two steps.
+            ``divide``, ``floor_divide``, ``minimum``, ``maximum``, ``less`` and ``equal`` of two
+            steps.
         first: The input, the attribute, or the first step.
         second: The axis, the item, or the second step.
         number: Of a constant.
@@ -32,6 +33,10 @@ class Steps:
 
     def __init__(self) -> None:
         self._places: dict[Step, int] = {}
+        self._listed: list[Step] = []
+
+    def __getitem__(self, place: int) -> Step:
+        return self._listed[place]
 
     def add(self, kind: str, first: int = 0, second: int = 0, *, text: str = "") -> int:
         """The place of a step."""
@@ -42,11 +47,14 @@ class Steps:
         return self._place(Step("constant", number=float(number)))
 
     def _place(self, step: Step) -> int:
-        return self._places.setdefault(step, len(self._places))
+        if step not in self._places:
+            self._places[step] = len(self._listed)
+            self._listed.append(step)
+        return self._places[step]
 
     def listed(self) -> tuple[Step, ...]:
         """All of them."""
-        return tuple(self._places)
+        return tuple(self._listed)
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,10 @@ from modelport.ops.plugins.tracing import (
     step_of,
     traced_attribute,
 )
+from modelport.ops.plugins.ways import Walk, merged, shortened
 from modelport.ops.shapes import DataDependent, TensorInfo
 
-_MOST_WAYS = 2048
+_MOST_WAYS = 1 << 12
 # What rules that do not look at the rank raise where it is another one than they take.
 _OF_OTHER_SHAPES = (IndexError, ValueError, TypeError, AssertionError, ZeroDivisionError)
 
@@ -55,17 +56,19 @@ def trace_shapes(operator: Operator) -> ShapeProgram:
             fix=f"declare one under @{operator.schema.name}.shapes",
         )
     steps = Steps()
-    ways: list[Way] = []
+    walks: list[Walk] = []
     remaining: list[tuple[Any, ...]] = [()]
     while remaining:
         trail = Trail(steps, remaining.pop())
-        ways.append(_walk(operator, trail))
+        result = _walk(operator, trail)
+        walks.append(Walk(tuple(trail.decisions), result))
         remaining += trail.others
-        if len(ways) + len(remaining) > _MOST_WAYS:
+        if len(walks) + len(remaining) > _MOST_WAYS:
             raise _untraceable(operator, f"there are more than {_MOST_WAYS} ways through it")
+    ways = merged(walks, steps)
     if all(way.refusal for way in ways):
         raise _untraceable(operator, f"it refuses everything: {ways[0].refusal}")
-    return ShapeProgram(steps.listed(), tuple(ways), _sizes(operator, ways))
+    return ShapeProgram(steps.listed(), ways, _sizes(operator, ways))
 
 
 def _walk(operator: Operator, trail: Trail) -> Way:
@@ -93,13 +96,13 @@ def _walk(operator: Operator, trail: Trail) -> Way:
     except UntraceableError as error:
         raise _untraceable(operator, str(error)) from error
     except ModelportError as refusal:
-        return Way(tuple(trail.conditions), refusal=refusal.what)
+        return Way((), refusal=shortened(refusal.what))
     except _OF_OTHER_SHAPES as error:
         refused = f"the shape rule fails: {type(error).__name__}: {error}"
-        return Way(tuple(trail.conditions), refusal=refused)
+        return Way((), refusal=shortened(refused))
     except Exception as error:  # the author's rule may raise anything
         raise _untraceable(operator, f"it raises {type(error).__name__}: {error}") from error
-    return Way(tuple(trail.conditions), shapes)
+    return Way((), shapes)
 
 
 def _listed(trail: Trail, first: int, index: int) -> TracedInfo:

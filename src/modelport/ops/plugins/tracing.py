@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from modelport.ops.plugins.program import Condition, Steps
+from modelport.ops.plugins.program import Steps
+from modelport.ops.plugins.ways import Decision
 from modelport.ops.shapes import TensorInfo
 
 if TYPE_CHECKING:
@@ -26,41 +27,43 @@ class Trail:
 
     Attributes:
         steps: All that is computed on any way.
-        conditions: What holds on this way.
+        decisions: What was asked on this way, and answered.
         others: The beginnings of ways that part from this one.
     """
 
     def __init__(self, steps: Steps, answers: Sequence[Any]) -> None:
         self.steps = steps
-        self.conditions: list[Condition] = []
+        self.decisions: list[Decision] = []
         self.others: list[tuple[Any, ...]] = []
         self._answers = list(answers)
-        self._taken: list[Any] = []
         self._known: dict[int, Any] = {}
 
     def holds(self, step: int) -> bool:
         """Whether a condition holds on this way."""
-        if step not in self._known:
-            self._known[step] = self._next([True, False])
-            self.conditions.append(Condition(step, self._known[step]))
-        return bool(self._known[step])
+        return bool(self._decided(step, (True, False), whole=True))
 
-    def value(self, step: int, options: Sequence[int]) -> int:
-        """The value of something that must be a number of Python's: a rank, a length."""
-        if step not in self._known:
-            chosen = self._known[step] = self._next(options)
-            equal = self.steps.add("equal", step, self.steps.constant(chosen))
-            self.conditions.append(Condition(equal, True))
-        return int(self._known[step])
+    def value(self, step: int, options: Sequence[int], *, whole: bool = False) -> int:
+        """The value of something that must be a number of Python's: a rank, a length.
 
-    def _next(self, options: Sequence[Any]) -> Any:
-        place = len(self._taken)
+        Args:
+            step: What computes it.
+            options: The numbers that it may be.
+            whole: Whether it cannot be another one.
+        """
+        return int(self._decided(step, options, whole=whole))
+
+    def _decided(self, step: int, options: Sequence[Any], *, whole: bool) -> Any:
+        if step in self._known:
+            return self._known[step]
+        place = len(self.decisions)
         if place < len(self._answers):
             chosen = self._answers[place]
         else:
             chosen, *others = options
-            self.others += [(*self._taken, other) for other in others]
-        self._taken.append(chosen)
+            taken = [item.answer for item in self.decisions]
+            self.others += [(*taken, other) for other in others]
+        self._known[step] = chosen
+        self.decisions.append(Decision(step, chosen, whole))
         return chosen
 
 
@@ -147,6 +150,19 @@ class Number:
         if made is NotImplemented:
             return made
         return self.trail.holds(made.step) is wanted
+
+    @classmethod
+    def __torch_function__(
+        cls, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        """What `torch.sym_min` and `torch.sym_max` of sizes are."""
+        kind = {"sym_min": "minimum", "sym_max": "maximum"}.get(function.__name__)
+        if kind is None:
+            raise UntraceableError(f"it calls torch.{function.__name__} on a size")
+        first, second = args
+        turned = not isinstance(first, Number)
+        own, other = (second, first) if turned else (first, second)
+        return own._made(kind, other, turned=turned)
 
     def __bool__(self) -> bool:
         return bool(self != 0)
@@ -245,7 +261,7 @@ class TracedInfo(TensorInfo):
             trail = self._trail
             # The ranks that are met most come first.
             options = sorted(range(MOST_RANK + 1), key=lambda rank: abs(rank - 4))
-            rank = trail.value(trail.steps.add("rank", self.place), options)
+            rank = trail.value(trail.steps.add("rank", self.place), options, whole=True)
             dims = [trail.steps.add("dimension", self.place, axis) for axis in range(rank)]
             self._given = tuple(Number(trail, step) for step in dims)
         return self._given

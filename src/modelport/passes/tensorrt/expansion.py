@@ -1,4 +1,4 @@
-"""Expansions: one node becomes several that TensorRT has."""
+"""Expansions: one node becomes several that the backend has."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 import onnx_ir as ir
 from onnx_ir.passes.common import NameFixPass
 
+from modelport.findings import Finding, Severity
 from modelport.passes.contract import Rewrite
 from modelport.passes.values import INSTEAD_OF, constant, is_onnx
 
@@ -109,6 +110,15 @@ class Writer:
             [new for _, new in pairs],
         )
 
+    def insert(self, *, after: bool = False) -> None:
+        """Puts what was written before the node, which stays, or after it."""
+        graph = self.node.graph
+        assert graph is not None
+        if after:
+            graph.insert_after(self.node, self._nodes)
+        else:
+            graph.insert_before(self.node, self._nodes)
+
     def _value(self, item: Operand, like: ir.Value | None) -> ir.Value | None:
         if item is None or isinstance(item, ir.Value):
             return item
@@ -132,7 +142,7 @@ class Expansion(Rewrite):
 
     Attributes:
         operators: The standard operators that it looks at.
-        lacking: What TensorRT lacks, for the report.
+        lacking: What a backend lacks, for the report.
         instead: What stands there instead.
         expanded: How many nodes of each operator were replaced.
     """
@@ -157,8 +167,23 @@ class Expansion(Rewrite):
             What is read in place of each output; None where the node stays.
         """
 
+    def findings(self, title: str) -> list[Finding]:
+        """A note for each operator that was replaced.
+
+        Args:
+            title: The backend's, as its makers write it.
+        """
+        return [
+            Finding(
+                "rewritten-operator",
+                Severity.NOTE,
+                f"{title} lacks {self.lacking}: {count} x {name} became {self.instead}",
+            )
+            for name, count in self.expanded.items()
+        ]
+
     def call(self, model: ir.Model) -> ir.passes.PassResult:
-        """Expands the nodes that TensorRT does not take as they are, subgraphs included.
+        """Expands the nodes that a backend does not take as they are, subgraphs included.
 
         In a model of an older opset than `OLDEST` they stay.
         """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import onnx_ir as ir
 
 from modelport.backends.adapters import FixedPoint
@@ -10,7 +12,7 @@ from modelport.model import Model
 from modelport.passes.bodies import inline_bodies
 from modelport.passes.contract import apply_passes
 from modelport.passes.inference import InferShapes, forget_inferred_names
-from modelport.passes.plugin_nodes import plug_in
+from modelport.passes.plugin_nodes import has_kernel, plug_in
 from modelport.passes.tensorrt.deformation import ExpandDeformation
 from modelport.passes.tensorrt.expansion import Expansion
 from modelport.passes.tensorrt.indices import ExpandIndices
@@ -54,12 +56,15 @@ _WITHOUT = frozenset(
 """Operators of the standard that it lacks, and that ONNX defines by a body."""
 
 
-def prepare_for_tensorrt(model: Model, target: Target) -> list[Finding]:
+def prepare_for_tensorrt(
+    model: Model, target: Target, plugins: Collection[str] = ()
+) -> list[Finding]:
     """Rewrites what TensorRT does not take, where standard ONNX can say it otherwise.
 
     Args:
         model: The model; changed in place.
         target: ``tensorrt`` or ``tensorrt-rtx``.
+        plugins: Operators that plugins compute though they have bodies.
 
     Returns:
         A note for each kind of change.
@@ -71,7 +76,8 @@ def prepare_for_tensorrt(model: Model, target: Target) -> list[Finding]:
     for node in model.ir.graph.all_nodes():
         # Errors name a node; a pass that names those without a name would count them.
         node.name = node.name or node.outputs[0].name
-    findings = inline_bodies(model, lacks, title)
+    findings = _choose_plugins(model, target, plugins)
+    findings += inline_bodies(model, lacks, title)
     apply_passes([InferShapes()], model.ir)
     findings += _resolve_sequences(model, title)
     findings += _take_integers(model, title)
@@ -85,12 +91,28 @@ def prepare_for_tensorrt(model: Model, target: Target) -> list[Finding]:
         expansion = kind()
         if apply_passes([expansion], model.ir):
             apply_passes([InferShapes()], model.ir)
-            findings += _notes(expansion, title)
-    if target.backend == "tensorrt":
-        findings += plug_in(model)
+            findings += expansion.findings(title)
     forget_inferred_names(model.ir)
     if target.backend == "tensorrt":
         findings += plug_in(model)
+    return findings
+
+
+def _choose_plugins(model: Model, target: Target, plugins: Collection[str]) -> list[Finding]:
+    """Takes the bodies off operators that plugins compute, and says what was chosen for others."""
+    findings = []
+    for key in list(model.ir.functions):
+        name = f"{key[0]}::{key[1]}"
+        if name in plugins:
+            del model.ir.functions[key]
+            text = f"{name} has a body and a plugin: the plugin was asked for"
+        elif target.backend == "tensorrt" and has_kernel(name):
+            text = f"{name} has a body and a CUDA kernel: the body is taken, which needs no plugin"
+        else:
+            continue
+        how = "prefer_plugins, with a library of plugins that has it, takes the plugin"
+        fix = "" if name in plugins else how
+        findings.append(Finding("body-or-plugin", Severity.NOTE, text, fix=fix))
     return findings
 
 
@@ -156,15 +178,4 @@ def _widen_integers(model: Model, title: str) -> list[Finding]:
             f"{title} does not compute with {name}: {count} tensors are int32 inside of the graph",
         )
         for name, count in widening.widened.items()
-    ]
-
-
-def _notes(expansion: Expansion, title: str) -> list[Finding]:
-    return [
-        Finding(
-            "rewritten-operator",
-            Severity.NOTE,
-            f"{title} lacks {expansion.lacking}: {count} x {name} became {expansion.instead}",
-        )
-        for name, count in expansion.expanded.items()
     ]

@@ -10,7 +10,15 @@ import onnx_ir as ir
 
 from modelport.errors import PassError
 from modelport.passes.contract import subgraphs_of
-from modelport.passes.tensorrt.expansion import input_of, known, rank
+from modelport.passes.tensorrt.expansion import Writer, input_of, known, rank
+from modelport.passes.tensorrt.row_sizes import (
+    Places,
+    first_item,
+    made_axis,
+    moved_places,
+    places_of_shape,
+    with_counts,
+)
 from modelport.passes.values import is_onnx
 
 
@@ -44,50 +52,157 @@ _REDUCTIONS = ("ReduceMax", "ReduceMin", "ReduceSum", "ReduceMean", "ReduceProd"
 _ALONG_AN_AXIS = ("Softmax", "LogSoftmax", "ArgMax", "ArgMin")
 
 
-def padded_outputs(
-    graph: ir.Graph, rows: Mapping[ir.Value, Rows], title: str
-) -> dict[ir.Value, Rows]:
-    """The outputs of a graph that have rows of which only the first ones are there.
+class RowFlow:
+    """Follows rows, and their number, from node to node.
 
-    Args:
-        graph: The graph, with shapes.
-        rows: Where they begin.
-        title: The backend's name, for the error.
-
-    Raises:
-        PassError: A node computes across them.
+    Attributes:
+        rows: The values that have rows of which only the first ones are there.
+        sizes: The integers that say how many rows those values have.
     """
-    found = dict(rows)
-    for node in graph:
-        inner = [graph for item in node.attributes.values() for graph in subgraphs_of(item)]
-        if any(
-            value in found for body in inner for part in body.all_nodes() for value in part.inputs
-        ):
-            raise _across(node, next(iter(rows.values())), title)
+
+    def __init__(self, rows: Mapping[ir.Value, Rows], title: str, opset: int) -> None:
+        self.rows = dict(rows)
+        self.sizes: dict[ir.Value, Places] = {}
+        self._title = title
+        self._opset = opset
+
+    def follow(self, graph: ir.Graph) -> None:
+        """Walks a graph with shapes. How many rows there are is written where it is computed with.
+
+        Raises:
+            PassError: A node computes across the rows.
+        """
+        for node in list(graph):
+            given = [value for value in self._read(node) if value is not None]
+            if any(value in self.rows or value in self.sizes for value in _inner(node)):
+                raise self._across(node)
+            if any(value in self.sizes for value in given) and self._sized(node):
+                continue
+            if any(value in self.rows for value in given):
+                self._moved(node)
+        for place, value in enumerate(graph.outputs):
+            producer = value.producer()
+            if value in self.sizes and producer is not None:
+                write = Writer(producer, self._opset)
+                counted = self._counted(write, value, producer)
+                write.insert(after=True)
+                value.name, counted.name = f"{value.name}_held", value.name
+                counted.type, counted.shape = value.type, value.shape
+                graph.outputs[place] = counted
+
+    def _read(self, node: ir.Node) -> Sequence[ir.Value | None]:
         # What a CastLike reads besides says a type alone.
-        read = node.inputs[:1] if is_onnx(node, "CastLike") else node.inputs
-        given = [found.get(value) if value is not None else None for value in read]
-        first = next((item for item in given if item is not None), None)
-        if first is None:
-            continue
+        return node.inputs[:1] if is_onnx(node, "CastLike") else node.inputs
+
+    def _sized(self, node: ir.Node) -> bool:
+        """Whether a node that reads the number of rows needs no look at its other inputs."""
+        places = moved_places(node, self.sizes) if is_onnx(node, node.op_type) else None
+        if places is not None:
+            if places:
+                self.sizes[node.outputs[0]] = places
+            return True
+        for index, value in enumerate(node.inputs):
+            held = self.sizes.get(value) if value is not None else None
+            if value is None or held is None:
+                continue
+            axis = made_axis(node, held) if is_onnx(node, node.op_type) else None
+            if axis is not None:
+                made = Rows(axis, next(iter(held.values())), self._source())
+                self.rows[node.outputs[0]] = made
+                return True
+            if index == 1 and self._is_target(node, held):
+                self._moved(node, 0)
+                return True
+            write = Writer(node, self._opset)
+            node.replace_input_with(index, self._counted(write, value, node))
+            write.insert()
+        return False
+
+    def _is_target(self, node: ir.Node, held: Places) -> bool:
+        """Whether the number is the size of the rows that a `Reshape` reads."""
+        rows = self.rows.get(node.inputs[0]) if node.inputs[0] is not None else None
+        return (
+            is_onnx(node, "Reshape")
+            and rows is not None
+            and rows.axis == 0
+            and list(held.items()) == [(0, rows.count)]
+            and _has_whole_rows(node)
+        )
+
+    def _counted(self, write: Writer, value: ir.Value, node: ir.Node) -> ir.Value:
+        made = with_counts(write, value, self.sizes[value])
+        if made is None:
+            raise self._across(node)
+        return made
+
+    def _moved(self, node: ir.Node, to: int | None = None) -> None:
+        given = [self.rows.get(value) if value is not None else None for value in self._read(node)]
+        first = next(item for item in given if item is not None)
         if any(item is not None and item.count is not first.count for item in given):
-            raise _across(node, first, title)
-        axis = _axis_after(node, [None if item is None else item.axis for item in given])
+            raise self._across(node)
+        if is_onnx(node, "Shape"):
+            places = places_of_shape(node, first.axis, first.count)
+            if places is None:
+                raise self._across(node)
+            if places:
+                self.sizes[node.outputs[0]] = places
+            return
+        axis = to
         if axis is None:
-            raise _across(node, first, title)
+            axis = _axis_after(node, [None if item is None else item.axis for item in given])
+        count = first.count
+        most = None if axis is not None else _first_rows(node, first.axis)
+        if most is not None:
+            write = Writer(node, self._opset)
+            axis, count = first.axis, write("Min", count, [most])
+            count.name = f"{node.outputs[0].name}_count"
+            write.insert()
+        if axis is None:
+            raise self._across(node)
         for value in node.outputs:
-            found[value] = replace(first, axis=axis)
-    return {value: found[value] for value in graph.outputs if value in found}
+            self.rows[value] = replace(first, axis=axis, count=count)
+
+    def _source(self) -> str:
+        return next(iter(self.rows.values())).source
+
+    def _across(self, node: ir.Node) -> PassError:
+        source = self._source()
+        return PassError(
+            f"the size of what {source} gives depends on values, which {self._title} does not have",
+            where=f"node {node.name or node.outputs[0].name!r} ({node.op_type})",
+            why="it computes across the rows, whose number is known only after a run",
+            fix=f"cut the model before {source} (`modelport graph extract`), or keep a fixed "
+            "number of rows in the model",
+        )
 
 
-def _across(node: ir.Node, rows: Rows, title: str) -> PassError:
-    return PassError(
-        f"the size of what {rows.source} gives depends on values, which {title} does not have",
-        where=f"node {node.name or node.outputs[0].name!r} ({node.op_type})",
-        why="it computes across the rows, whose number is known only after a run",
-        fix=f"cut the model before {rows.source} (`modelport graph extract`), or keep a fixed "
-        "number of rows in the model",
-    )
+def _inner(node: ir.Node) -> list[ir.Value]:
+    """What the graphs inside of a node read."""
+    inner = [graph for item in node.attributes.values() for graph in subgraphs_of(item)]
+    return [
+        value
+        for body in inner
+        for part in body.all_nodes()
+        for value in part.inputs
+        if value is not None
+    ]
+
+
+def _first_rows(node: ir.Node, axis: int) -> int | None:
+    """How many rows at most a `Slice` takes from the front; None where it is something else."""
+    count = rank(node.inputs[0])
+    parts = [known(input_of(node, place)) for place in range(1, len(node.inputs))]
+    if not is_onnx(node, "Slice") or count is None or any(part is None for part in parts):
+        return None
+    starts, ends, axes, steps = [
+        [int(item) for item in part] if part is not None else None for part in (*parts, None, None)
+    ][:4]
+    if starts is None or ends is None:
+        return None
+    axes = [item % count for item in axes] if axes is not None else list(range(len(starts)))
+    if axes != [axis] or starts != [0] or ends[0] < 0 or steps not in (None, [1]):
+        return None
+    return ends[0]
 
 
 def _axis_after(node: ir.Node, axes: Sequence[int | None]) -> int | None:
@@ -206,16 +321,30 @@ def _reshaped(node: ir.Node, axis: int) -> int | None:
     before = node.inputs[0]
     if axis != 0 or before is None or before.shape is None:
         return None
-    rest = [size for size in before.shape[1:] if isinstance(size, int)]
-    if len(rest) < len(before.shape) - 1:
-        return None
     if node.op_type == "Flatten":
         return 0 if node.attributes.get_int("axis", 1) == 1 else None
     target = known(input_of(node, 1))
-    if target is None or not target.size or target[0] not in (-1, 0) or 0 in target[1:]:
+    if target is None:
+        whole = first_item(input_of(node, 1)) in (-1, 0) and _has_whole_rows(node)
+        return 0 if whole else None
+    rest = _behind_the_first(before)
+    if rest is None or not target.size or target[0] not in (-1, 0) or 0 in target[1:]:
         return None
     after = [int(size) for size in target[1:]]
     if -1 in after:
         after = [size for size in after if size != -1]
-        return 0 if target[0] == 0 and math.prod(rest) % max(math.prod(after), 1) == 0 else None
-    return 0 if math.prod(after) == math.prod(rest) else None
+        return 0 if target[0] == 0 and rest % max(math.prod(after), 1) == 0 else None
+    return 0 if math.prod(after) == rest else None
+
+
+def _has_whole_rows(node: ir.Node) -> bool:
+    """Whether what follows the first axis has as many elements before a node as after."""
+    before, after = (_behind_the_first(value) for value in (node.inputs[0], node.outputs[0]))
+    return before is not None and before == after
+
+
+def _behind_the_first(value: ir.Value | None) -> int | None:
+    if value is None or not value.shape:
+        return None
+    rest = [size for size in value.shape[1:] if isinstance(size, int)]
+    return math.prod(rest) if len(rest) == len(value.shape) - 1 else None

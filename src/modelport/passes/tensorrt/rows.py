@@ -15,7 +15,7 @@ from modelport.model import Model
 from modelport.passes.contract import apply_passes
 from modelport.passes.inference import InferShapes
 from modelport.passes.tensorrt.expansion import OLDEST, Writer, rank
-from modelport.passes.tensorrt.row_flow import Rows, padded_outputs
+from modelport.passes.tensorrt.row_flow import RowFlow, Rows
 from modelport.passes.tensorrt.suppression import suppressed
 from modelport.passes.values import is_onnx
 
@@ -58,7 +58,11 @@ def pad_rows(model: Model, title: str) -> list[Finding]:
     NameFixPass()(model.ir)
     _forget_shapes(model.ir, rows)
     apply_passes([InferShapes()], model.ir)
-    _adapt(model.ir, padded_outputs(model.ir.graph, rows, title))
+    flow = RowFlow(rows, title, model.opset)
+    flow.follow(model.ir.graph)
+    NameFixPass()(model.ir)
+    outputs = [value for value in model.ir.graph.outputs if value in flow.rows]
+    _adapt(model.ir, {value: flow.rows[value] for value in outputs})
     return findings
 
 

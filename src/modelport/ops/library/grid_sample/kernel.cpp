@@ -115,6 +115,7 @@ struct Table {
   static constexpr int rows = power(taps, axes - 1);
   int32_t offset[rows][block];
   A weight[rows][block * taps];
+  bool all_seen = true;  // of nearest elements: none lies outside
 
   __attribute__((noinline)) void fill(const Looks<taps, A>* looks, const int64_t* size, int64_t row_stride, int64_t count) {
     A start[block], across[block * taps];
@@ -204,12 +205,27 @@ __attribute__((noinline)) void look(const Table<axes, taps, A>& table, const T* 
   }
 }
 
+// One element a point. Scalar loads and stores are faster here than vectors put together of them.
+template <int axes, class T, class A>
+__attribute__((noinline)) void take(const Table<axes, 1, A>& table, const T* __restrict from, T* __restrict to, int64_t count) {
+  const int32_t* offset = table.offset[0];
+  int64_t i = 0;
+  for (; i + 4 <= count; i += 4) {
+    const T a = from[offset[i]], b = from[offset[i + 1]], c = from[offset[i + 2]], d = from[offset[i + 3]];
+    to[i] = a, to[i + 1] = b, to[i + 2] = c, to[i + 3] = d;
+  }
+  for (; i < count; ++i) to[i] = from[offset[i]];
+  if (table.all_seen) return;
+  for (i = 0; i < count; ++i) to[i] = table.weight[0][i] > 0 ? to[i] : T(0);
+}
+
 template <int axes, class A, Padding padding>
 void find_nearest(Table<axes, 1, A>& table, const A (*coordinates)[block], const int64_t* size,
                   bool align_corners, int64_t count) {
   const Axis<A, padding> axis[] = {
       {size[0], align_corners}, {size[1], align_corners}, {size[axes - 1], align_corners}};
   const auto stride1 = static_cast<int32_t>(size[0]), stride2 = static_cast<int32_t>(size[0] * size[1]);
+  int32_t unseen = 0;
   for (int64_t i = 0; i < count; ++i) {
     const A u = std::nearbyint(axis[0].inside(axis[0].place(coordinates[0][i])));
     const A v = std::nearbyint(axis[1].inside(axis[1].place(coordinates[1][i])));
@@ -223,7 +239,9 @@ void find_nearest(Table<axes, 1, A>& table, const A (*coordinates)[block], const
     }
     table.offset[0][i] = offset;
     table.weight[0][i] = weight;
+    unseen |= weight > 0 ? 0 : 1;
   }
+  table.all_seen = unseen == 0;
 }
 
 template <int axes, int taps, Padding padding, class A>
@@ -272,7 +290,10 @@ void sample(Context& ctx, Sizes<T> s, int64_t images, Padding padding) {
       else
         prepare<axes, taps, Padding::reflection>(table, coordinates, s.size, s.row, s.align_corners, count);
       for (int64_t c = image * s.channels; c < (image + 1) * s.channels; ++c)
-        look(table, s.x + c * s.plane, s.y + c * s.points + first, count);
+        if constexpr (taps == 1)
+          take(table, s.x + c * s.plane, s.y + c * s.points + first, count);
+        else
+          look(table, s.x + c * s.plane, s.y + c * s.points + first, count);
     }
   });
 }

@@ -111,15 +111,10 @@ __global__ void fill_planes(Pictures pictures, int64_t plane, int64_t fill, int6
 void image_to_tensor(Context& ctx, In<uint8_t> image, In<float, 2> table, Out<float> output, Span<int64_t> size,
                      std::string_view fit, Span<int64_t> crop, std::string_view mode, bool antialias, int64_t fill,
                      bool reverse) {
-  const size_t rank = image.rank();
-  check(rank == 3 || rank == 4, "the picture has shape ", image.shape(), "; it is [H, W, C] or [N, H, W, C]");
-  const int64_t count = rank == 4 ? image.dim(0) : 1;
-  const int64_t height = image.dim(rank - 3), width = image.dim(rank - 2), channels = image.dim(rank - 1);
-  check(table.dim(0) == channels && table.dim(1) == 256, "the table has shape ", table.shape(), "; it must be [",
-        channels, ", 256]");
-  check(fill >= 0 && fill <= 255, "the fill is ", fill, "; it is a byte");
-  const Filter filter = filter_of(mode);
-  const Plan plan = plan_of(height, width, size, fit, crop);
+  const Job job = read_job(image, table, size, fit, crop, mode, fill);
+  const int64_t count = job.pictures, height = job.height, channels = job.channels;
+  const Filter filter = job.filter;
+  const Plan plan = job.plan;
   float* made = output.alloc({count, channels, plan.rows.made, plan.columns.made});
   const Pictures pictures{image.data(), table.data(), made, count, channels, reverse};
   const int64_t plane = plan.rows.made * plan.columns.made;

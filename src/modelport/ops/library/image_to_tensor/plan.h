@@ -74,6 +74,24 @@ inline Plan plan_of(int64_t height, int64_t width, Span<int64_t> size, std::stri
   return {{height, tall, 0, tall, 0, tall}, {width, wide, 0, wide, 0, wide}};
 }
 
+// What the operator is asked for.
+struct Job {
+  int64_t pictures, height, width, channels;
+  Filter filter;
+  Plan plan;
+};
+
+inline Job read_job(const In<uint8_t>& image, const In<float, 2>& table, Span<int64_t> size, std::string_view fit,
+                    Span<int64_t> crop, std::string_view mode, int64_t fill) {
+  const size_t rank = image.rank();
+  check(rank == 3 || rank == 4, "the picture has shape ", image.shape(), "; it is [H, W, C] or [N, H, W, C]");
+  const int64_t height = image.dim(rank - 3), width = image.dim(rank - 2), channels = image.dim(rank - 1);
+  check(table.dim(0) == channels && table.dim(1) == 256, "the table has shape ", table.shape(), "; it must be [",
+        channels, ", 256]");
+  check(fill >= 0 && fill <= 255, "the fill is ", fill, "; it is a byte");
+  return {rank == 4 ? image.dim(0) : 1, height, width, channels, filter_of(mode), plan_of(height, width, size, fit, crop)};
+}
+
 // A product that is rounded before it is added to anything.
 BOTH inline double times(double a, double b) {
 #if defined(__CUDA_ARCH__)

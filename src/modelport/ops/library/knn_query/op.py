@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import onnx_ir
 import torch
 from torch import Tensor
 
@@ -91,6 +93,45 @@ def _(
     queries = new_xyz or xyz
     shape = [queries.shape[0], nsample]
     return TensorInfo(shape, "int32"), TensorInfo(shape, xyz.dtype)
+
+
+@knn_query.onnx
+def _(
+    op: Any, xyz: Any, offset: Any, new_xyz: Any, new_offset: Any, *, nsample: int
+) -> tuple[Any, Any]:
+    # Every distance at once: m * n numbers, where the kernel keeps nsample a query.
+    queries, ends = (xyz, offset) if new_xyz is None else (new_xyz, new_offset)
+    squares = None
+    for axis in range(3):
+        away = op.Sub(
+            op.Gather(queries, [axis], axis=1),
+            op.Gather(xyz, axis, axis=1),
+        )
+        square = op.Mul(away, away)
+        squares = square if squares is None else op.Add(squares, square)
+    infinity = op.CastLike(op.Constant(value_float=math.inf), xyz)
+    same = op.Equal(
+        op.Unsqueeze(_cloud_of_each(op, queries, ends), [1]),
+        _cloud_of_each(op, xyz, offset),
+    )
+    # NaN is not less either.
+    near = op.And(same, op.Less(squares, infinity))
+    # TopK asks for nsample columns at least.
+    rest = op.Concat(op.Shape(queries, end=1), [nsample], axis=0)
+    padded = op.Concat(op.Where(near, squares, infinity), op.Expand(infinity, rest), axis=1)
+    nearest, places = op.TopK(padded, [nsample], axis=1, largest=0, sorted=1, _outputs=2)
+    found = op.Less(nearest, infinity)
+    idx = op.Where(found, places, op.Constant(value_int=-1))
+    return op.Cast(idx, to=onnx_ir.DataType.INT32), op.Sqrt(nearest)
+
+
+def _cloud_of_each(op: Any, points: Any, ends: Any) -> Any:
+    """int64 [n]: in which cloud each point lies: how many end before it."""
+    zero, one = op.Constant(value_int=0), op.Constant(value_int=1)
+    count = op.Squeeze(op.Shape(points, end=1))
+    places = op.Range(zero, count, one)
+    ended = op.LessOrEqual(op.Cast(ends, to=onnx_ir.DataType.INT64), op.Unsqueeze(places, [1]))
+    return op.ReduceSum(op.Cast(ended, to=onnx_ir.DataType.INT64), [1], keepdims=0)
 
 
 @knn_query.cases

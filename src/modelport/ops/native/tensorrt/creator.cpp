@@ -1,5 +1,6 @@
 #include "log.h"
 #include "plugin.h"
+#include "types.h"
 
 namespace modelport::trt {
 
@@ -20,6 +21,18 @@ nvinfer1::IPluginV3* Creator::createPlugin(const char* name, const nvinfer1::Plu
   return nullptr;
 }
 
+// Whether an operator has a kernel all of whose tensors plugins may have.
+bool has_plugin(size_t op) {
+  for (const Choice& choice : choices()) {
+    if (choice.op != op) continue;
+    const size_t tensors = library.operators[op].inputs.size() + library.operators[op].outputs.size();
+    bool fits = true;
+    for (size_t i = 0; i < tensors; ++i) fits = fits && in_tensorrt(choice.kernel->parameters[i].dtype);
+    if (fits) return true;
+  }
+  return false;
+}
+
 }  // namespace modelport::trt
 
 #define MODELPORT_EXPORT extern "C" __attribute__((visibility("default")))
@@ -27,13 +40,17 @@ nvinfer1::IPluginV3* Creator::createPlugin(const char* name, const nvinfer1::Plu
 // The version of TensorRT whose headers the library was compiled with.
 MODELPORT_EXPORT int64_t modelport_tensorrt() { return NV_TENSORRT_VERSION; }
 
+// The namespace of the plugins.
+MODELPORT_EXPORT const char* modelport_namespace() { return modelport::library.domain; }
+
 MODELPORT_EXPORT void setLoggerFinder(nvinfer1::ILoggerFinder* finder) { modelport::trt::set_logger_finder(finder); }
 
 // Made once, and never released: TensorRT's registry keeps them as long as the process lives.
 MODELPORT_EXPORT nvinfer1::IPluginCreatorInterface* const* getCreators(int32_t& count) {
   static const auto& all = *new std::vector<nvinfer1::IPluginCreatorInterface*>([] {
     std::vector<nvinfer1::IPluginCreatorInterface*> made;
-    for (size_t op = 0; op < modelport::library.operators.size(); ++op) made.push_back(new modelport::trt::Creator(op));
+    for (size_t op = 0; op < modelport::library.operators.size(); ++op)
+      if (modelport::trt::has_plugin(op)) made.push_back(new modelport::trt::Creator(op));
     return made;
   }());
   count = static_cast<int32_t>(all.size());

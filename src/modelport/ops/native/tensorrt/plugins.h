@@ -26,6 +26,8 @@ enum class StepKind : int32_t {
   multiply,
   divide,
   floor_divide,
+  minimum,
+  maximum,
   less,
   equal,
 };

@@ -1,5 +1,6 @@
 #include "shapes.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -64,6 +65,8 @@ Number ShapeRule::combine(StepKind kind, const Number& a, const Number& b) {
       case StepKind::add: return {a.value + b.value};
       case StepKind::subtract: return {a.value - b.value};
       case StepKind::multiply: return {a.value * b.value};
+      case StepKind::minimum: return {std::min(a.value, b.value)};
+      case StepKind::maximum: return {std::max(a.value, b.value)};
       case StepKind::less: return {static_cast<double>(a.value < b.value)};
       case StepKind::equal: return {static_cast<double>(a.value == b.value)};
       default: break;
@@ -77,6 +80,8 @@ Number ShapeRule::combine(StepKind kind, const Number& a, const Number& b) {
     case StepKind::subtract: operation = DimensionOperation::kSUB; break;
     case StepKind::multiply: operation = DimensionOperation::kPROD; break;
     case StepKind::floor_divide: operation = DimensionOperation::kFLOOR_DIV; break;
+    case StepKind::minimum: operation = DimensionOperation::kMIN; break;
+    case StepKind::maximum: operation = DimensionOperation::kMAX; break;
     case StepKind::less: operation = DimensionOperation::kLESS; break;
     case StepKind::equal: operation = DimensionOperation::kEQUAL; break;
     default: throw Error("a size that is not known yet is divided to a fraction");

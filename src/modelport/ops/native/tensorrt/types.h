@@ -32,6 +32,12 @@ inline nvinfer1::DataType to_tensorrt(DataType type) {
   }
 }
 
+// Whether plugins have tensors of a type.
+inline bool in_tensorrt(DataType type) {
+  return type == DataType::float32 || type == DataType::float16 || type == DataType::bfloat16 ||
+         type == DataType::int8 || type == DataType::int32 || type == DataType::int64;
+}
+
 inline int64_t bytes_of(DataType type) {
   switch (type) {
     case DataType::int8: return 1;

@@ -1,0 +1,40 @@
+"""What OpenVINO does not take becomes something that it takes."""
+
+from __future__ import annotations
+
+from modelport.findings import Finding
+from modelport.model import Model
+from modelport.passes.bodies import inline_bodies
+from modelport.passes.contract import apply_passes
+from modelport.passes.inference import InferShapes, forget_inferred_names
+from modelport.passes.tensorrt.deformation import ExpandDeformation
+from modelport.target import Target
+
+TITLE = "OpenVINO"
+
+
+def prepare_for_openvino(model: Model, target: Target) -> list[Finding]:
+    """Changes a graph so that OpenVINO reads it: it knows no functions of a model.
+
+    Args:
+        model: The model; changed in place.
+        target: The target, whatever its precision.
+
+    Returns:
+        A note for each kind of change.
+
+    Raises:
+        PassError: A body does not fit the model's opset, or bodies call each other in a circle.
+    """
+    functions = {domain for domain, _, _ in model.ir.functions}
+    findings = inline_bodies(model, lambda node: node.domain in functions, TITLE)
+    return findings + _expand(model)
+
+
+def _expand(model: Model) -> list[Finding]:
+    expansion = ExpandDeformation()
+    if not any(node.op_type in expansion.operators for node in model.ir.graph.all_nodes()):
+        return []
+    apply_passes([InferShapes(), expansion], model.ir)
+    forget_inferred_names(model.ir)
+    return expansion.findings(TITLE)

@@ -1,0 +1,82 @@
+"""Operators that OpenVINO lacks run there by their bodies, and equal PyTorch's results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import modelport
+from modelport.ops.library.deform_conv2d.op import deform_conv2d
+from modelport.ops.library.hswish.op import hswish
+from modelport.ops.library.knn_query.op import knn_query
+from modelport.ops.library.roi_align.op import roi_align
+from tests.support import onnx_text
+
+
+class Neighbours(torch.nn.Module):
+    def forward(self, xyz: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        cloud = torch.full((1,), xyz.shape[0], dtype=torch.int32)
+        return knn_query(xyz, cloud, nsample=4)
+
+
+class Activation(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return hswish(x)
+
+
+class Regions(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        boxes = torch.tensor([[0.0, 1, 1, 6, 6], [0.0, 0, 2, 5, 7]])
+        return roi_align(x, boxes, pooled_height=3, pooled_width=2)
+
+
+@pytest.mark.parametrize(
+    ("net", "shape"),
+    [(Neighbours(), (50, 3)), (Activation(), (5, 7)), (Regions(), (1, 2, 8, 8))],
+    ids=["knn_query", "hswish", "roi_align"],
+)
+def test_bodies_stand_in_for_operators(
+    tmp_path: Path, net: torch.nn.Module, shape: tuple[int, ...]
+) -> None:
+    x = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+    dynamic = {"x": {0: modelport.Dim("n", min=4, max=80)}} if shape[0] > 1 else None
+    recipe = modelport.Recipe(net, (x,), input_names=["x"], dynamic=dynamic)
+    deployed = modelport.deploy(recipe, tmp_path / "net.port", targets=["openvino"])
+    assert any(finding.rule == "inlined-body" for finding in deployed.model.findings)
+    found = modelport.load(tmp_path / "net.port", "openvino").run({"x": x.numpy()})
+    expected = net(x)
+    for array, tensor in zip(
+        found.values(), expected if isinstance(expected, tuple) else (expected,), strict=True
+    ):
+        torch.testing.assert_close(torch.from_numpy(array), tensor, rtol=1e-4, atol=1e-5)
+
+
+class Deformed(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.offset = torch.nn.Conv2d(3, 18, 3, padding=1)
+        self.weight = torch.nn.Parameter(torch.randn(4, 3, 3, 3))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return deform_conv2d(x, self.weight, self.offset(x), padding=[1, 1])
+
+
+def test_deformable_convolution_becomes_samples(tmp_path: Path) -> None:
+    x = torch.rand(2, 3, 9, 8, generator=torch.Generator().manual_seed(0))
+    recipe = modelport.Recipe(Deformed(), (x,), input_names=["x"], opset=19)
+    deployed = modelport.deploy(recipe, tmp_path / "net.port", targets=["openvino"])
+    assert "rewritten-operator" in {finding.rule for finding in deployed.model.findings}
+
+
+def test_of_equal_elements_the_first_ones_are_taken(tmp_path: Path) -> None:
+    body = (
+        "g (float[N, M] x) => (float[N, K] values, int64[N, K] places) <int64[1] k = {5}> "
+        "{ values, places = TopK<largest = 0>(x, k) }"
+    )
+    engine = modelport.load(onnx_text(tmp_path / "m.onnx", body), "openvino")
+    x = np.random.default_rng(0).integers(0, 4, (6, 40)).astype(np.float32)
+    expected = np.argsort(x, axis=1, kind="stable")[:, :5]
+    np.testing.assert_array_equal(engine.run({"x": x})["places"], expected)
