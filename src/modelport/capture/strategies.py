@@ -20,6 +20,7 @@ from modelport.capture.rewriters import Active, Applied, rewriting
 from modelport.capture.rewriters.translations import shipped_translations
 from modelport.capture.symbolic import honour_symbolics
 from modelport.capture.torch_private import graphs, programs, registries, symbolics
+from modelport.capture.whole_sizes import sizes_stay_whole
 from modelport.errors import ExportError
 from modelport.findings import Finding, Severity
 from modelport.graph.places import keep_documented_places
@@ -101,6 +102,17 @@ def capture_dynamo(request: Request) -> Capture:
     Raises:
         ExportError: torch cannot capture or translate the model.
     """
+    try:
+        with sizes_stay_whole(request.model) as changed:
+            return _capture_dynamo(request)
+    except ExportError:
+        # What reads the source, torch's strict mode, wants Python's own.
+        if not changed:
+            raise
+    return _capture_dynamo(request)
+
+
+def _capture_dynamo(request: Request) -> Capture:
     import torch
 
     bound = request.bound
