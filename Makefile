@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Holds for build dependencies too, unlike --constraint.
 export PIP_CONSTRAINT := $(abspath constraints.txt)
 
-.PHONY: demo test test-all fuzz corpus lint bench packages clean
+.PHONY: demo test test-all fuzz corpus lint bench zoo packages clean
 
 demo: $(VENV)/.demo
 	mkdir -p build
@@ -44,6 +44,21 @@ lint: $(VENV)/.lint
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks
+
+# Public architectures, one by one; its libraries need a torch and an environment of their own.
+# SHARD is one part of so many; what has a row is not run again.
+SHARD ?= 1/1
+ZOO := .venv-zoo
+zoo: $(ZOO)/.installed
+	$(ZOO)/bin/python -m zoo --shard $(SHARD)
+
+$(ZOO)/.installed: export PIP_CONSTRAINT := $(abspath $(ZOO)/constraints.txt)
+$(ZOO)/.installed: pyproject.toml constraints.txt zoo/requirements.txt
+	$(PYTHON) -m venv $(ZOO)
+	grep -v '^torch==' constraints.txt > $(ZOO)/constraints.txt
+	$(ZOO)/bin/python -m pip install --quiet --requirement zoo/requirements.txt \
+		--editable '.[export,examples,images,openvino,tensorrt-rtx,test]'
+	touch $@
 
 # What the C++ side is built with, on Debian and Ubuntu; its tests are skipped where it is missing.
 packages:

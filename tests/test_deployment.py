@@ -248,3 +248,53 @@ def test_bundle_carries_the_libraries_of_its_operators(
     library.write_bytes(library.read_bytes()[:-100])
     with pytest.raises(BundleError):
         modelport.load(result.path)
+
+
+class Windows(torch.nn.Module):
+    """Counts images from the number of windows, by a float: the batch is baked in (Swin's code)."""
+
+    def forward(self, x):
+        batch, height, width, channels = x.shape
+        windows = x.view(batch, height // 4, 4, width // 4, 4, channels).transpose(2, 3)
+        windows = windows.reshape(-1, 4, 4, channels)
+        images = int(windows.shape[0] / (height * width / 4 / 4))
+        windows = windows.view(images, height // 4, width // 4, 4, 4, -1)
+        return windows.transpose(2, 3).reshape(images, height, width, -1) + x
+
+
+def test_an_assumption_without_a_value_at_small_sizes_is_no_failure(tmp_path):
+    recipe = modelport.Recipe(Windows().eval(), torch.rand(2, 8, 12, 3), dynamic={"x": [0, 1, 2]})
+    done = modelport.deploy(recipe, tmp_path / "windows.port")
+    sizes = {
+        case.shapes["x"][0] for (item,) in [done.verifications.values()] for case in item.cases
+    }
+    assert len(sizes) > 1
+
+
+class Lengths(torch.nn.Module):
+    """Takes rows whose longest is as long as the batch: drawing does not find such lengths."""
+
+    def forward(self, rows, lengths):
+        if not torch.compiler.is_compiling():
+            assert int(lengths.max()) == rows.shape[1]
+        seen = torch.arange(rows.shape[1])[None] < lengths[:, None]
+        return (rows * seen[..., None]).sum(1)
+
+
+def test_cases_of_the_recipe_count_where_drawing_finds_none(tmp_path):
+    def given(batch, length):
+        return torch.rand(batch, length, 3), torch.full((batch,), length)
+
+    dynamic = {"rows": {0: "batch", 1: modelport.Dim("length", 20, 90)}, "lengths": {0: "batch"}}
+    recipe = modelport.Recipe(
+        Lengths().eval(),
+        given(2, 30),
+        dynamic=dynamic,
+        values={"lengths": lambda rng, shape: np.full(shape, 19)},
+        cases=[given(batch, 20 + 7 * batch) for batch in (1, 2, 3, 4, 5)],
+    )
+    done = modelport.deploy(recipe, tmp_path / "lengths.port")
+    (verification,) = done.verifications.values()
+    assert sum(case.case.startswith("given") for case in verification.cases) == 5
+    with pytest.raises(modelport.ProofError, match=r"Recipe\(cases"):
+        modelport.deploy(recipe.with_options(cases=recipe.cases[:2]), tmp_path / "few.port")

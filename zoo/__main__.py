@@ -24,18 +24,19 @@ def main() -> int:
     """
     arguments = _parser().parse_args()
     rows = Rows(WORK)
-    if arguments.page:
-        print(write_page(rows.newest()))
-        return 0
     from zoo.models import all_entries
+    from zoo.row import versions
 
-    entries = _chosen(all_entries(), arguments, rows)
+    known = all_entries()
+    names = {entry.name for entry in known}
+    entries = [] if arguments.page else _chosen(known, arguments, rows)
     if arguments.list:
         print("\n".join(entry.name for entry in entries))
         return 0
     if entries:
         _run(entries, rows, arguments)
-    print(write_page(rows.newest()))
+    newest = {name: row for name, row in rows.newest().items() if name in names}
+    print(write_page(newest, versions(), len(known)))
     return 0
 
 
@@ -44,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--shard", default="1/1", help="N/M: every M-th model, from the N-th on")
     parser.add_argument("--only", default="*", metavar="PATTERN", help="such as 'timm/*'")
     parser.add_argument("--again", choices=("none", "failed", "all"), default="none", help="redo")
-    parser.add_argument("--seconds", type=float, default=240.0, help="limit of a step")
+    parser.add_argument("--seconds", type=float, default=120.0, help="of processor time a step")
     parser.add_argument("--gib", type=float, default=6.0, help="limit of a step's memory")
     parser.add_argument("--list", action="store_true", help="only say what would be run")
     parser.add_argument("--page", action="store_true", help="only write the page")

@@ -120,7 +120,7 @@ def export_bare(entry: Entry) -> dict[str, Any]:
                 dynamic_shapes=to_torch_shapes(dims, bound),
             )
             outputs = _run_bare(path, expected)
-    except Exception as error:  # torch and ONNX Runtime raise anything
+    except Exception as error:  # noqa: BLE001 - torch and ONNX Runtime raise anything
         lines = [line for line in str(error).splitlines() if line.strip()]
         message = (lines[0] if lines else "")[:400]
         return result | {"error": {"class": type(error).__name__, "message": message}}
@@ -164,7 +164,7 @@ def _expected(recipe: Recipe, bound: BoundInputs) -> list[tuple[Arrays, list[Any
     for case in draw_cases(signature, bound.arrays, recipe.values, seed=0):
         try:
             run(case.inputs)
-        except Exception:  # sizes that the model does not take
+        except Exception:  # noqa: BLE001 - sizes that the model does not take
             refused += 1
         if len(found) >= len(given) + CASES or refused >= _ATTEMPTS:
             return found

@@ -38,6 +38,7 @@ from modelport.proof import (
     tolerance_for,
     verify_cases,
 )
+from modelport.proof.verification import MINIMUM_CASES
 from modelport.recipe import Recipe, load_recipe
 from modelport.report import ReportData, render_report
 from modelport.target import Target
@@ -280,7 +281,9 @@ class _Road:
         original = captured.original
         probed, _ = captured.run_original(self._recipe, self._seed)
         cases = draw_cases(original.signature, original.examples, self._recipe.values, self._seed)
-        drawn, refused = run_reference(original.run, cases)
+        # Further cases of the recipe's own count: it knows which sizes go together.
+        least = max(0, MINIMUM_CASES - len(original.given[1:]))
+        drawn, refused = run_reference(original.run, cases, least=least)
         self.references = [*probed, *drawn]
         return refused
 

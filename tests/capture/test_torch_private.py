@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.utils._pytree as pytree
 
 import modelport
-from modelport.capture.torch_private import access, graphs
+from modelport.capture.torch_private import access, graphs, programs, registries
 from modelport.errors import ExportError
 
 
@@ -69,3 +70,34 @@ def test_no_other_package_uses_a_private_name_of_torch():
         if private.search(line)
     ]
     assert found == []
+
+
+def test_exports_share_what_torch_reads_of_its_translations_and_nothing_else():
+    registry = access.resolve("translations")
+    build = vars(registry)["from_torchlib"]
+    with registries.reused(18):
+        one, other = registry.from_torchlib(18), registry().from_torchlib(opset_version=18)
+        one.register_op(torch.ops.aten.tril.default, lambda x, diagonal=0: x)
+        lower = registry.from_torchlib(20)
+    assert vars(registry)["from_torchlib"] is build
+    assert one.opset_version == 18
+    assert lower.opset_version == 20
+    assert len(one.get_decomps(torch.ops.aten.tril.default)) == 2
+    assert len(other.get_decomps(torch.ops.aten.tril.default)) == 1
+    plain = registry.from_torchlib(18)
+    assert {name: len(found) for name, found in plain.functions.items()} == {
+        name: len(found) for name, found in other.functions.items()
+    }
+
+
+def test_containers_without_keys_have_indices():
+    class Answer:
+        def __init__(self, one, two):
+            self.one, self.two = one, two
+
+    pytree.register_pytree_node(
+        Answer, lambda answer: ([answer.one, answer.two], None), lambda pair, _: Answer(*pair)
+    )
+    leaves, structure = programs.flatten_with_paths({"a": Answer(1, [2, 3])})
+    assert leaves == [(("a", 0), 1), (("a", 1, 0), 2), (("a", 1, 1), 3)]
+    assert programs.unflatten([5, 6, 7], structure)["a"].two == [6, 7]

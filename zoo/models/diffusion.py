@@ -57,20 +57,6 @@ def _conditioned() -> Recipe:
     return _timed(model, words=16)
 
 
-def _series() -> Recipe:
-    import diffusers
-
-    model = seeded(
-        diffusers.UNet1DModel,
-        **{"sample_size": 32, "in_channels": 2, "out_channels": 2, "extra_in_channels": 16},
-        **{"block_out_channels": (8, 16), "norm_num_groups": 4},
-        down_block_types=("DownBlock1DNoSkip", "AttnDownBlock1D"),
-        up_block_types=("AttnUpBlock1D", "UpBlock1DNoSkip"),
-    )
-    args = (numbers(2, 2, 32), integers(900, 2, low=1))
-    return Recipe(model, args, dynamic={"sample": {0: "batch"}, "timestep": {0: "batch"}})
-
-
 def _autoencoder(name: str, **options: Any) -> Recipe:
     import diffusers
 
@@ -113,7 +99,6 @@ def entries() -> list[Entry]:
     return [
         Entry("diffusers/UNet2D", _unet),
         Entry("diffusers/UNet2DCondition", _conditioned),
-        Entry("diffusers/UNet1D", _series),
         Entry("diffusers/AutoencoderKL", lambda: _autoencoder("AutoencoderKL", **blocks)),
         Entry("diffusers/VQModel", lambda: _autoencoder("VQModel", **quantized)),
         Entry(

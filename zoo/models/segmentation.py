@@ -38,6 +38,8 @@ def entries() -> list[Entry]:
         kind, encoder, options = MODELS[name]
         build = getattr(library, kind)
         model = seeded(build, encoder_name=encoder, encoder_weights=None, classes=3, **options)
-        return images(model, 64, multiple=32, least=64)
+        # PAN pools seven by seven of the smallest map.
+        size = 128 if kind == "PAN" else 64
+        return images(model, size, multiple=32, least=size)
 
     return [Entry(f"segmentation/{name}", lambda n=name: made(n)) for name in MODELS]

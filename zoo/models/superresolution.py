@@ -46,8 +46,8 @@ MODELS: dict[str, dict[str, Any]] = {
     "NAFNet.NAFNet": {"width": 8, "enc_blk_nums": [1, 1], "dec_blk_nums": [1, 1]},
     "DnCNN.DnCNN": {"in_nc": 3, "out_nc": 3, "nc": 16, "nb": 4},
     "DRUNet.DRUNet": {"in_nc": 3, "out_nc": 3, "nc": [8, 16, 24, 32], "nb": 1},
-    "FBCNN.FBCNN": {"nc": [8, 16, 24, 32], "nb": 1},
-    "SCUNet.SCUNet": {"config": [1, 1, 1, 1, 1, 1, 1], "dim": 16, "input_resolution": 64},
+    "FBCNN.FBCNN": {"nc": [8, 16, 24, 512], "nb": 1},
+    "SCUNet.SCUNet": {"config": [1, 1, 1, 1, 1, 1, 1], "dim": 64, "input_resolution": 64},
     "RetinexFormer.RetinexFormer": {"n_feat": 8, "stage": 1},
     "MixDehazeNet.MixDehazeNet": {"embed_dims": [8, 16, 24, 16, 8]},
     "FFTformer.FFTformer": {"dim": 8, "num_blocks": [1, 1, 1], "num_refinement_blocks": 1},
@@ -66,7 +66,12 @@ MULTIPLES = {
     "FFTformer.FFTformer": 32,
     "RetinexFormer.RetinexFormer": 8,
 }
-LARGE = {"SCUNet.SCUNet": 64, "Uformer.Uformer": 64, "FFTformer.FFTformer": 64}
+LARGE = {
+    "MixDehazeNet.MixDehazeNet": 64,
+    "SCUNet.SCUNet": 64,
+    "Uformer.Uformer": 64,
+    "FFTformer.FFTformer": 64,
+}
 EXCLUDED = ("LaMa.LaMa",)
 """Models that take two inputs, which are made elsewhere."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -64,7 +65,7 @@ def _narrow(build: Callable[..., nn.Module], **options: Any) -> nn.Module:
     model = build(**options)
     linear = [item for item in model.modules() if isinstance(item, nn.Linear)]
     wide = [layer for layer in linear if layer.out_features == 4096]
-    for layer, following in zip(linear, linear[1:], strict=False):
+    for layer, following in itertools.pairwise(linear):
         if layer in wide:
             inputs = 64 if layer is not linear[0] else layer.in_features
             layer.__init__(inputs, 64)

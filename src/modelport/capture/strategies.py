@@ -19,7 +19,7 @@ from modelport.capture.names import drop_invented_names, separate_outputs
 from modelport.capture.rewriters import Active, Applied, rewriting
 from modelport.capture.rewriters.translations import shipped_translations
 from modelport.capture.symbolic import honour_symbolics
-from modelport.capture.torch_private import graphs, programs, symbolics
+from modelport.capture.torch_private import graphs, programs, registries, symbolics
 from modelport.errors import ExportError
 from modelport.findings import Finding, Severity
 from modelport.graph.places import keep_documented_places
@@ -115,6 +115,7 @@ def capture_dynamo(request: Request) -> Capture:
             active.model, args, kwargs, request.opset, has_kernel=has_kernel
         ) as bridge,
         programs.watching_guards() as guard_places,
+        registries.reused(request.opset),
     ):
         program = torch.onnx.export(
             active.model,

@@ -176,8 +176,8 @@ def run_reference(
     raise ProofError(
         f"the original model took only {drawn} of {drawn + len(refused)} cases drawn",
         why=refused[-1] if refused else "there were no more to draw",
-        fix="narrow the declared ranges with modelport.Dim(name, min=..., max=...), or say how "
-        "values are drawn with Recipe(values=...)",
+        fix="narrow the declared ranges with modelport.Dim(name, min=..., max=...), say how values "
+        "are drawn with Recipe(values=...), or give five cases with Recipe(cases=...)",
     )
 
 

@@ -124,7 +124,11 @@ def _is_false(expression: Any, sizes: Sizes) -> bool:
     values = {symbol: sizes.get(str(symbol)) for symbol in expression.free_symbols}
     if None in values.values():
         return False
-    return bool(expression.subs(values) == False)  # noqa: E712 - a sympy boolean
+    try:
+        return bool(expression.subs(values) == False)  # noqa: E712 - a sympy boolean
+    except ZeroDivisionError:
+        # So many windows that there are none of them: it has no value at these sizes.
+        return False
 
 
 def _candidates(names: Sequence[str], signature: Signature) -> Iterator[dict[str, int]]:

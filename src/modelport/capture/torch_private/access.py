@@ -16,7 +16,7 @@ import torch
 from modelport.errors import ExportError
 from modelport.findings import Finding, Severity
 
-TESTED = ("2.13",)
+TESTED = ("2.13", "2.14")
 """Versions of PyTorch (major.minor) with which the private parts were tested."""
 
 _TORCHSCRIPT = "torch.onnx._internal.torchscript_exporter"
@@ -63,6 +63,9 @@ PRIVATE: Mapping[str, tuple[str, str]] = {
     "dispatch mode": ("torch.utils._python_dispatch", "TorchDispatchMode"),
     "graph log": ("torch._C", "_jit_onnx_log"),
     "register": ("torch.onnx", "register_custom_op_symbolic"),
+    "translations": ("torch.onnx._internal.exporter._registration", "ONNXRegistry"),
+    "pytree nodes": ("torch.utils._pytree", "SUPPORTED_NODES"),
+    "pytree type": ("torch.utils._pytree", "_get_node_type"),
     "unregister": ("torch.onnx", "unregister_custom_op_symbolic"),
 }
 """Every private name in use: what for, and (module, path of attributes)."""

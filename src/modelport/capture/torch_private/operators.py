@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import onnx_ir
     import torch
 
-TESTED_TORCH = "2.13"
+TESTED_TORCH = "2.13 or 2.14"
 """The releases of torch that these accesses were tested with."""
 
 
@@ -130,22 +130,36 @@ def registry_for(opset: int, extra: Mapping[Any, Any]) -> Any:
         opset: The opset; below the lowest that torch implements, the lowest is taken.
         extra: A function or several by overload, as in ``custom_translation_table``.
     """
-    registry = _access("torch.onnx._internal.exporter._registration", "ONNXRegistry")()
-    shared = _shared_registry(max(opset, torchlib_opset()))
-    registry._opset_version = shared.opset_version
-    registry.functions = {target: list(metas) for target, metas in shared.functions.items()}
+    registry = copy_registry(_shared_registry(max(opset, torchlib_opset()), _namespaces()))
     for target, given in extra.items():
         for function in given if isinstance(given, list | tuple) else (given,):
             registry.register_op(target, function)
     return registry
 
 
+def copy_registry(registry: Any) -> Any:
+    """A registry with the same functions, to which others can be added."""
+    made = _access("torch.onnx._internal.exporter._registration", "ONNXRegistry")()
+    made._opset_version = registry.opset_version
+    made.functions = {target: list(metas) for target, metas in registry.functions.items()}
+    return made
+
+
 @functools.cache
-def _shared_registry(opset: int) -> Any:
-    """Building one takes most of a second: kept, and copied for every use."""
+def _shared_registry(opset: int, namespaces: frozenset[str]) -> Any:
+    """Building one takes most of a second: kept, and copied for every use.
+
+    Another is built where a library of operators has been imported since.
+    """
     module = _access("torch.onnx._internal.exporter._registration")
     with _quiet(module.logger):
         return module.ONNXRegistry.from_torchlib(opset)
+
+
+def _namespaces() -> frozenset[str]:
+    """What there are operators of."""
+    names: list[str] = _access("torch._C", "_dispatch_get_all_op_names")()
+    return frozenset(name.partition("::")[0] for name in names)
 
 
 def mapped_function(node: torch.fx.Node, registry: Any) -> tuple[Any, int | None, str]:

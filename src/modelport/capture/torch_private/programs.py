@@ -30,8 +30,23 @@ def flatten_with_paths(tree: Any) -> tuple[list[tuple[tuple[Any, ...], Any]], An
     """
     import torch.utils._pytree as pytree
 
-    pairs, structure = pytree.tree_flatten_with_path(tree)
-    return [(tuple(map(_step, path)), leaf) for path, leaf in pairs], structure
+    return list(_walk(tree, ())), pytree.tree_structure(tree)
+
+
+def _walk(tree: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """Leaves with their paths; what a class was registered without keys for has indices."""
+    import torch.utils._pytree as pytree
+
+    if pytree.tree_is_leaf(tree):
+        yield path, tree
+        return
+    node = resolve("pytree nodes")[resolve("pytree type")(tree)]
+    if node.flatten_with_keys_fn is not None:
+        for key, child in node.flatten_with_keys_fn(tree)[0]:
+            yield from _walk(child, (*path, _step(key)))
+        return
+    for index, child in enumerate(node.flatten_fn(tree)[0]):
+        yield from _walk(child, (*path, index))
 
 
 def unflatten(leaves: list[Any], structure: Any) -> Any:
