@@ -20,7 +20,7 @@ from zoo.rows import RESULTS, Rows
 from zoo.steps import CASES, export_bare
 
 ENTRIES = {entry.name.partition("/")[2]: entry for entry in plain.entries()}
-SLOW = ("Swin", "DDPM", "RAFT", "DGCNN", "Detector", "VAE", "StyleGAN", "DenseNet", "Mixer")
+SLOW = ("Swin", "DDPM", "RAFT", "Detector", "VAE", "DenseNet", "Mixer", "CRNN", "GRU.attention")
 NAMES = [pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in ENTRIES]
 
 
