@@ -14,8 +14,8 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 
-SLOW = {"detector"}
-"""Pages that take longer than `make test` can wait."""
+SLOW = {"bisect", "capture", "compare", "cpp", "detector", "operator-lookup"}
+"""Pages whose commands take longer than `make test` can wait; `make test-all` runs them."""
 
 
 @pytest.mark.parametrize(
