@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -48,11 +49,24 @@ def write_page(rows: Mapping[str, Row], versions: Mapping[str, str], of: int) ->
     Returns:
         One line on what there is.
     """
-    ordered = [rows[name] for name in sorted(rows, key=str.lower)]
+    ordered = [_anywhere(rows[name]) for name in sorted(rows, key=str.lower)]
     results = {"models": of, "totals": totals(ordered), "versions": versions, "rows": ordered}
     RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     PAGE.write_text(page_text(ordered, versions, of), encoding="utf-8")
     return f"{len(ordered)} of {of} models have rows: see {PAGE.name}"
+
+
+def _anywhere(row: Row) -> Row:
+    """A row whose messages name files as they lie on any machine."""
+    text = json.dumps(row)
+    for before in (r"/[^\s\"']*/site-packages/", re.escape(f"{PAGE.parents[1]}/"), _BUNDLES):
+        text = re.sub(before, "", text)
+    found: Row = json.loads(text)
+    return found
+
+
+_BUNDLES = r"/[^\s\"']*/\.model\.port\.\w+/"
+"""The folder in which a bundle is written."""
 
 
 def totals(rows: Sequence[Row]) -> dict[str, int]:
