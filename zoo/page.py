@@ -19,6 +19,8 @@ TITLES = {
 }
 TELLING = 160
 """Characters of a message that the page shows."""
+_BUNDLES = r"/[^\s\"']*/\.model\.port\.\w+/"
+"""The folder in which a bundle is written."""
 
 INTRODUCTION = """\
 # The zoo
@@ -63,10 +65,6 @@ def _anywhere(row: Row) -> Row:
         text = re.sub(before, "", text)
     found: Row = json.loads(text)
     return found
-
-
-_BUNDLES = r"/[^\s\"']*/\.model\.port\.\w+/"
-"""The folder in which a bundle is written."""
 
 
 def totals(rows: Sequence[Row]) -> dict[str, int]:

@@ -17,6 +17,9 @@ from modelport.signature import TensorSpec
 
 _FORMATS = ".npy, .npz, .png or .jpg"
 
+UNREADABLE = (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError)
+"""What NumPy and zipfile raise on a damaged file of arrays."""
+
 
 def read_tensor(path: str | os.PathLike[str], spec: TensorSpec) -> np.ndarray[Any, Any]:
     """Reads an input from a file.
@@ -45,7 +48,7 @@ def read_tensor(path: str | os.PathLike[str], spec: TensorSpec) -> np.ndarray[An
         if isinstance(loaded, np.ndarray):
             return as_stored(loaded, spec.dtype)
         return as_stored(_read_member(loaded, path, spec), spec.dtype)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
+    except UNREADABLE as error:
         raise UsageError(
             f"cannot read {path}", why=str(error), fix=f"give {_FORMATS}, without pickled objects"
         ) from error

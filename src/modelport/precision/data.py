@@ -6,7 +6,6 @@ import itertools
 import os
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from modelport import pictures
 from modelport.errors import RunError, UsageError
 from modelport.recipe import load_function
 from modelport.signature import Signature, TensorSpec
-from modelport.tensorfile import as_stored, read_tensor
+from modelport.tensorfile import UNREADABLE, as_stored, read_tensor
 
 Array = np.ndarray[Any, Any]
 Arrays = dict[str, Array]
@@ -123,14 +122,7 @@ class CalibrationData:
                 names = [spec.name for spec in self._signature.inputs]
                 for rows in zip(*streams, strict=True):
                     yield dict(zip(names, rows, strict=True))
-        except (
-            ValueError,
-            OSError,
-            EOFError,
-            zipfile.BadZipFile,
-            zlib.error,
-            RuntimeError,
-        ) as error:
+        except UNREADABLE as error:
             raise UsageError(f"cannot read the calibration data {path}", why=str(error)) from error
 
     def _named(self, item: Any) -> Arrays:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ import numpy as np
 
 from modelport.errors import UsageError
 from modelport.proof.cases import Case
+from modelport.tensorfile import UNREADABLE
 
 Array = np.ndarray[Any, Any]
 Generator = Callable[[np.random.Generator], Iterable[Mapping[str, Array]]]
@@ -77,15 +76,7 @@ def read_case(path: Path) -> tuple[Case, dict[str, Array]]:
             if isinstance(archive, np.ndarray):
                 raise ValueError("it is one array, without a name")
             arrays = {name: archive[name] for name in archive.files}
-    except (
-        ValueError,
-        OSError,
-        EOFError,
-        zipfile.BadZipFile,
-        zlib.error,
-        TypeError,
-        RuntimeError,
-    ) as error:
+    except (*UNREADABLE, TypeError) as error:
         raise UsageError(
             f"cannot read the case {path}",
             why=str(error),
