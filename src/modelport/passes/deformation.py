@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 
-from modelport.passes.tensorrt.expansion import Expansion, Writer, input_of, looked_at, sizes
+from modelport.passes.expansion import Expansion, Writer, input_of, looked_at, sizes
 
 _FLOAT = ir.DataType.FLOAT
 

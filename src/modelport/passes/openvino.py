@@ -6,8 +6,8 @@ from modelport.findings import Finding
 from modelport.model import Model
 from modelport.passes.bodies import inline_bodies
 from modelport.passes.contract import apply_passes
+from modelport.passes.deformation import ExpandDeformation
 from modelport.passes.inference import InferShapes, forget_inferred_names
-from modelport.passes.tensorrt.deformation import ExpandDeformation
 from modelport.target import Target
 
 TITLE = "OpenVINO"

@@ -21,7 +21,7 @@ from onnx_ir.passes import common
 
 from modelport.model import Model
 from modelport.passes.contract import Rewrite, apply_passes
-from modelport.passes.tensorrt.expansion import Writer
+from modelport.passes.expansion import Writer
 from modelport.passes.upsampling_sites import REACH, Site, array_of, find_site
 from modelport.passes.values import add_constant, is_onnx
 

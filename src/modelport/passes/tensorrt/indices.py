@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 
-from modelport.passes.tensorrt.expansion import Expansion, Writer, known, rank, sizes
+from modelport.passes.expansion import Expansion, Writer, known, rank, sizes
 
 _INT64 = ir.DataType.INT64
 

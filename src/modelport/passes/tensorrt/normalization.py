@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 
-from modelport.passes.tensorrt.expansion import Expansion, Writer, rank
+from modelport.passes.expansion import Expansion, Writer, rank
 
 _END = np.iinfo(np.int64).max
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from modelport.passes.tensorrt.expansion import Expansion, Writer, rank
+from modelport.passes.expansion import Expansion, Writer, rank
 
 _END = np.iinfo(np.int64).max
 

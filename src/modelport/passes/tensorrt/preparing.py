@@ -11,10 +11,10 @@ from modelport.findings import Finding, Severity
 from modelport.model import Model
 from modelport.passes.bodies import inline_bodies
 from modelport.passes.contract import apply_passes
+from modelport.passes.deformation import ExpandDeformation
+from modelport.passes.expansion import Expansion
 from modelport.passes.inference import InferShapes, forget_inferred_names
 from modelport.passes.plugin_nodes import has_kernel, plug_in
-from modelport.passes.tensorrt.deformation import ExpandDeformation
-from modelport.passes.tensorrt.expansion import Expansion
 from modelport.passes.tensorrt.indices import ExpandIndices
 from modelport.passes.tensorrt.integers import ExpandIntegers
 from modelport.passes.tensorrt.narrow import WidenIntegers

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from modelport.passes.tensorrt.expansion import Expansion, Writer, input_of, known, rank
+from modelport.passes.expansion import Expansion, Writer, input_of, known, rank
 
 Array = np.ndarray[Any, Any]
 

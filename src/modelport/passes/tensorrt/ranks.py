@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import onnx_ir as ir
 
-from modelport.passes.tensorrt.expansion import Expansion, Writer, rank
+from modelport.passes.expansion import Expansion, Writer, rank
 
 
 class RaiseRanks(Expansion):

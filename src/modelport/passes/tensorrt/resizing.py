@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 
-from modelport.passes.tensorrt.expansion import Expansion, Writer, input_of, known
+from modelport.passes.expansion import Expansion, Writer, input_of, known
 from modelport.passes.tensorrt.interpolation import AxisResize
 
 _TAKEN = ("half_pixel", "pytorch_half_pixel", "asymmetric", "align_corners", "tf_half_pixel_for_nn")

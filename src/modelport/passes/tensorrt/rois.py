@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 
-from modelport.passes.tensorrt.expansion import Expansion, Writer, looked_at
+from modelport.passes.expansion import Expansion, Writer, looked_at
 
 _FLOAT = ir.DataType.FLOAT
 

@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from modelport.errors import PassError
 from modelport.passes.contract import subgraphs_of
-from modelport.passes.tensorrt.expansion import Writer, input_of, known, rank
+from modelport.passes.expansion import Writer, input_of, known, rank
 from modelport.passes.tensorrt.row_sizes import (
     Places,
     first_item,

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from modelport.passes.tensorrt.expansion import Writer, input_of, known, rank, sizes
+from modelport.passes.expansion import Writer, input_of, known, rank, sizes
 
 Places = Mapping[int, ir.Value]
 """Items of a tensor of integers that are the number of rows held, with how many there are."""

@@ -13,8 +13,8 @@ from modelport.errors import PassError
 from modelport.findings import Finding, Severity
 from modelport.model import Model
 from modelport.passes.contract import apply_passes
+from modelport.passes.expansion import OLDEST, Writer, rank
 from modelport.passes.inference import InferShapes
-from modelport.passes.tensorrt.expansion import OLDEST, Writer, rank
 from modelport.passes.tensorrt.row_flow import RowFlow, Rows
 from modelport.passes.tensorrt.suppression import suppressed
 from modelport.passes.values import is_onnx

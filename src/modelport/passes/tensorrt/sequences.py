@@ -9,8 +9,8 @@ import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from modelport.passes.contract import Rewrite
+from modelport.passes.expansion import Expansion, Writer, input_of, known
 from modelport.passes.folding import FoldConstants
-from modelport.passes.tensorrt.expansion import Expansion, Writer, input_of, known
 from modelport.passes.values import is_onnx
 
 _SIZE_LIMIT = 1 << 20

@@ -10,7 +10,7 @@ import onnx_ir as ir
 from modelport.backends.adapters import FixedPoint, add_adapters
 from modelport.graph.lookup import origins
 from modelport.passes.contract import Rewrite
-from modelport.passes.tensorrt.expansion import sizes
+from modelport.passes.expansion import sizes
 from modelport.passes.values import add_constant, is_onnx
 
 BITS = 30

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from modelport.passes.tensorrt.expansion import Writer, input_of
+from modelport.passes.expansion import Writer, input_of
 
 _INT64, _BOOL = ir.DataType.INT64, ir.DataType.BOOL
 _LOWEST = np.asarray(-np.inf, np.float32)
