@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 
 import modelport
-from benchmarks.bench_tune import srcnn
 from benchmarks.interleave import Row
+from benchmarks.models import srcnn
 from modelport.compilation import Plan
 from modelport.target import Target
 from modelport.tuning import Measured, make_workspace, measure_plans

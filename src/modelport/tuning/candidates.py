@@ -30,17 +30,20 @@ def base_plans(targets: Sequence[Target], *, lossy: bool, calibrated: bool = Fal
         calibrated: Whether there are data, which int8 asks for.
 
     Returns:
-        The plans, those of fp32 first.
+        The plans, in the order in which they are to be tried: those of fp32 first, and last those
+        of another provider, such as a compiler that runs in front of the first call.
     """
     found = [Plan(target) for target in targets] or [
         Plan(target) for name in backend_names() for target in _targets_of(name)
     ]
-    if targets:
-        return sorted(found, key=lambda plan: plan.target.precision not in EXACT)
-    if lossy:
-        fit = [plan for plan in found if calibrated or plan.target.precision != "int8"]
-        return sorted(fit, key=lambda plan: plan.target.precision not in EXACT)
-    return [plan for plan in found if plan.target.precision in EXACT]
+    if not targets and not lossy:
+        found = [plan for plan in found if plan.target.precision in EXACT]
+    elif not targets and not calibrated:
+        found = [plan for plan in found if plan.target.precision != "int8"]
+    return sorted(
+        found,
+        key=lambda plan: (plan.target.provider is not None, plan.target.precision not in EXACT),
+    )
 
 
 def _targets_of(name: str) -> Iterator[Target]:
