@@ -46,6 +46,28 @@ def test_dim_contains_what_lies_between_its_bounds(low: int, room: int | None, s
     assert (size in dim) == (low <= size and (room is None or size <= low + room))
 
 
+@given(st.integers(0, 50), st.integers(20, 60), st.integers(1, 9), st.integers(-5, 120))
+def test_multiples_are_what_a_dim_contains(low: int, room: int, multiple: int, size: int) -> None:
+    dim = Dim("n", low, low + room, multiple)
+    assert (size in dim) == (low <= size <= low + room and size % multiple == 0)
+    assert dim.min in dim and dim.max in dim
+    assert dim.nearest(size) in dim
+
+
+def test_multiple_is_told() -> None:
+    signature = Signature((TensorSpec("x", "float32", ("n",)),), (), {"n": Dim("n", 1, 99, 32)})
+    signature.examine({"x": np.zeros(64, np.float32)})
+    told = refusal({"x": np.zeros(65, np.float32)}, signature)
+    assert "n in 32..96, a multiple of 32" in told
+    assert Signature.from_json(json.loads(json.dumps(signature.to_json()))) == signature
+
+
+@pytest.mark.parametrize("bounds", [(1, 31, 32), (1, 64, 0), (1, 64, -2)])
+def test_no_multiple_in_the_range_is_refused(bounds: tuple[int, int, int]) -> None:
+    with pytest.raises(UsageError, match="'height'"):
+        Dim("height", *bounds)
+
+
 def test_dim_of_zero_to_zero_is_allowed() -> None:
     assert 0 in Dim("n", 0, 0)
 

@@ -100,7 +100,7 @@ def images(
     size: int | tuple[int, int] = 64,
     *,
     channels: int = 3,
-    multiple: int | None = None,
+    multiple: int = 1,
     fixed: bool = False,
     least: int | None = None,
     batch: int = 2,
@@ -112,7 +112,7 @@ def images(
         model: The model.
         size: The example's size, or height and width.
         channels: Channels.
-        multiple: Height and width must be multiples of it, and the cases say so.
+        multiple: What height and width must be multiples of.
         fixed: Height and width are fixed.
         least: The smallest height and width that the model takes; a third of the example's if
             None.
@@ -123,22 +123,12 @@ def images(
     settle(model, numbers(4, channels, height, width, seed=7))
     name = next(iter(_parameters(model)))
     axes: dict[int, Any] = {0: "batch"}
-    cases: list[tuple[Any, ...]] = []
     if not fixed:
-        low = least or max(multiple or 1, min(height, width) // 2)
-        axes |= {2: Dim("height", low, 2 * height), 3: Dim("width", low, 2 * width)}
-    if multiple and not fixed:
-        up, across = height + multiple, width + multiple
-        shapes = [(1, up, width), (3, height, across), (2, up, across), (1, height, width)]
-        cases = [(numbers(n, channels, h, w, seed=9 + h),) for n, h, w in shapes]
-        cases.append((numbers(1, channels, up, across + multiple),))
-    return Recipe(
-        model,
-        (numbers(batch, channels, height, width),),
-        dynamic={name: axes},
-        cases=cases,
-        **options,
-    )
+        low = least or min(height, width) // 2
+        axes[2] = Dim("height", low, 2 * height, multiple)
+        axes[3] = Dim("width", low, 2 * width, multiple)
+    example = numbers(batch, channels, height, width)
+    return Recipe(model, (example,), dynamic={name: axes}, **options)
 
 
 def keyword(

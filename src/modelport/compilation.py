@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -271,6 +271,6 @@ def _with_batch(model: Model, most: int) -> Model:
         )
     copy = model.copy()
     for name in dynamic:
-        least = copy.dims[name].min if name in copy.dims else 1
-        copy.dims = {**copy.dims, name: Dim(name, least, most)}
+        known = copy.dims.get(name, Dim(name))
+        copy.dims = {**copy.dims, name: replace(known, max=most)}
     return copy

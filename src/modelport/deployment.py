@@ -306,6 +306,13 @@ class _Road:
                 target: verification.without(fragile)
                 for target, verification in self.verifications.items()
             }
+            if len(self.references) < MINIMUM_CASES:
+                raise ProofError(
+                    f"only {len(self.references)} of {len(self.references) + len(fragile)} cases "
+                    "prove anything about the model",
+                    why="\n    ".join([*fragile.values()][:3]),
+                    fix="give five cases at which the model is steady with Recipe(cases=...)",
+                )
         cases = [reference.case for reference in self.references]
         self.verifications = {
             target: verification.without(far_cases(cases, target.precision))

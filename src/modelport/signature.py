@@ -19,23 +19,41 @@ class Dim:
         name: The name; dimensions of one name have one size in a run.
         min: The smallest size, at least 1 unless 0 is asked for.
         max: The largest size, or None where there is no bound.
+        multiple: What every size is a multiple of. `min` and `max` become sizes: the first and the
+            last multiple between them.
     """
 
     name: str
     min: int = 1
     max: int | None = None
+    multiple: int = 1
 
     def __post_init__(self) -> None:
+        declared = str(self)
+        if self.multiple < 1:
+            raise UsageError(
+                f"the sizes of dimension {self.name!r} cannot be multiples of {self.multiple}"
+            )
+        object.__setattr__(self, "min", -(-self.min // self.multiple) * self.multiple)
+        if self.max is not None:
+            object.__setattr__(self, "max", self.max // self.multiple * self.multiple)
         if self.min < 0 or (self.max is not None and self.max < self.min):
             raise UsageError(
-                f"dimension {self.name!r} has the empty range {self}", fix="min <= max"
+                f"dimension {self.name!r} has the empty range {declared}", fix="min <= max"
             )
 
     def __contains__(self, size: int) -> bool:
-        return self.min <= size and (self.max is None or size <= self.max)
+        inside = self.min <= size and (self.max is None or size <= self.max)
+        return inside and size % self.multiple == 0
 
     def __str__(self) -> str:
-        return f"{self.name} in {self.min}..{'' if self.max is None else self.max}"
+        text = f"{self.name} in {self.min}..{'' if self.max is None else self.max}"
+        return text if self.multiple == 1 else f"{text}, a multiple of {self.multiple}"
+
+    def nearest(self, size: int) -> int:
+        """The largest size up to a number; the smallest of all where there is none."""
+        down = size // self.multiple * self.multiple
+        return max(down if self.max is None else min(down, self.max), self.min)
 
 
 @dataclass(frozen=True)
@@ -193,13 +211,20 @@ class InputGuard:
 
 
 def dims_to_json(dims: Iterable[Dim]) -> dict[str, dict[str, int | None]]:
-    """Dimensions as ``{name: {"min": 1, "max": None}}``."""
-    return {dim.name: {"min": dim.min, "max": dim.max} for dim in dims}
+    """Dimensions as ``{name: {"min": 1, "max": None}}``, with ``multiple`` where it is not 1."""
+    return {
+        dim.name: {"min": dim.min, "max": dim.max}
+        | ({} if dim.multiple == 1 else {"multiple": dim.multiple})
+        for dim in dims
+    }
 
 
 def dims_from_json(data: Mapping[str, Mapping[str, Any]]) -> dict[str, Dim]:
     """Reads what `dims_to_json` wrote."""
-    return {name: Dim(name, bounds["min"], bounds["max"]) for name, bounds in data.items()}
+    return {
+        name: Dim(name, bounds["min"], bounds["max"], bounds.get("multiple", 1))
+        for name, bounds in data.items()
+    }
 
 
 def _has_dtype(array: np.ndarray[Any, Any], name: str) -> bool:

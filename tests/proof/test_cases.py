@@ -26,9 +26,14 @@ def one(shape: tuple[int | str, ...], dtype: str = "float32", **dims: Dim) -> Si
 
 
 DIM = st.builds(
-    lambda low, room: (low, None if room is None else low + room),
+    lambda low, room, multiple: (
+        low * multiple,
+        None if room is None else (low + room) * multiple,
+        multiple,
+    ),
     st.integers(0, 12),
     st.none() | st.integers(0, 40),
+    st.sampled_from([1, 1, 1, 2, 3]),
 )
 
 
@@ -38,10 +43,11 @@ def problems(draw: st.DrawFn) -> tuple[Signature, dict[str, np.ndarray]]:
     names = ("n", "h", "w")
     dims, sizes = {}, {}
     for name in names:
-        low, high = draw(DIM)
+        low, high, multiple = draw(DIM)
         if draw(st.booleans()):
-            dims[name] = Dim(name, low, high)
-            sizes[name] = draw(st.integers(low, low + 12 if high is None else high))
+            dims[name] = Dim(name, low, high, multiple)
+            last = low + 12 * multiple if high is None else high
+            sizes[name] = draw(st.integers(low // multiple, last // multiple)) * multiple
         else:
             sizes[name] = draw(st.integers(1, 12))
     shapes = st.lists(st.sampled_from(names) | st.integers(1, 4), max_size=3).map(tuple)

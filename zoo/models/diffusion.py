@@ -12,25 +12,17 @@ from zoo.entry import Entry, integers, keyword, numbers, seeded
 _BLOCKS: dict[str, Any] = {
     **{"block_out_channels": (8, 16), "norm_num_groups": 4, "layers_per_block": 1},
 }
-_SIDES = {0: "batch", 2: Dim("height", 8, 32), 3: Dim("width", 8, 32)}
-_EVEN = [(8, 8), (12, 16), (20, 8), (16, 24), (24, 12)]
+_SIDES = {0: "batch", 2: Dim("height", 8, 32, multiple=2), 3: Dim("width", 8, 32, multiple=2)}
 
 
 def _timed(model: Any, channels: int = 4, words: int = 0, **extra: torch.Tensor) -> Recipe:
     """A denoiser of [N, C, H, W] at timesteps [N], with words [N, L, D] where it takes them."""
-
-    def inputs(batch: int, height: int, width: int, length: int) -> tuple[Any, ...]:
-        given: list[Any] = [numbers(batch, channels, height, width, seed=height)]
-        given.append(integers(900, batch, low=1, seed=width))
-        if words:
-            given.append(numbers(batch, length, words, seed=length))
-        return tuple(given)
-
-    cases = [inputs(1 + index % 3, h, w, 4 + index) for index, (h, w) in enumerate(_EVEN)]
+    given = [numbers(2, channels, 16, 16), integers(900, 2, low=1)]
     axes: dict[str, Any] = {"sample": _SIDES, "timestep": {0: "batch"}}
     if words:
+        given.append(numbers(2, 7, words))
         axes["encoder_hidden_states"] = {0: "batch", 1: Dim("length", 2, 32)}
-    return Recipe(model, inputs(2, 16, 16, 7), dynamic=axes, cases=cases, kwargs=extra)
+    return Recipe(model, tuple(given), dynamic=axes, kwargs=extra)
 
 
 def _unet() -> Recipe:
@@ -61,10 +53,8 @@ def _autoencoder(name: str, **options: Any) -> Recipe:
     import diffusers
 
     model = seeded(getattr(diffusers, name), **options)
-    cases = [(numbers(1, 3, h, w, seed=w),) for h, w in ((16, 32), (32, 16), (48, 16), (16, 48))]
-    cases.append((numbers(3, 3, 32, 32),))
-    sides = {0: "batch", 2: Dim("height", 16, 48), 3: Dim("width", 16, 48)}
-    return Recipe(model, (numbers(2, 3, 32, 32),), dynamic={"sample": sides}, cases=cases)
+    sides = {0: "batch", 2: Dim("height", 16, 48, multiple=4), 3: Dim("width", 16, 48, multiple=4)}
+    return Recipe(model, (numbers(2, 3, 32, 32),), dynamic={"sample": sides})
 
 
 def _transformer(name: str, **options: Any) -> Recipe:

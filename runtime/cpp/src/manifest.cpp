@@ -90,7 +90,7 @@ TensorSpec read_spec(const json& entry) {
   spec.ranked = !entry.at("shape").is_null();
   if (!spec.ranked) return spec;
   for (const json& size : list_in(entry, "shape")) {
-    spec.axes.push_back({size.is_string() ? -1 : count_of(size, "a tensor's size"), "", 0, -1});
+    spec.axes.push_back({size.is_string() ? -1 : count_of(size, "a tensor's size"), "", 0, -1, 1});
     spec.axis_names.push_back(size.is_string() ? size.get<std::string>() : "");
   }
   return spec;
@@ -101,8 +101,10 @@ void read_signature(const json& signature, Manifest& manifest) {
   for (const json& entry : list_in(signature, "outputs")) manifest.outputs.push_back(read_spec(entry));
   for (const auto& [name, range] : object_in(signature, "dimensions").items()) {
     const json& max = range.at("max");
-    const Dim dim{count_of(range.at("min"), "min"), max.is_null() ? -1 : count_of(max, "max")};
+    const Dim dim{count_of(range.at("min"), "min"), max.is_null() ? -1 : count_of(max, "max"),
+                  range.contains("multiple") ? count_of(range.at("multiple"), "multiple") : 1};
     if (dim.max >= 0 && dim.max < dim.min) throw Wrong("dimension " + name + " has an empty range");
+    if (dim.multiple < 1) throw Wrong("the sizes of dimension " + name + " are multiples of 0");
     manifest.dims[name] = dim;
   }
 }

@@ -29,7 +29,7 @@ const modelport_tensor* find(const modelport_tensor* tensors, size_t count, size
 }
 
 bool in_range(const modelport_axis& axis, int64_t size) {
-  return size >= axis.min && (axis.max < 0 || size <= axis.max);
+  return size >= axis.min && (axis.max < 0 || size <= axis.max) && size % axis.multiple == 0;
 }
 
 }  // namespace
@@ -77,6 +77,7 @@ Signature::Signature(std::vector<TensorSpec> inputs, std::vector<TensorSpec> out
         if (range == ranges.end()) continue;
         axis.min = range->second.min;
         axis.max = range->second.max;
+        axis.multiple = range->second.multiple;
       }
     }
   }
@@ -169,7 +170,8 @@ void Signature::explain(const TensorSpec& spec, const modelport_tensor& tensor,
     const std::string dim = axis.name;
     if (!in_range(axis, size)) {
       const std::string range = dim + " in " + std::to_string(axis.min) + ".." +
-                                (axis.max < 0 ? "" : std::to_string(axis.max));
+                                (axis.max < 0 ? "" : std::to_string(axis.max)) +
+                                (axis.multiple == 1 ? "" : ", a multiple of " + std::to_string(axis.multiple));
       throw run_error(came, {{}, is + ", outside the range " + range, {}});
     }
     const std::string here = spec.name + "[" + std::to_string(place) + "]";

@@ -23,6 +23,7 @@ const DType* find_dtype(const std::string& name);
 struct Dim {
   int64_t min = 1;
   int64_t max = -1;  // -1: no bound
+  int64_t multiple = 1;
 };
 
 struct TensorSpec {

@@ -277,6 +277,7 @@ def _signature(content: Any) -> Signature:
                 _expect(size, int, "a tensor's size")
     for dim in signature.dims.values():
         _expect(dim.min, int, "min")
+        _expect(dim.multiple, int, "multiple")
         if dim.max is not None:
             _expect(dim.max, int, "max")
     return signature

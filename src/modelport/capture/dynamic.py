@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -181,7 +182,8 @@ def intersection(first: Dim, second: Dim) -> Dim:
         UsageError: There are none.
     """
     bounds = [bound for bound in (first.max, second.max) if bound is not None]
-    return Dim(first.name, max(first.min, second.min), min(bounds, default=None))
+    multiple = math.lcm(first.multiple, second.multiple)
+    return Dim(first.name, max(first.min, second.min), min(bounds, default=None), multiple)
 
 
 def _sizes_of_program(program: Any, bound: BoundInputs) -> list[tuple[int | str, ...]]:

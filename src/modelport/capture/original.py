@@ -18,7 +18,13 @@ from modelport.backends.torch.arrays import to_numpy
 from modelport.capture.custom_operators import add_bodies
 from modelport.capture.dynamic import DynamicDims, dynamic_dims
 from modelport.capture.inputs import BoundInputs, bind_inputs
-from modelport.capture.reference import PlainRun, draws_by_chance, run_plainly, torch_reference
+from modelport.capture.reference import (
+    PlainRun,
+    draws_by_chance,
+    float64_reference,
+    run_plainly,
+    torch_reference,
+)
 from modelport.errors import ExportError
 from modelport.findings import Finding, Severity
 from modelport.model import Model
@@ -46,6 +52,7 @@ class Original:
         given: The example and the recipe's further cases.
         runner: What runs it, for the report.
         run_plainly: Runs its example without telling it that it is being exported.
+        run_in_float64: As `run`, with less rounding; gives None where that cannot be had.
     """
 
     signature: Signature
@@ -54,6 +61,7 @@ class Original:
     given: tuple[Case, ...]
     runner: str
     run_plainly: Callable[[], PlainRun] | None = None
+    run_in_float64: Callable[[Mapping[str, np.ndarray[Any, Any]]], Arrays | None] = lambda _: None
 
     def usual_sizes(self) -> dict[str, int]:
         """The most frequent size of each dynamic dimension in the example and the given cases."""
@@ -202,4 +210,5 @@ def open_module(
         tuple(given),
         f"PyTorch {torch.__version__}, eager",
         partial(run_plainly, recipe.model, bound, names),
+        float64_reference(recipe.model, bound, names),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,6 +46,41 @@ def torch_reference(
     def reference(arrays: Mapping[str, np.ndarray[Any, Any]]) -> Arrays:
         with _at_export():
             return _as_arrays(_run(model, bound, arrays)[0], output_names, arrays)
+
+    return reference
+
+
+def float64_reference(
+    model: Any, bound: BoundInputs, output_names: Sequence[str]
+) -> Callable[[Mapping[str, np.ndarray[Any, Any]]], Arrays | None]:
+    """The model with float64 in place of float32: its result without most of its rounding.
+
+    Args:
+        model: As for `torch_reference`; a copy of it is made at the first call.
+        bound: Example inputs.
+        output_names: Names for the tensors that the model returns, in order.
+
+    Returns:
+        A function as that of `torch_reference`; it gives None where the model cannot be copied, or
+        does not compute in float64.
+    """
+    import torch
+
+    @functools.cache
+    def in_float64() -> Any:
+        return copy.deepcopy(model).double()
+
+    def reference(arrays: Mapping[str, np.ndarray[Any, Any]]) -> Arrays | None:
+        if not isinstance(model, torch.nn.Module):
+            return None
+        wider = {
+            name: array.astype(np.float64) if array.dtype == np.float32 else array
+            for name, array in arrays.items()
+        }
+        try:
+            return torch_reference(in_float64(), bound, output_names)(wider)
+        except Exception:  # noqa: BLE001 - modules need not take other dtypes, nor be copied
+            return None
 
     return reference
 

@@ -164,7 +164,7 @@ def example_sizes(signature: Signature, examples: Mapping[str, Array]) -> dict[s
                 dim = _dim(signature, wanted)
                 example = examples.get(spec.name)
                 size = _UNKNOWN_SIZE if example is None else example.shape[axis]
-                sizes[wanted] = _clamp(size, dim)
+                sizes[wanted] = dim.nearest(size)
     return sizes
 
 
@@ -178,11 +178,6 @@ def _other_than(
     return (sizes for sizes in plans if sizes != base)
 
 
-def _clamp(size: int, dim: Dim) -> int:
-    size = max(size, dim.min)
-    return size if dim.max is None else min(size, dim.max)
-
-
 def _draw_sizes(
     signature: Signature, base: dict[str, int], rng: np.random.Generator
 ) -> Iterator[dict[str, int]]:
@@ -190,7 +185,7 @@ def _draw_sizes(
     budget = 4 * count_elements(signature, base) + 1024
     if not base:
         yield from itertools.repeat({})
-    yield {name: dim.min or _clamp(1, dim) for name, dim in dims.items()}
+    yield {name: dim.min or dim.nearest(1) for name, dim in dims.items()}
     for name, dim in dims.items():
         yield base | {name: _prime_near(base[name], dim)}
     for name, dim in dims.items():
@@ -200,7 +195,7 @@ def _draw_sizes(
         yield from _corners(base, dims, signature, budget)
     while True:
         sizes = {
-            name: int(rng.integers(dim.min, _upper(dim, base[name]) + 1))
+            name: dim.nearest(int(rng.integers(dim.min, _upper(dim, base[name]) + 1)))
             for name, dim in dims.items()
         }
         yield _within(sizes, "", dims, signature, budget)
@@ -211,20 +206,19 @@ def _corners(
 ) -> Iterator[dict[str, int]]:
     """Each dimension at its smallest while the others stay, and all at their largest."""
     for name, dim in dims.items():
-        yield base | {name: dim.min or _clamp(1, dim)}
+        yield base | {name: dim.min or dim.nearest(1)}
     largest = {name: _upper(dim, base[name]) for name, dim in dims.items()}
     yield _within(largest, "", dims, signature, budget)
 
 
 def _upper(dim: Dim, example: int) -> int:
-    open_end = max(2 * example, example + 3, dim.min)
-    return open_end if dim.max is None else min(dim.max, open_end)
+    return dim.nearest(max(2 * example, example + 3 * dim.multiple))
 
 
 def _prime_near(size: int, dim: Dim) -> int:
     allowed = [prime for prime in _PRIMES if prime in dim and prime != size]
     if not allowed:
-        return _clamp(size + 1, dim)
+        return dim.nearest(size + dim.multiple)
     return min(allowed, key=lambda prime: abs(prime - size))
 
 
@@ -242,7 +236,7 @@ def _within(
         if not movable:
             break
         largest = max(movable, key=lambda name: sizes[name])
-        sizes[largest] = max(sizes[largest] // 2, dims[largest].min, 1)
+        sizes[largest] = max(dims[largest].nearest(sizes[largest] // 2), 1)
     return sizes
 
 

@@ -34,3 +34,8 @@ def test_sizes_stay_inside_the_range_and_reach_its_ends() -> None:
 def test_nearest_of_a_kind_is_taken() -> None:
     sizes = informative_sizes(200, Dim("n"))
     assert {196, 199, 256} <= set(sizes)
+
+
+def test_sizes_are_multiples_where_the_range_says_so() -> None:
+    sizes = informative_sizes(64, Dim("n", 32, 256, 32))
+    assert set(sizes) == {32, 96, 128, 256}

@@ -76,6 +76,7 @@ typedef struct modelport_axis {
   const char* name; /* of the dynamic dimension; "" where the size is fixed */
   int64_t min;      /* the declared range of a dynamic dimension */
   int64_t max;      /* -1 where there is no bound */
+  int64_t multiple; /* what every size is a multiple of; 1 where it is of nothing else */
 } modelport_axis;
 
 /* What an input or output is declared as. */

@@ -182,13 +182,15 @@ struct Spec {
     std::string name;
     int64_t min;
     int64_t max;  // -1 where there is no bound
+    int64_t multiple;
   };
 
   explicit Spec(const modelport_spec& spec) : name(spec.name), dtype(spec.dtype) {
     if (!spec.axes) return;
     axes.emplace();
     for (size_t i = 0; i < spec.rank; ++i)
-      axes->push_back({spec.axes[i].size, spec.axes[i].name, spec.axes[i].min, spec.axes[i].max});
+      axes->push_back({spec.axes[i].size, spec.axes[i].name, spec.axes[i].min, spec.axes[i].max,
+                       spec.axes[i].multiple});
   }
 
   std::string name;

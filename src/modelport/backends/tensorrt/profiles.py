@@ -89,7 +89,7 @@ def _range(
     if name in given:
         sizes = given[name]
         least, usual, most = (sizes,) * 3 if isinstance(sizes, int) else sizes
-        outside = [size for size in (least, most) if size not in dim]
+        outside = [size for size in (least, usual, most) if size not in dim]
         if not least <= usual <= most or outside:
             raise UsageError(
                 f"the profile {name}={least}:{usual}:{most} is impossible",
@@ -100,10 +100,10 @@ def _range(
             )
         return least, usual, most
     least = dim.min
-    assumed = max(least, ASSUMED_BATCH if first else ASSUMED_SIZE, options.opt.get(name, 0))
+    assumed = dim.nearest(max(ASSUMED_BATCH if first else ASSUMED_SIZE, options.opt.get(name, 0)))
     most = assumed if dim.max is None else dim.max
     if name in options.opt:
-        if not least <= options.opt[name] <= most:
+        if options.opt[name] not in dim or options.opt[name] > most:
             raise UsageError(
                 f"the engine cannot be fastest at {name}={options.opt[name]}",
                 why=f"it lies outside of the range {dim}",
@@ -112,7 +112,7 @@ def _range(
     usual = options.usual.get(name, 0)
     if usual <= 1 < most or usual not in range(least, most + 1):
         # Nobody said more, or an example of one: it stands for no batch.
-        usual = round(math.sqrt(max(least, 1) * most))
+        usual = dim.nearest(round(math.sqrt(max(least, 1) * most)))
     return least, usual, most
 
 

@@ -1,4 +1,4 @@
-"""Probes that prove nothing, because the original itself jumps right beside them."""
+"""Probes that prove nothing: the original jumps right beside them, or is as far off by itself."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ Arrays = dict[str, Array]
 
 _TIES = {"TopK", "ArgMax", "ArgMin", "NonMaxSuppression", "Unique"}
 _NEARBY, _STEADY = 1e-6, 1e-2
+_ROUNDINGS = 4.0
+"""How many times the original's own rounding error two runtimes may lie apart by rounding alone."""
 _AT_A_TIE, _BESIDE_ONE = 2, 8
 """How often it is looked beside a case: at a tie any step shows it, beside one it takes luck."""
 
@@ -44,6 +46,11 @@ def fragile_probes(
 
     A graph that orders values or compares them with a bound (non-maximum suppression) may stand
     beside a tie on any inputs: then, too, the original gives another result a millionth off.
+
+    A network may blow up the rounding of its first layers, as random weights and values far from
+    the example's do. How far its result is off by that, the original in float64 says; two runtimes
+    that are equally far off lie apart by as much (the forward error of N. J. Higham, Accuracy and
+    Stability of Numerical Algorithms, 2nd ed., section 1.5).
 
     Args:
         original: The original model.
@@ -68,6 +75,11 @@ def fragile_probes(
             ]
             if orders and floats and _jumps(original, reference, floats, orders, _BESIDE_ONE):
                 fragile[result.case] = _why(result, floats)
+            elif own := _own_rounding(original, reference, result):
+                fragile[result.case] = (
+                    f"{result.case} ({result.origin}): the original itself is off by {own:.1g} of "
+                    "its result there, by rounding alone"
+                )
             continue
         exact = not any(reference.case.inputs[name].any() for name in level)
         decided = exact and warned and not orders and _is_steady(original, reference, result, level)
@@ -111,6 +123,25 @@ def _is_steady(
         spread = max(spread, *(_distance(results[0], item) for item in results[1:]))
     errors = [math.inf if item.reason else item.max_abs for item in result.outputs if not item.ok]
     return math.isfinite(spread) and spread <= _STEADY * max(errors, default=math.inf)
+
+
+def _own_rounding(original: Original, reference: ReferenceCase, result: CaseResult) -> float:
+    """The error of the original's result, where it explains the difference; 0 where it does not."""
+    differing = [output for output in result.outputs if not output.ok]
+    if result.failure or any(output.reason for output in differing):
+        return 0.0
+    exact = original.run_in_float64(reference.case.inputs)
+    if exact is None:
+        return 0.0
+    found = {name: array.astype(exact[name].dtype) for name, array in reference.outputs.items()}
+    errors = {item.output: item for item in compare_outputs(exact, found, tolerance_for)}
+    for output in differing:
+        own = errors[output.output]
+        overall = max(_ROUNDINGS * own.rms_rel, output.rms_rel_allowed)
+        element = max(_ROUNDINGS * own.max_rel, output.max_rel_allowed)
+        if own.reason or output.rms_rel > overall or output.max_rel > element:
+            return 0.0
+    return max(errors[output.output].rms_rel for output in differing)
 
 
 def _distance(one: Array, other: Array) -> float:

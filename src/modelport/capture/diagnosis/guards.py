@@ -143,7 +143,7 @@ def _candidates(names: Sequence[str], signature: Signature) -> Iterator[dict[str
 
 def _search_range(dim: Dim) -> list[int]:
     last = dim.min + _SEARCHED if dim.max is None else min(dim.max, dim.min + _SEARCHED)
-    sizes = list(range(dim.min, last + 1))
+    sizes = list(range(dim.min, last + 1, dim.multiple))
     if dim.max is not None and dim.max not in sizes:
         sizes.append(dim.max)
     return sizes
@@ -198,9 +198,9 @@ def _narrowed(
         dim = signature.dims.get(name, Dim(name))
         sizes = []
         if lower > dim.min:
-            sizes.append({name: lower - 1})
+            sizes.append({name: dim.nearest(lower - 1)})
         if upper is not None and (dim.max is None or upper < dim.max):
-            sizes.append({name: upper + 1})
+            sizes.append({name: dim.nearest(upper + dim.multiple)})
         if sizes:
             text = f"{lower} <= {name}" + ("" if upper is None else f" <= {upper}")
 

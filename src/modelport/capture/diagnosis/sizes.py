@@ -27,8 +27,9 @@ halvings, and what nothing divides."""
 def informative_sizes(size: int, dim: Dim) -> list[int]:
     """Sizes inside a range, other than the example's, the most telling first.
 
-    One more, the smallest, the nearest of each kind (prime, square, multiple of 8, power of 2),
-    one less, the double, the half, and the largest. A size stands for every kind that it is of.
+    One step more, the smallest, the nearest of each kind (prime, square, multiple of 8, power of
+    2), one step less, the double, the half, and the largest. A size stands for every kind that it
+    is of.
 
     Args:
         size: The example's size.
@@ -37,11 +38,12 @@ def informative_sizes(size: int, dim: Dim) -> list[int]:
     Returns:
         The sizes, each once.
     """
-    sizes = [size + 1, max(dim.min, 1)]
+    step = dim.multiple
+    sizes = [size + step, dim.nearest(1)]
     for is_kind in _KINDS:
         if not any(is_kind(other) for other in sizes if other in dim and other != size):
             sizes += _nearest(size, dim, is_kind)
-    sizes += [size - 1, 2 * size, size // 2, dim.min]
+    sizes += [size - step, 2 * size, dim.nearest(size // 2), dim.min]
     sizes += [] if dim.max is None else [dim.max]
     return [other for other in dict.fromkeys(sizes) if other != size and other in dim]
 
