@@ -50,7 +50,8 @@ def test_dim_contains_what_lies_between_its_bounds(low: int, room: int | None, s
 def test_multiples_are_what_a_dim_contains(low: int, room: int, multiple: int, size: int) -> None:
     dim = Dim("n", low, low + room, multiple)
     assert (size in dim) == (low <= size <= low + room and size % multiple == 0)
-    assert dim.min in dim and dim.max in dim
+    assert dim.min in dim
+    assert dim.max in dim
     assert dim.nearest(size) in dim
 
 

@@ -63,6 +63,10 @@ _ROI = {"r": REGIONS, "b": np.array([0, 1, 0, 1, 1])}
 _QKV = ", ".join(f"float[2,3,8,16] {name}" for name in "qkv")
 
 BUILDS: Mapping[str, Refused] = {
+    "Einsum in capital letters": Refused(
+        "g (float[N,2,3,4] x, float[N,2,5,4] z) => (float[N,2,3,5] y) "
+        '{ y = Einsum<equation = "BGID,BGJD->BGIJ">(x, z) }'
+    ),
     "Resize by float scales": Refused(
         "g (float[N,3,H,W] x, float[4] s) => (float[A,B,C,D] y) { y = Resize<mode = "
         '"cubic", coordinate_transformation_mode = "pytorch_half_pixel">(x, , s) }',
