@@ -133,6 +133,23 @@ def test_deploying_calibrates(classifier, tmp_path, target):
     assert all(item.ok for item in modelport.verify(tmp_path / "c.port").values())
 
 
+@pytest.mark.parametrize("target", ["onnxruntime:int8", "openvino:int8"])
+def test_pytorchs_default_of_training_to_be_quantized_is_deployed(tmp_path, target):
+    torch.manual_seed(0)
+    model = Classifier().train()
+    model.qconfig = aware.get_default_qat_qconfig("x86")
+    aware.prepare_qat(model, inplace=True)
+    trained(model).apply(aware.disable_observer)
+    recipe = modelport.Recipe(
+        model, (torch.from_numpy(corners(8, 3)[0]),), input_names=["x"], dynamic={"x": {0: "n"}}
+    )
+    result = modelport.deploy(recipe, tmp_path / "qat.port", targets=[target])
+    operators = [node.op_type for node in result.model.ir.graph]
+    assert operators.count("QuantizeLinear") >= 6
+    (verification,) = result.verifications.values()
+    assert verification.worst.rms_rel < 0.01
+
+
 def test_a_model_trained_to_be_quantized_passes(tmp_path):
     torch.manual_seed(0)
     model = Classifier().train()

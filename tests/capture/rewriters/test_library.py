@@ -42,6 +42,23 @@ def quadrants(sign):
     return (y * sign, x)
 
 
+def observed(by_channel):
+    """Rounds as PyTorch's default for quantization-aware training does, its observer off."""
+    scale, zero = torch.tensor([0.05, 0.02, 0.1]), torch.tensor([3, 0, -5], dtype=torch.int32)
+    scale, zero = (scale, zero) if by_channel else (scale[:1], zero[:1])
+    off, on = torch.zeros(1, dtype=torch.uint8), torch.ones(1, dtype=torch.uint8)
+    low, high = (-128 - zero) * scale, (127 - zero) * scale
+
+    def function(x):
+        return torch.fused_moving_avg_obs_fake_quant(
+            x, off, on, low, high, scale, zero, 0.01, -128, 127, 1, by_channel, False
+        )
+
+    # A run writes what it makes of the range that was seen into scale and zero.
+    function(torch.zeros(2, 3, 4))
+    return function
+
+
 def attention_inputs(length, *, heads=4, mask=None):
     tensors = tuple(floats(2, count, length, 8) for count in (4, heads, heads))
     return tensors if mask is None else (*tensors, mask)
@@ -130,6 +147,18 @@ CASES = [
         (floats(2, 3),),
         [(floats(4, 5),)],
         [[0, 1]],
+    ),
+    *(
+        Case(
+            f"fused_moving_avg_obs_fake_quant, {name}",
+            "torch.fused_moving_avg_obs_fake_quant",
+            TRACE,
+            observed(by_channel),
+            (floats(2, 3, 4),),
+            [(20 * floats(3, 3, 4),), (floats(1, 3, 7),)],
+            [[0, 2]],
+        )
+        for name, by_channel in (("a scale", False), ("a scale a channel", True))
     ),
     Case(
         "linspace",
