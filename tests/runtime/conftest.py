@@ -27,7 +27,8 @@ ROWS = """rows (float[n, 6] x) => (float[n, 4] y, float[n, 6] z)
 @pytest.fixture(
     scope="session",
     params=[
-        "address",
+        "release",
+        pytest.param("address", marks=pytest.mark.slow),
         pytest.param("thread", marks=pytest.mark.slow),
         pytest.param("clang", marks=pytest.mark.slow),
     ],

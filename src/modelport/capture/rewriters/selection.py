@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Hashable, Iterable
 
 from modelport.capture.rewriters.conditions import Situation
@@ -73,11 +74,16 @@ def most_specific(found: Iterable[Registration], situation: Situation) -> Regist
     )
 
 
+def _is_met(entry: Registration) -> bool:
+    """Whether a library is there for a shipped rewrite: no model has parts of one not imported."""
+    return entry.name.partition(".")[0] in sys.modules
+
+
 def _holding(kind: str, situation: Situation, shipped: bool) -> list[Registration]:
     return [
         entry
         for entry in registrations()
         if entry.kind == kind
-        and (shipped or not entry.shipped)
+        and ((shipped and _is_met(entry)) or not entry.shipped)
         and entry.conditions.hold(situation)
     ]
