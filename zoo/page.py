@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from zoo.reasons import OTHER, REASONS, reason_for
 from zoo.rows import RESULTS, Row
 
 PAGE = Path(__file__).parent.parent / "docs" / "zoo.md"
@@ -70,14 +71,21 @@ def _anywhere(row: Row) -> Row:
 def totals(rows: Sequence[Row]) -> dict[str, int]:
     """How many of the rows reached each target, and ``bare``; ``rows`` is how many there are.
 
-    A row whose comparison would prove nothing reaches none.
+    A row whose comparison would prove nothing reaches none. ``apart`` are those of which TensorRT
+    for RTX lacks an operator.
     """
     found = {
         name: sum(1 for row in rows if not row["empty"] and row["targets"][name]["ok"])
         for name in TITLES
     }
     found["bare"] = sum(1 for row in rows if not row["empty"] and row["bare"]["ok"])
-    return {"rows": len(rows), **found}
+    return {"rows": len(rows), **found, "apart": len(_apart(rows))}
+
+
+def _apart(rows: Sequence[Row]) -> list[str]:
+    """Names of the models that have operators which TensorRT for RTX cannot have."""
+    rtx = [(row["name"], row["targets"]["tensorrt-rtx"]) for row in rows]
+    return [name for name, target in rtx if not target["ok"] and reason_for(target["error"]).apart]
 
 
 def page_text(rows: Sequence[Row], versions: Mapping[str, str], of: int) -> str:
@@ -104,6 +112,14 @@ def _summary(rows: Sequence[Row], of: int) -> str:
     for name, title in {**TITLES, "bare": "bare torch.onnx.export, ONNX Runtime"}.items():
         share = 100 * found[name] / len(rows) if rows else 0.0
         lines.append(f"| {title} | {found[name]} | {share:.1f} % |")
+    apart = _apart(rows)
+    if apart:
+        share = 100 * found["tensorrt-rtx"] / (len(rows) - len(apart))
+        lines += [
+            "",
+            f"Of {len(apart)} models TensorRT for RTX cannot have an operator; of the others it takes "
+            f"{share:.1f} %. They are: {', '.join(apart)}.",
+        ]
     return "\n".join([*lines, ""])
 
 
@@ -121,18 +137,28 @@ def _failures(rows: Sequence[Row]) -> list[tuple[str, str, dict[str, str]]]:
             if not row["targets"][name]["ok"]:
                 found.append((row["name"], title, row["targets"][name]["error"]))
         if row["empty"]:
-            found.append((row["name"], "all", {"class": "empty", "message": row["empty"]}))
+            error = {"class": "empty", "message": row["empty"]}
+            found += [(row["name"], title, error) for title in TITLES.values()]
     return found
 
 
 def _reasons(rows: Sequence[Row]) -> str:
-    """What failed: counted by class, and told."""
+    """What failed: counted by reason, and told."""
     failures = _failures(rows)
     if not failures:
         return ""
-    lines = ["## What does not go through", "", "| target | class | models |", "|---|---|---|"]
-    counts = Counter((title, error["class"]) for _, title, error in failures)
-    lines += [f"| {title} | {kind} | {count} |" for (title, kind), count in counts.most_common()]
+    heads = ["reason", "what helps", *TITLES.values()]
+    lines = [
+        "## What does not go through",
+        "",
+        f"| {' | '.join(heads)} |",
+        "|" + "---|" * len(heads),
+    ]
+    counts = Counter((reason_for(error), title) for _, title, error in failures)
+    for reason in (*REASONS, OTHER):
+        numbers = [counts[reason, title] for title in TITLES.values()]
+        if any(numbers):
+            lines.append(f"| {reason.title} | {reason.way_out} | {' | '.join(map(str, numbers))} |")
     lines += ["", "| model | target | what the user is told |", "|---|---|---|"]
     for name, title, error in failures:
         lines.append(f"| {name} | {title} | {error['class']}: {_cell(error['message'])} |")

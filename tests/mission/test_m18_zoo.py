@@ -16,6 +16,7 @@ from zoo.apart import run_apart
 from zoo.entry import Entry
 from zoo.models import plain
 from zoo.page import PAGE, page_text, totals
+from zoo.reasons import reason_for
 from zoo.rows import RESULTS, Rows
 from zoo.steps import CASES, export_bare
 
@@ -74,6 +75,33 @@ def test_a_kill_costs_one_row(tmp_path):
         file.write('{"name": "zoo-test/b", "sec')
     found = {name: row for name, row in rows.newest().items() if name.startswith("zoo-test")}
     assert found == {"zoo-test/a": {"name": "zoo-test/a", "seconds": 2}}
+
+
+@pytest.mark.parametrize(
+    ("error", "title"),
+    [
+        (("ProofError", "… [branch-on-shape] at swin.py:7 …"), "the code decides by sizes"),
+        (("ExportError", "capturing by dynamo failed"), "torch.export, and the tracer"),
+        (("timeout", "not done after 9 s"), "it took too long"),
+        (("KeyError", "'x'"), "something else"),
+    ],
+)
+def test_a_failure_has_a_reason_in_plain_words(error, title):
+    reason = reason_for(dict(zip(("class", "message"), error, strict=True)))
+    assert reason.title.startswith(title)
+    assert reason.way_out
+    assert not reason.apart
+
+
+def test_what_tensorrt_lacks_is_counted_apart():
+    def row(name, message):
+        failed = {"ok": False, "error": {"class": "BuildError", "message": message}}
+        targets = {"onnxruntime": {"ok": True}, "openvino": {"ok": True}, "tensorrt-rtx": failed}
+        return {"name": name, "empty": "", "targets": targets, "bare": {"ok": True}}
+
+    rows = [row("a/dft", "DFT: it has no such operator"), row("a/other", "out of memory")]
+    assert totals(rows) | {"apart": 1} == totals(rows)
+    assert totals(rows)["tensorrt-rtx"] == 0
 
 
 def test_the_page_says_what_its_rows_say():
