@@ -117,8 +117,8 @@ def _summary(rows: Sequence[Row], of: int) -> str:
         share = 100 * found["tensorrt-rtx"] / (len(rows) - len(apart))
         lines += [
             "",
-            f"Of {len(apart)} models TensorRT for RTX cannot have an operator; of the others it takes "
-            f"{share:.1f} %. They are: {', '.join(apart)}.",
+            f"TensorRT for RTX cannot have an operator of {len(apart)} models, and takes {share:.1f} % "
+            f"of the others: {', '.join(apart)}.",
         ]
     return "\n".join([*lines, ""])
 
