@@ -117,8 +117,8 @@ def _summary(rows: Sequence[Row], of: int) -> str:
         share = 100 * found["tensorrt-rtx"] / (len(rows) - len(apart))
         lines += [
             "",
-            f"TensorRT for RTX cannot have an operator of {len(apart)} models, and takes {share:.1f} % "
-            f"of the others: {', '.join(apart)}.",
+            f"TensorRT for RTX takes {share:.1f} % of those that have no operator which it lacks; "
+            f"{len(apart)} have one: {', '.join(apart)}.",
         ]
     return "\n".join([*lines, ""])
 

@@ -71,6 +71,32 @@ def test_deformable_convolution_becomes_samples(tmp_path: Path) -> None:
     assert "rewritten-operator" in {finding.rule for finding in deployed.model.findings}
 
 
+@pytest.mark.parametrize("onesided", [True, False])
+@pytest.mark.parametrize("windowed", [True, False])
+def test_spectrogram_of_any_length_is_pytorchs(
+    tmp_path: Path, onesided: bool, windowed: bool
+) -> None:
+    window = torch.hann_window(24) if windowed else None
+    body = (
+        f"g (float[N, L, 1] x) => (float[N, F, K, 2] y) <int64 step = {{7}}, int64 size = {{24}}, "
+        f"float[24] w = {{{', '.join(map(str, torch.hann_window(24).tolist()))}}}> "
+        f"{{ y = STFT<onesided = {int(onesided)}>(x, step, {'w' if windowed else ''}, size) }}"
+    )
+    path = onnx_text(tmp_path / "m.onnx", body)
+    recipe = modelport.Recipe(path, dynamic={"x": {1: modelport.Dim("L", 24, 200)}})
+    engine = modelport.load(
+        modelport.deploy(recipe, tmp_path / "m.port", targets=["openvino"]).path
+    )
+    for length in (24, 101):
+        x = torch.randn(2, length, generator=torch.Generator().manual_seed(length))
+        expected = torch.stft(
+            x, 24, 7, window=window, center=False, onesided=onesided, return_complex=True
+        )
+        found = engine.run({"x": x[..., None].numpy()})["y"]
+        wanted = torch.view_as_real(expected).transpose(1, 2)
+        torch.testing.assert_close(torch.from_numpy(found), wanted, rtol=1e-4, atol=1e-4)
+
+
 def test_of_equal_elements_the_first_ones_are_taken(tmp_path: Path) -> None:
     body = (
         "g (float[N, M] x) => (float[N, K] values, int64[N, K] places) <int64[1] k = {5}> "

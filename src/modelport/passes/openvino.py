@@ -7,10 +7,13 @@ from modelport.model import Model
 from modelport.passes.bodies import inline_bodies
 from modelport.passes.contract import apply_passes
 from modelport.passes.deformation import ExpandDeformation
+from modelport.passes.expansion import Expansion
 from modelport.passes.inference import InferShapes, forget_inferred_names
+from modelport.passes.spectra import ExpandSpectrogram
 from modelport.target import Target
 
 TITLE = "OpenVINO"
+_EXPANSIONS: tuple[type[Expansion], ...] = (ExpandDeformation, ExpandSpectrogram)
 
 
 def prepare_for_openvino(model: Model, target: Target) -> list[Finding]:
@@ -32,9 +35,10 @@ def prepare_for_openvino(model: Model, target: Target) -> list[Finding]:
 
 
 def _expand(model: Model) -> list[Finding]:
-    expansion = ExpandDeformation()
-    if not any(node.op_type in expansion.operators for node in model.ir.graph.all_nodes()):
+    expansions = [kind() for kind in _EXPANSIONS]
+    wanted = {operator for expansion in expansions for operator in expansion.operators}
+    if not any(node.op_type in wanted for node in model.ir.graph.all_nodes()):
         return []
-    apply_passes([InferShapes(), expansion], model.ir)
+    apply_passes([InferShapes(), *expansions], model.ir)
     forget_inferred_names(model.ir)
-    return expansion.findings(TITLE)
+    return [finding for expansion in expansions for finding in expansion.findings(TITLE)]

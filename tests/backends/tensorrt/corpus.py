@@ -63,6 +63,18 @@ _ROI = {"r": REGIONS, "b": np.array([0, 1, 0, 1, 1])}
 _QKV = ", ".join(f"float[2,3,8,16] {name}" for name in "qkv")
 
 BUILDS: Mapping[str, Refused] = {
+    "DFT of a fixed size": Refused(
+        "g (float[N,6,9,1] x) => (float[N,6,A,2] y) { y = DFT<axis = 2, onesided = 1>(x) }"
+    ),
+    "DFT of a dynamic size": Refused(
+        "g (float[N,M,5,2] x) => (float[N,M,5,2] y) { y = DFT<axis = 1>(x) }"
+    ),
+    "DFT back": Refused(
+        "g (float[N,M,5,2] x) => (float[N,M,5,2] y) { y = DFT<axis = 1, inverse = 1>(x) }"
+    ),
+    "DFT by the axis of later opsets": Refused(
+        "g (float[N,4,6,1] x) => (float[N,4,6,2] y) <int64 a = {-2}> { y = DFT(x, , a) }", opset=20
+    ),
     "Einsum in capital letters": Refused(
         "g (float[N,2,3,4] x, float[N,2,5,4] z) => (float[N,2,3,5] y) "
         '{ y = Einsum<equation = "BGID,BGJD->BGIJ">(x, z) }'
@@ -383,7 +395,10 @@ ENDS: Mapping[str, Refused] = {
         names="StringNormalizer",
     ),
     "Det": Refused("g (float[2,3,3] x) => (float[2] y) { y = Det(x) }", names="Det"),
-    "DFT": Refused("g (float[1,8,1] x) => (float[1,8,2] y) { y = DFT<axis = 1>(x) }", names="DFT"),
+    "DFT of another length": Refused(
+        "g (float[1,8,1] x) => (float[1,6,2] y) <int64 n = {6}> { y = DFT<axis = 1>(x, n) }",
+        names="DFT",
+    ),
     "Col2Im": Refused(
         "g (float[1,9,36] x) => (float[1,1,8,8] y) <int64[2] s = {8,8}, int64[2] k = {3,3}> "
         "{ y = Col2Im(x, s, k) }",

@@ -15,6 +15,7 @@ from modelport.passes.deformation import ExpandDeformation
 from modelport.passes.expansion import Expansion
 from modelport.passes.inference import InferShapes, forget_inferred_names
 from modelport.passes.plugin_nodes import has_kernel, plug_in
+from modelport.passes.spectra import ExpandFourier
 from modelport.passes.tensorrt.equations import SpellEquations
 from modelport.passes.tensorrt.indices import ExpandIndices
 from modelport.passes.tensorrt.integers import ExpandIntegers
@@ -42,6 +43,7 @@ _EXPANSIONS: tuple[type[Expansion], ...] = (
     ExpandIndices,
     ExpandIntegers,
     SpellEquations,
+    ExpandFourier,
     RaiseRanks,
 )
 _FOR_RTX: tuple[type[Expansion], ...] = (ExpandRegions, ExpandDeformation)
