@@ -13,6 +13,7 @@ from modelport.ops.library.deform_conv2d.op import deform_conv2d
 from modelport.ops.library.hswish.op import hswish
 from modelport.ops.library.knn_query.op import knn_query
 from modelport.ops.library.roi_align.op import roi_align
+from modelport.passes import prepare
 from tests.support import onnx_text
 
 
@@ -82,11 +83,9 @@ def test_spectrogram_of_any_length_is_pytorchs(
         f"float[24] w = {{{', '.join(map(str, torch.hann_window(24).tolist()))}}}> "
         f"{{ y = STFT<onesided = {int(onesided)}>(x, step, {'w' if windowed else ''}, size) }}"
     )
-    path = onnx_text(tmp_path / "m.onnx", body)
-    recipe = modelport.Recipe(path, dynamic={"x": {1: modelport.Dim("L", 24, 200)}})
-    engine = modelport.load(
-        modelport.deploy(recipe, tmp_path / "m.port", targets=["openvino"]).path
-    )
+    model = modelport.Model.load(onnx_text(tmp_path / "m.onnx", body))
+    prepared = prepare(model, modelport.Target("openvino")).save(tmp_path / "prepared.onnx")
+    engine = modelport.load(prepared, "openvino")
     for length in (24, 101):
         x = torch.randn(2, length, generator=torch.Generator().manual_seed(length))
         expected = torch.stft(
