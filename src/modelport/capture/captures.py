@@ -247,6 +247,8 @@ def _capture(recipe: Recipe, strategy: str, reason: str, target: Target | None) 
             ),
             strategy,
         )
+    if recipe.export_params:
+        _require_own_inputs(captured, bound.names, strategy)
     note_marks(captured.ir)
     findings = adopt(Model(captured.ir)) + add_bodies(captured.ir)
     named = name_dims(captured.ir, dims, bound, findings)
@@ -270,6 +272,18 @@ def _require_other_names(inputs: Sequence[str], outputs: Sequence[str]) -> None:
         raise UsageError(
             f"{', '.join(map(repr, shared))} is the name of an input and of an output",
             fix="give the output another name",
+        )
+
+
+def _require_own_inputs(captured: Capture, names: Sequence[str], strategy: str) -> None:
+    own = {value.name for value in captured.ir.graph.inputs}
+    foreign = sorted(str(name) for name in own - set(names))
+    if foreign:
+        raise ExportError(
+            f"capturing by {strategy} gave a graph with inputs that the model does not have",
+            where=", ".join(foreign),
+            why="the exporter took numbers that a loop in Python counts for inputs",
+            fix="write a loop over a size with torch.while_loop or with operators on whole tensors",
         )
 
 

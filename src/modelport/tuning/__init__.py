@@ -1,6 +1,7 @@
 """Measure, and choose by what was measured."""
 
-from modelport.tuning.measuring import Bench, Measured, bench, measure_plans
+from modelport.tuning.measured import Bench, Measured
+from modelport.tuning.measuring import bench, measure_plans
 from modelport.tuning.showing import (
     BENCH_HEADS,
     TUNING_HEADS,

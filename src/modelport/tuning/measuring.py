@@ -7,14 +7,11 @@ import os
 import statistics
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from modelport.backends.interface import GRAPH
-from modelport.backends.torch.program import program_of
 from modelport.bundle import Bundle, load
 from modelport.compilation import Plan
 from modelport.errors import RunError, UsageError
@@ -22,98 +19,19 @@ from modelport.precision import form_for
 from modelport.progress import Progress, Stages
 from modelport.proof import draw_cases, read_case, write_case
 from modelport.proof.cases import draw_values, example_sizes
-from modelport.recipe import load_recipe
 from modelport.signature import Signature
 from modelport.target import Target
 from modelport.tensorfile import as_declared
 from modelport.tuning.contestant import Contestant, why_failed
-from modelport.tuning.timing import Timing, median_interval, paired_ratios
+from modelport.tuning.measured import Bench, Measured
+from modelport.tuning.subjects import Subject, original_of, subjects_of
+from modelport.tuning.timing import median_interval, paired_ratios
 from modelport.tuning.workspace import Workspace
 
 ROUNDS = 15
 """Turns of every model, unless it is said otherwise."""
 
 Arrays = dict[str, np.ndarray[Any, Any]]
-
-
-@dataclass
-class Measured:
-    """One model at one setting.
-
-    Attributes:
-        model: What was run.
-        threads: Threads that it was told to take; 0 where it was told nothing.
-        sizes: Sizes of dynamic dimensions that were chosen.
-        rounds: The median of each turn, in seconds a call.
-        calls: Every call of every turn.
-        ratio: How many times faster it is than what it is measured against, in the same rounds; the
-            median.
-        ratio_interval: The confidence interval of `ratio`.
-        memory: Bytes that its process held at most.
-        failure: Why it could not be measured.
-    """
-
-    model: str
-    threads: int
-    sizes: Mapping[str, int]
-    rounds: list[float] = field(default_factory=list)
-    calls: list[float] = field(default_factory=list)
-    ratio: float | None = None
-    ratio_interval: tuple[float, float] | None = None
-    memory: int = 0
-    failure: str = ""
-
-    @property
-    def timing(self) -> Timing | None:
-        """The median over the rounds, with its interval; None where it failed."""
-        return Timing(tuple(self.rounds)) if self.rounds else None
-
-    def to_json(self) -> dict[str, Any]:
-        """The figures as plain dicts and lists; percentiles are those of single calls."""
-        calls = Timing(tuple(self.calls)) if self.calls else None
-        return {
-            "model": self.model,
-            "threads": self.threads,
-            "sizes": dict(self.sizes),
-            "seconds": None if self.timing is None else self.timing.to_json(),
-            "calls": None if calls is None else {**calls.to_json(), "count": len(self.calls)},
-            "ratio": self.ratio,
-            "ratio_interval": self.ratio_interval,
-            "memory": self.memory,
-            "failure": self.failure,
-        }
-
-
-@dataclass(frozen=True)
-class Bench:
-    """What `bench` measured.
-
-    Attributes:
-        against: What the ratios are over.
-        rows: Every model at every setting.
-        at_once: Calls at a time.
-        seconds: Seconds of every stage, by name.
-    """
-
-    against: str
-    rows: tuple[Measured, ...]
-    at_once: int
-    seconds: Mapping[str, float]
-
-    @property
-    def ok(self) -> bool:
-        """Whether everything could be measured."""
-        return not any(row.failure for row in self.rows)
-
-    def to_json(self) -> dict[str, Any]:
-        """The measurements as plain dicts and lists."""
-        return {
-            "ok": self.ok,
-            "against": self.against,
-            "at_once": self.at_once,
-            "rows": [row.to_json() for row in self.rows],
-            "seconds": dict(self.seconds),
-        }
 
 
 def measure_plans(
@@ -140,21 +58,8 @@ def measure_plans(
             "options": dict(plan.options),
             "rewrites": list(plan.rewrites),
         }
-        subjects.append(_Subject(str(plan), "compile", what))
+        subjects.append(Subject(str(plan), "compile", what))
     return _measure(subjects, {}, 0, 1, rounds, workspace.inputs)
-
-
-@dataclass(frozen=True)
-class _Subject:
-    """Something to be measured: how its process opens it."""
-
-    name: str
-    do: str
-    what: Mapping[str, Any]
-
-    def open(self, contestant: Contestant, threads: int, case: Path) -> None:
-        options = {**self.what["options"], **({"threads": threads} if threads else {})}
-        contestant.open(self.do, **{**self.what, "options": options, "case": str(case)})
 
 
 def bench(
@@ -209,9 +114,9 @@ def bench(
         folder = Path(name)
         with stage("prepare"):
             rights = {"trust": trust, "key": None if key is None else str(key)}
-            subjects = _subjects(models, [Target.parse(target) for target in targets], rights)
+            subjects = subjects_of(models, [Target.parse(target) for target in targets], rights)
             if against is not None:
-                original = _original(Target.parse(against), source, models[0], folder, rights)
+                original = original_of(Target.parse(against), source, models[0], folder, rights)
                 subjects.insert(0, original)
             signature, examples = _example(Path(models[0]), case, seed)
         rows: list[Measured] = []
@@ -234,73 +139,6 @@ def _examine(rounds: int, at_once: int, threads: Sequence[int]) -> None:
 def _describe(setting: Mapping[str, int], threads: int) -> str:
     parts = [f"{name}={size}" for name, size in setting.items()]
     return ", ".join(parts + ([f"{threads} threads"] if threads else [])) or "as it comes"
-
-
-def _subjects(
-    models: Sequence[str | os.PathLike[str]],
-    targets: Sequence[Target],
-    rights: Mapping[str, Any],
-) -> list[_Subject]:
-    if not models:
-        raise UsageError("there is nothing to measure", fix="give bundles or ONNX files")
-    found = []
-    for model in map(Path, models):
-        own: Sequence[Target | None] = targets or [Target("onnxruntime")]
-        if model.suffix != ".onnx":
-            with Bundle.open(model) as bundle:
-                if not bundle.manifest.stages:
-                    own = [
-                        item for item in bundle.manifest.artifacts if item in targets or not targets
-                    ]
-                elif not targets:
-                    own = [None]
-        elif not model.is_file():
-            raise UsageError(f"no such file: {model}")
-        if not own:
-            raise UsageError(
-                f"{model} has no engine for {', '.join(map(str, targets))}",
-                fix="`modelport deploy --target` makes one",
-            )
-        for target in own:
-            name = f"{model.name} {target}" if target else model.name
-            found.append(_loaded(name, model, target, rights))
-    return found
-
-
-def _loaded(
-    name: str, model: str | os.PathLike[str], target: Target | None, rights: Mapping[str, Any]
-) -> _Subject:
-    what = {"path": str(model), "target": target and str(target), "options": {}, **rights}
-    return _Subject(name, "load", what)
-
-
-def _original(
-    target: Target,
-    source: str | None,
-    model: str | os.PathLike[str],
-    folder: Path,
-    rights: Mapping[str, Any],
-) -> _Subject:
-    """The original, in PyTorch."""
-    if target.backend != "torch":
-        raise UsageError(f"{target} is not PyTorch", fix="measure against torch or torch:compile")
-    if source is None:
-        with Bundle.open(model) as bundle:
-            if target in bundle.manifest.artifacts:
-                return _loaded(str(target), model, target, rights)
-        raise UsageError(
-            f"{model} holds no PyTorch program for {target}",
-            fix=f"say where the original is with source, or deploy with the target {target}, too",
-        )
-    from modelport.capture import export
-    from modelport.capture.programs import open_program, write_program
-
-    recipe = open_program(load_recipe(source))
-    (folder / GRAPH).parent.mkdir()
-    export(recipe, probes=False).save(folder / GRAPH)
-    write_program(recipe, folder / program_of(GRAPH))
-    what = {"folder": str(folder), "target": str(target), "options": {}, "rewrites": []}
-    return _Subject(f"{target} of {recipe.title}", "compile", what)
 
 
 def _example(
@@ -353,7 +191,7 @@ def _inputs(
 
 
 def _measure(
-    subjects: Sequence[_Subject],
+    subjects: Sequence[Subject],
     setting: Mapping[str, int],
     threads: int,
     at_once: int,

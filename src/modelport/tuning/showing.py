@@ -11,7 +11,7 @@ from modelport.tuning.rows import Row
 from modelport.tuning.timing import Timing
 
 if TYPE_CHECKING:
-    from modelport.tuning.measuring import Bench, Measured
+    from modelport.tuning.measured import Bench, Measured
     from modelport.tuning.tuner import Tuning
 
 TUNING_HEADS = (
