@@ -438,3 +438,21 @@ def test_provenance_has_versions() -> None:
     assert model.provenance["source"] == "ReLU"
     assert model.provenance["versions"]["torch"] == torch.__version__
     assert model.provenance["versions"]["modelport"] == modelport.__version__
+
+
+class Folded(torch.nn.Module):
+    """Runs a recurrence in a Python loop over a dimension."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        state = torch.zeros_like(x[:, 0])
+        for index in range(x.shape[1]):
+            state = 0.5 * state + x[:, index]
+        return state
+
+
+def test_dimension_that_torch_fixed_is_named() -> None:
+    recipe = modelport.Recipe(
+        Folded(), (torch.rand(2, 5, 3),), dynamic={"x": {1: "length"}}, capture="dynamo"
+    )
+    with pytest.raises(ExportError, match=r"static shape of 5 for dimension inputs\['x'\]"):
+        modelport.export(recipe)

@@ -345,11 +345,16 @@ def _translating_errors(strategy: str) -> Iterator[None]:
         ) from error
 
 
+_LISTED = 3
+"""Lines that are told of a list."""
+
+
 def _root(error: BaseException) -> str:
-    """The first cause's first line: torch wraps it in pages of advice."""
+    """The first cause's first line, or the list that it announces: torch adds pages of advice."""
     error = _first_cause(error)
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0] if lines else ''}"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
+    last = 1 + _LISTED if lines[0].endswith(":") else 1
+    return f"{type(error).__name__}: {' '.join(lines[:last])}"
 
 
 def _first_cause(error: BaseException) -> BaseException:
