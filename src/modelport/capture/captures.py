@@ -294,13 +294,24 @@ def _at_lowest_opset(
     if recipe.opset is not None:
         return _by_strategy(strategy, request(recipe.opset)), recipe.opset
     last = HIGHEST_OPSETS[strategy]
-    for opset in range(LOWEST_OPSET, last + 1):
+    try:
+        return _by_strategy(strategy, request(LOWEST_OPSET)), LOWEST_OPSET
+    except ExportError as error:
+        if not _lacks_operator(error):
+            raise
+    # What the last one lacks, none between has: a large model is not captured for each of them.
+    latest = _by_strategy(strategy, request(last))
+    for opset in range(LOWEST_OPSET + 1, last):
         try:
             return _by_strategy(strategy, request(opset)), opset
         except ExportError as error:
-            if opset == last or not _UNMAPPED.search(str(error.__cause__)):
+            if not _lacks_operator(error):
                 raise
-    raise AssertionError("unreachable: the last opset returns or raises")
+    return latest, last
+
+
+def _lacks_operator(error: ExportError) -> bool:
+    return _UNMAPPED.search(str(error.__cause__)) is not None
 
 
 def _by_strategy(strategy: str, request: Request) -> Capture:

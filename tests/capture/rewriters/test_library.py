@@ -64,6 +64,7 @@ def attention_inputs(length, *, heads=4, mask=None):
     return tensors if mask is None else (*tensors, mask)
 
 
+EXPERTS = floats(3, 4, 16)
 NO_ROW = torch.ones(5, 5, dtype=torch.bool).tril(-1)
 
 CASES = [
@@ -147,6 +148,27 @@ CASES = [
         (floats(2, 3),),
         [(floats(4, 5),)],
         [[0, 1]],
+    ),
+    Case(
+        "grouped_mm",
+        "torch.nn.functional.grouped_mm",
+        BOTH,
+        lambda x, ends: F.grouped_mm(x, EXPERTS, offs=ends),
+        (floats(6, 4), torch.tensor([2, 2, 6], dtype=torch.int32)),
+        [
+            (floats(9, 4), torch.tensor([1, 8, 9], dtype=torch.int32)),
+            (floats(1, 4), torch.tensor([0, 1, 1], dtype=torch.int32)),
+        ],
+        [[0], []],
+    ),
+    Case(
+        "histc",
+        "torch.histc",
+        TRACE,
+        lambda x: torch.histc(x, bins=4, min=-1, max=3),
+        (floats(7),),
+        [(3 * floats(40),), (torch.tensor([-1.0, 3, 3, 1, 0, -1.001, 3.001]),)],
+        [[0]],
     ),
     *(
         Case(

@@ -75,8 +75,15 @@ def most_specific(found: Iterable[Registration], situation: Situation) -> Regist
 
 
 def _is_met(entry: Registration) -> bool:
-    """Whether a library is there for a shipped rewrite: no model has parts of one not imported."""
-    return entry.name.partition(".")[0] in sys.modules
+    """Whether a shipped rewrite has something to replace.
+
+    No model has parts of a library that is not imported, and another version of it may lack what is
+    replaced here. What is torch's own must be there.
+    """
+    if entry.name.startswith("torch."):
+        return True
+    module, _, attribute = entry.name.rpartition(".")
+    return hasattr(sys.modules.get(module), attribute)
 
 
 def _holding(kind: str, situation: Situation, shipped: bool) -> list[Registration]:
