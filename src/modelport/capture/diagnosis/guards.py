@@ -183,7 +183,7 @@ def _finding(text: str, place: str, is_conversion: bool) -> Finding:
         f"the graph assumes {text}: a comparison of sizes was decided once and for all",
         where=place,
         fix="use torch.cond or torch.where, or declare the range in which it holds with "
-        "modelport.Dim(name, min=..., max=...)",
+        "modelport.Dim(name, min=..., max=..., multiple=...)",
     )
 
 
