@@ -307,10 +307,11 @@ class _Road:
                 for target, verification in self.verifications.items()
             }
             if len(self.references) < MINIMUM_CASES:
+                by_chance = [item.message for item in captured.original.random_findings()]
                 raise ProofError(
                     f"only {len(self.references)} of {len(self.references) + len(fragile)} cases "
                     "prove anything about the model",
-                    why="\n    ".join([*fragile.values()][:3]),
+                    why="\n    ".join([*by_chance, *fragile.values()][:3]),
                     fix="give five cases at which the model is steady with Recipe(cases=...)",
                 )
         cases = [reference.case for reference in self.references]
