@@ -11,14 +11,13 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 import modelport
 from benchmarks.interleave import Row
 from benchmarks.models import MODELS
 from benchmarks.peaks import measure_peaks
 from modelport.compilation import Plan
+from modelport.graph import inspect
 from modelport.target import Target
 from modelport.tuning import Measured, Timing, make_workspace, measure_plans, tune
 
@@ -168,6 +167,4 @@ def _cases(recipe: modelport.Recipe) -> Iterator[dict[str, np.ndarray]]:
 
 def _operations(recipe: modelport.Recipe) -> float:
     """Operations of a call; a product and a sum are two."""
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        recipe.model(*recipe.args)
-    return float(counter.get_total_flops())
+    return 2.0 * int(inspect(modelport.export(recipe, probes=False)).macs)

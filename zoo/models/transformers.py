@@ -322,6 +322,11 @@ def _vision(name: str) -> Recipe:
     config = build.config_class(**(options or _nested(name)))
     size = options.get("image_size", 64)
     size = size[0] if isinstance(size, list) else size
+    if name == "ViTMAEModel":
+        # Which patches it looks at is drawn by chance, unless that is given.
+        noise = numbers(2, (size // config.patch_size) ** 2, seed=6)
+        inputs = {"pixel_values": numbers(2, 3, size, size), "noise": noise}
+        return keyword(_loud(build, config), inputs, {0: "batch"})
     return images(_loud(build, config), size, channels=_channels(name), fixed=name in FIXED)
 
 
