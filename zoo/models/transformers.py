@@ -180,7 +180,7 @@ VISION: dict[str, dict[str, Any]] = {
         **{"hidden_sizes": [8, 16, 24, 32], "depths": [1, 1, 1, 1], "image_size": 64},
         "num_attention_heads": [1, 2, 2, 4],
     },
-    "CvtModel": {"embed_dim": [8, 16, 32], "num_heads": [1, 2, 4], "depth": [1, 1, 1]},
+    "CvtModel": {"embed_dim": [8, 16, 32], "num_heads": [1, 2, 4], "depth": [1, 2, 3]},
     "LevitModel": {
         **{"image_size": 64, "hidden_sizes": [16, 24, 32], "num_attention_heads": [2, 2, 2]},
         **{"depths": [1, 1, 1], "key_dim": [8, 8, 8]},

@@ -65,5 +65,6 @@ def unsteady(times: float, off: float) -> dict[str, str]:
 
 def test_case_at_which_the_original_is_as_far_off_by_rounding_proves_nothing() -> None:
     assert "by rounding alone" in unsteady(2.0, 0.01)["drawn-0"]
-    assert unsteady(40.0, 0.01) == {}
+    assert unsteady(40.0, 0.005) == {}
+    assert "by rounding alone" in unsteady(40.0, 0.02)["drawn-0"]
     assert unsteady(2e4, 1e-7) == {}

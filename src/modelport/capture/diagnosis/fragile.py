@@ -25,6 +25,8 @@ _TIES = {"TopK", "ArgMax", "ArgMin", "NonMaxSuppression", "Unique"}
 _NEARBY, _STEADY = 1e-6, 1e-2
 _ROUNDINGS = 4.0
 """How many times the original's own rounding error two runtimes may lie apart by rounding alone."""
+_NO_MEASURE = 100.0
+"""How many times the allowed error the original's own may be, for a case to say anything."""
 _AT_A_TIE, _BESIDE_ONE = 2, 8
 """How often it is looked beside a case: at a tie any step shows it, beside one it takes luck."""
 
@@ -50,7 +52,8 @@ def fragile_probes(
     A network may blow up the rounding of its first layers, as random weights and values far from
     the example's do. How far its result is off by that, the original in float64 says; two runtimes
     that are equally far off lie apart by as much (the forward error of N. J. Higham, Accuracy and
-    Stability of Numerical Algorithms, 2nd ed., section 1.5).
+    Stability of Numerical Algorithms, 2nd ed., section 1.5). Where it is off by more than a
+    hundred times what is allowed, the case says nothing at all.
 
     Args:
         original: The original model.
@@ -137,6 +140,8 @@ def _own_rounding(original: Original, reference: ReferenceCase, result: CaseResu
     errors = {item.output: item for item in compare_outputs(exact, found, tolerance_for)}
     for output in differing:
         own = errors[output.output]
+        if not own.reason and own.rms_rel > _NO_MEASURE * output.rms_rel_allowed:
+            continue
         overall = max(_ROUNDINGS * own.rms_rel, output.rms_rel_allowed)
         element = max(_ROUNDINGS * own.max_rel, output.max_rel_allowed)
         if own.reason or output.rms_rel > overall or output.max_rel > element:
