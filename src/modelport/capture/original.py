@@ -61,7 +61,7 @@ class Original:
     given: tuple[Case, ...]
     runner: str
     run_plainly: Callable[[], PlainRun] | None = None
-    run_in_float64: Callable[[Mapping[str, np.ndarray[Any, Any]]], Arrays | None] = lambda _: None
+    run_in_float64: Callable[[Mapping[str, np.ndarray[Any, Any]]], Arrays | None] | None = None
 
     def usual_sizes(self) -> dict[str, int]:
         """The most frequent size of each dynamic dimension in the example and the given cases."""
