@@ -22,6 +22,8 @@ TELLING = 160
 """Characters of a message that the page shows."""
 _BUNDLES = r"/[^\s\"']*/\.model\.port\.\w+/"
 """The folder in which a bundle is written."""
+_TEMPORARY = r"/[^\s\"']*/tmp\w{8}/"
+"""A temporary folder of Python's."""
 
 INTRODUCTION = """\
 # The zoo
@@ -62,7 +64,12 @@ def write_page(rows: Mapping[str, Row], versions: Mapping[str, str], of: int) ->
 def _anywhere(row: Row) -> Row:
     """A row whose messages name files as they lie on any machine."""
     text = json.dumps(row)
-    for before in (r"/[^\s\"']*/site-packages/", re.escape(f"{PAGE.parents[1]}/"), _BUNDLES):
+    for before in (
+        r"/[^\s\"']*/site-packages/",
+        re.escape(f"{PAGE.parents[1]}/"),
+        _BUNDLES,
+        _TEMPORARY,
+    ):
         text = re.sub(before, "", text)
     found: Row = json.loads(text)
     return found
