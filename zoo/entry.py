@@ -114,7 +114,7 @@ def images(
         channels: Channels.
         multiple: What height and width must be multiples of.
         fixed: Height and width are fixed.
-        least: The smallest height and width that the model takes; a third of the example's if
+        least: The smallest height and width that the model takes; half of the example's if
             None.
         batch: The example's batch.
         **options: Further fields of the recipe.

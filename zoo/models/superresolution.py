@@ -85,7 +85,7 @@ def entries() -> list[Entry]:
         build = getattr(importlib.import_module(f"spandrel.architectures.{file}"), kind)
         model = seeded(build, **MODELS[name])
         size = LARGE.get(name, 24)
-        return images(model, size, multiple=MULTIPLES.get(name), least=16, batch=1)
+        return images(model, size, multiple=MULTIPLES.get(name, 1), least=16, batch=1)
 
     return [
         Entry(f"spandrel/{name.partition('.')[2]}", lambda n=name: made(n))

@@ -43,17 +43,17 @@ class ExpandFourier(Expansion):
         axis, last = axis % count, count - 2
         order = [*range(count - 1)]
         order[axis], order[last] = last, axis
-        real, imaginary = (
+        real, *imaginary = (
             write("Transpose", write("Gather", x, np.asarray(part, np.int64), axis=-1), perm=order)
-            for part in (0, parts - 1)
+            for part in ((0, 1) if parts == 2 else (0,))
         )
         length, cosines, sines = _matrix(write, x, axis, onesided)
         if inverse:
             sines = write("Neg", sines)
         result = [write("MatMul", real, cosines), write("Neg", write("MatMul", real, sines))]
-        if parts == 2:
-            result[0] = write("Add", result[0], write("MatMul", imaginary, sines))
-            result[1] = write("Add", result[1], write("MatMul", imaginary, cosines))
+        if imaginary:
+            result[0] = write("Add", result[0], write("MatMul", imaginary[0], sines))
+            result[1] = write("Add", result[1], write("MatMul", imaginary[0], cosines))
         if inverse:
             result = [write("Div", part, write("CastLike", length, x)) for part in result]
         turned = [write("Transpose", part, perm=order) for part in result]

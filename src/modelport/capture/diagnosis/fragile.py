@@ -139,10 +139,11 @@ def _own_rounding(original: Original, reference: ReferenceCase, result: CaseResu
     found = {name: array.astype(exact[name].dtype) for name, array in reference.outputs.items()}
     errors = {item.output: item for item in compare_outputs(exact, found, tolerance_for)}
     for output in differing:
-        own = errors[output.output]
-        if not own.reason and own.rms_rel > _NO_MEASURE * output.rms_rel_allowed:
+        own, allowed = errors[output.output], output.rms_rel_allowed
+        # What must be equal has no such measure.
+        if not own.reason and 0 < _NO_MEASURE * allowed < own.rms_rel:
             continue
-        overall = max(_ROUNDINGS * own.rms_rel, output.rms_rel_allowed)
+        overall = max(_ROUNDINGS * own.rms_rel, allowed)
         element = max(_ROUNDINGS * own.max_rel, output.max_rel_allowed)
         if own.reason or output.rms_rel > overall or output.max_rel > element:
             return 0.0
