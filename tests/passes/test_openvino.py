@@ -105,3 +105,41 @@ def test_of_equal_elements_the_first_ones_are_taken(tmp_path: Path) -> None:
     x = np.random.default_rng(0).integers(0, 4, (6, 40)).astype(np.float32)
     expected = np.argsort(x, axis=1, kind="stable")[:, :5]
     np.testing.assert_array_equal(engine.run({"x": x})["places"], expected)
+
+
+@pytest.mark.parametrize(
+    ("node", "pool"),
+    [
+        ("MaxPool<strides = [2, 2], kernel_shape = [3, 3]", torch.nn.MaxPool2d(3, 2)),
+        (
+            "MaxPool<strides = [2, 3], kernel_shape = [3, 4], pads = [0, 1, 0, 1], "
+            "dilations = [2, 1]",
+            torch.nn.MaxPool2d((3, 4), (2, 3), padding=(0, 1), dilation=(2, 1)),
+        ),
+        (
+            "AveragePool<strides = [2, 2], kernel_shape = [3, 3]",
+            torch.nn.AvgPool2d(3, 2, count_include_pad=False),
+        ),
+        (
+            "MaxPool<strides = [2, 2], kernel_shape = [2, 2], pads = [1, 1, 1, 1]",
+            torch.nn.MaxPool2d(2, 2, padding=1),
+        ),
+        (
+            "AveragePool<strides = [3, 2], kernel_shape = [3, 2], pads = [1, 1, 1, 1]",
+            torch.nn.AvgPool2d((3, 2), padding=1, count_include_pad=False),
+        ),
+    ],
+    ids=["largest", "of the dilated", "mean", "only padding behind", "mean, only padding behind"],
+)
+def test_pooling_rounds_its_size_up_as_pytorch_does(
+    tmp_path: Path, node: str, pool: torch.nn.MaxPool2d | torch.nn.AvgPool2d
+) -> None:
+    pool.ceil_mode = True
+    body = f"g (float[N, C, H, W] x) => (float[N, C, h, w] y) {{ y = {node}, ceil_mode = 1>(x) }}"
+    model = modelport.Model.load(onnx_text(tmp_path / "m.onnx", body))
+    prepared = prepare(model, modelport.Target("openvino"))
+    engine = modelport.load(prepared.save(tmp_path / "prepared.onnx"), "openvino")
+    for height, width in ((4, 2), (5, 3), (6, 7), (7, 10)):
+        x = torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(width)) - 2
+        (found,) = engine.run({"x": x.numpy()}).values()
+        torch.testing.assert_close(torch.from_numpy(found), pool(x))

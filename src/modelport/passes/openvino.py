@@ -5,6 +5,7 @@ from __future__ import annotations
 from modelport.findings import Finding
 from modelport.model import Model
 from modelport.passes.bodies import inline_bodies
+from modelport.passes.ceiling import PadCeilings
 from modelport.passes.contract import apply_passes
 from modelport.passes.deformation import ExpandDeformation
 from modelport.passes.expansion import Expansion
@@ -13,7 +14,7 @@ from modelport.passes.spectra import ExpandSpectrogram
 from modelport.target import Target
 
 TITLE = "OpenVINO"
-_EXPANSIONS: tuple[type[Expansion], ...] = (ExpandDeformation, ExpandSpectrogram)
+_EXPANSIONS: tuple[type[Expansion], ...] = (ExpandDeformation, ExpandSpectrogram, PadCeilings)
 
 
 def prepare_for_openvino(model: Model, target: Target) -> list[Finding]:

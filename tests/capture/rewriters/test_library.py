@@ -66,7 +66,13 @@ def attention_inputs(length, *, heads=4, mask=None):
     return tensors if mask is None else (*tensors, mask)
 
 
+def pooled(function, size):
+    # The function is looked up when it is called: a rewrite takes its place.
+    return lambda x: getattr(F, function)(x, **{size: 2})
+
+
 EXPERTS = floats(3, 4, 16)
+POOLS = {"max": "kernel_size", "avg": "kernel_size", "adaptive_max": "output_size"}
 NO_ROW = torch.ones(5, 5, dtype=torch.bool).tril(-1)
 
 CASES = [
@@ -132,6 +138,28 @@ CASES = [
         (torch.tensor([[0.5, 0.0], [0.1, 0.2]]),),
         [],
         [[0]],
+    ),
+    *(
+        Case(
+            f"{kind}_pool{rank}d of one picture",
+            f"torch.nn.functional.{kind}_pool{rank}d",
+            TRACE,
+            pooled(f"{kind}_pool{rank}d", name),
+            (floats(3, *[8] * rank),),
+            [],
+            [[0]],
+        )
+        for kind, name in POOLS.items()
+        for rank in (1, 2, 3)
+    ),
+    Case(
+        "places of the largest of one picture",
+        "torch.nn.functional.max_pool2d",
+        TRACE,
+        lambda x: F.max_pool2d(x, 3, stride=1, padding=1, return_indices=True),
+        (floats(3, 8, 9),),
+        [(floats(5, 10, 7),)],
+        [[0, 1, 2]],
     ),
     Case(
         "atan2",
