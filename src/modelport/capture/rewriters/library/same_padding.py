@@ -1,7 +1,9 @@
-"""TensorFlow's padding "SAME" as transformers' MobileNets have it, with dynamic height and width.
+"""TensorFlow's padding "SAME" as transformers' MobileNets and timm have it, with dynamic height and
+width.
 
-Whether a size divides by the stride is decided in Python, and both exporters fix what holds for the
-example: **wrong** for a size of the other kind.
+Whether a size divides by the stride is decided in Python, and the exporters fix what holds for the
+example: **wrong** for a size of the other kind. timm's has sizes that torch's symbolic shapes cannot
+simplify; they double with every layer.
 """
 
 from __future__ import annotations
@@ -28,13 +30,26 @@ def apply_tf_padding(ctx: Context, features: Tensor, conv_layer: torch.nn.Conv2d
     widths: list[Any] = []
     # F.pad begins with the last axis.
     for axis in (1, 0):
-        kernel, stride = conv_layer.kernel_size[axis], conv_layer.stride[axis]
-        missing: Any = kernel - 1
-        if stride > 1:
-            # Behind the last window's begin lie 1 to `stride` places.
-            missing = kernel - sizes[axis] + (sizes[axis] - 1) // stride * stride
-        if kernel < stride:
-            missing = torch.sym_max(missing, 0)  # type: ignore[no-untyped-call]
+        # transformers dilates the padding, not the window.
+        missing = _missing(sizes[axis], conv_layer.kernel_size[axis], conv_layer.stride[axis])
         dilation = conv_layer.dilation[axis]
         widths += [missing // 2 * dilation, (missing - missing // 2) * dilation]
     return F.pad(features, widths)
+
+
+@rewrites("timm.layers.padding.get_same_padding", capture="dynamo")
+def get_same_padding(ctx: Context, x: Any, kernel_size: int, stride: int, dilation: int) -> Any:
+    """How much padding an axis gets in all."""
+    if not isinstance(x, torch.SymInt):
+        return ctx.keep(x, kernel_size, stride, dilation)
+    return _missing(x, dilation * (kernel_size - 1) + 1, stride)
+
+
+def _missing(size: Any, window: int, stride: int) -> Any:
+    """What must be added to a size so that a window begins at every stride."""
+    if stride == 1:
+        return window - 1
+    # Behind the last window's begin lie 1 to `stride` places.
+    missing = window - size + (size - 1) // stride * stride
+    # Without the comparison a convolution's size is (size - 1) // stride + 1, however deep.
+    return torch.sym_max(missing, 0) if window < stride else missing  # type: ignore[no-untyped-call]

@@ -1,0 +1,51 @@
+"""Assignments to ``weight.data`` in a model's code are followed while ``torch.export`` runs it.
+
+torch refuses them or, in its strict mode, ends the whole process (torch 2.13 and 2.14). Models that
+merge their branches into one convolution in every run are written so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+@contextmanager
+def assignments_followed() -> Iterator[None]:
+    """Within, what reads a traced tensor after ``tensor.data = value`` reads the value."""
+    with _mode()():
+        yield
+
+
+def _mode() -> type:
+    import torch
+    from torch.overrides import TorchFunctionMode
+    from torch.utils._pytree import tree_map_only
+
+    from modelport.capture.torch_private.fakes import is_fake
+
+    read, write = torch.Tensor.data.__get__, torch.Tensor.data.__set__
+
+    class Followed(TorchFunctionMode):
+        def __init__(self) -> None:
+            super().__init__()
+            # The tensors are kept so that no other gets the identity of one of them.
+            self._values: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+
+        def __torch_function__(
+            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            if func == write and is_fake(args[0]):
+                self._values[id(args[0])] = (args[0], self._value(args[1]).detach())
+                return None
+            if func == read and is_fake(args[0]):
+                return self._value(args[0]).detach()
+            if self._values:
+                args, kwargs = tree_map_only(torch.Tensor, self._value, (args, kwargs))
+            return func(*args, **(kwargs or {}))
+
+        def _value(self, tensor: torch.Tensor) -> torch.Tensor:
+            return self._values.get(id(tensor), (tensor, tensor))[1]
+
+    return Followed
