@@ -22,6 +22,7 @@ from modelport.capture.diagnosis import (
     sizes_of,
 )
 from modelport.capture.dynamic import dynamic_dims
+from modelport.capture.enlarging import without_ones
 from modelport.capture.inputs import bind_inputs, number_findings
 from modelport.capture.marks import note_marks
 from modelport.capture.names import name_dims
@@ -231,13 +232,14 @@ def _capture(recipe: Recipe, strategy: str, reason: str, target: Target | None) 
     bound = bind_inputs(recipe.model, recipe.args, recipe.kwargs, recipe.input_names)
     dims = dynamic_dims(recipe, bound)
     _require_other_names(bound.names, recipe.output_names or ())
+    example = without_ones(recipe.model, bound, dims)
     was_training = bool(getattr(recipe.model, "training", False))
     with evaluating(recipe.model), exporting(), declared_operators():
         captured, opset = _at_lowest_opset(
             recipe,
             lambda number: Request(
                 recipe.model,
-                bound,
+                example,
                 dims,
                 number,
                 recipe.output_names,
@@ -251,7 +253,7 @@ def _capture(recipe: Recipe, strategy: str, reason: str, target: Target | None) 
         _require_own_inputs(captured, bound.names, strategy)
     note_marks(captured.ir)
     findings = adopt(Model(captured.ir)) + add_bodies(captured.ir)
-    named = name_dims(captured.ir, dims, bound, findings)
+    named = name_dims(captured.ir, dims, example, findings)
     captured.ir.graph.name = recipe.title
     provenance = _provenance(recipe.title, strategy, reason, opset)
     provenance["rewrites"] = [record.to_json() for record in captured.rewrites]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -62,6 +63,18 @@ class BoundInputs:
         leaves = [_as_tensor(leaf) if _is_number(leaf) else leaf for _, leaf in pairs]
         args, kwargs = programs.unflatten(leaves, structure)
         return args, kwargs
+
+    def with_examples(self, tensors: Mapping[str, torch.Tensor]) -> BoundInputs:
+        """The same inputs with other example tensors.
+
+        Args:
+            tensors: Tensors by name; a name that is missing keeps its own.
+        """
+        place = dict(zip(self.paths, self.names, strict=True))
+        pairs, structure = programs.flatten_with_paths((self.args, dict(self.kwargs)))
+        leaves = [tensors.get(place.get(path, ""), leaf) for path, leaf in pairs]
+        args, kwargs = programs.unflatten(leaves, structure)
+        return dataclasses.replace(self, args=args, kwargs=kwargs)
 
     def by_parameter(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Arguments in the structure of the example's, by the parameter of forward that gets them.
