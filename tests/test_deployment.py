@@ -173,6 +173,22 @@ def test_planted_fault_in_the_graph_is_found(
     assert list(tmp_path.iterdir()) == []
 
 
+class Dealt(torch.nn.Module):
+    """Decides by a size in what no exporter follows."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        scale = 2.0 if x.shape[0] % 2 else 3.0
+        return x * scale * float(np.float32(scale))
+
+
+def test_error_says_how_every_strategy_ended(tmp_path: Path) -> None:
+    recipe = modelport.Recipe(Dealt(), (torch.rand(4, 3),), dynamic={"x": {0: "n"}})
+    with pytest.raises(ProofError, match="does not compute") as caught:
+        modelport.deploy(recipe, tmp_path / "a.port")
+    assert "captured by trace: the engine" in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_onnx_file_is_deployed_against_itself(tmp_path: Path) -> None:
     path = onnx_text(tmp_path / "m.onnx", "g (float[N, 3] x) => (float[N, 3] y) { y = Relu(x) }")
     result = modelport.deploy(path, tmp_path / "a.port")

@@ -170,17 +170,17 @@ class _Road:
 
     def walk(self) -> None:
         """Captures by one strategy after the other until the engines agree with the original."""
-        failures: list[ModelportError] = []
+        failures: dict[str, ModelportError] = {}
         attempts = captures(self._recipe, common_target(self._targets))
         while (captured := self._next(attempts)) is not None:
             self.model, self.runner = captured.model, captured.original.runner
             try:
                 self._prove(captured)
             except (BuildError, ExportError, ProofError) as error:
-                failures.append(error)
+                failures[captured.model.provenance["capture"]["strategy"]] = error
             else:
                 return
-        raise failures[0]
+        raise _first_of(failures)
 
     def _prove(self, captured: Captured) -> None:
         with self._stage("build operators"):
@@ -337,6 +337,17 @@ class _Road:
                 engine_outputs=engine.run_shared(example.case.inputs),
             )
         )
+
+
+def _first_of(failures: Mapping[str, ModelportError]) -> ModelportError:
+    """The first strategy's error, which says how the others ended."""
+    (_, first), *others = failures.items()
+    told = [first.why] if first.why else []
+    for strategy, error in others:
+        why = error.why.splitlines()[0] if error.why else ""
+        told.append(f"captured by {strategy}: {error.what}" + (f" ({why})" if why else ""))
+    first.why = "\n    ".join(told) or None
+    return first
 
 
 def _require_valid(path: Path, libraries: Sequence[Path]) -> None:

@@ -2,8 +2,8 @@
 width.
 
 Whether a size divides by the stride is decided in Python, and the exporters fix what holds for the
-example: **wrong** for a size of the other kind. timm's has sizes that torch's symbolic shapes cannot
-simplify; they double with every layer.
+example: **wrong** for a size of the other kind. timm's has sizes that torch's symbolic shapes
+cannot simplify; they double with every layer.
 """
 
 from __future__ import annotations
