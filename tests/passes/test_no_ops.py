@@ -27,6 +27,7 @@ REMOVED = {
     "clip": "z = Clip(x)",
     "concat": "z = Concat<axis = 0>(x)",
     "sum": "z = Sum(x)",
+    "scatter of nothing": "z = ScatterND(x, nowhere, nothing)",
     "two transposes": "t = Transpose<perm = [1, 0]>(x) z = Transpose<perm = [1, 0]>(t)",
 }
 KEPT = {
@@ -36,6 +37,7 @@ KEPT = {
     "zero minus": ("z = Sub(zero, x)", "Sub"),
     "partial slice": ("z = Slice(x, from, from_end, axis)", "Slice"),
     "reversed": ("z = Slice(x, last, first, axis, back)", "Slice"),
+    "scatter": ("z = ScatterND(x, somewhere, something)", "ScatterND"),
     "training": ("z = Clip(x, one)", "Clip"),
 }
 HEAD = """g (float[2, 3] x) => (float y)
@@ -44,7 +46,8 @@ HEAD = """g (float[2, 3] x) => (float y)
 int64[1] to = {3}, int64[1] from_end = {-1}, int64[1] end = {9223372036854775807},
 int64[1] axis = {1}, int64[1] last = {-1}, int64[1] first = {-9223372036854775808},
 int64[1] back = {-1}, int64[4] none = {0, 0, 0, 0}, int64[2] once = {1, 1},
-int64[2] shape = {2, 3}>"""
+int64[2] shape = {2, 3}, int64[0, 1] nowhere = {}, float[0, 3] nothing = {},
+int64[1, 1] somewhere = {0}, float[1, 3] something = {1, 2, 3}>"""
 
 
 def graph(step: str) -> str:

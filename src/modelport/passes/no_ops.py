@@ -17,7 +17,7 @@ class RemoveNoOps(Rewrite):
     That is: `Identity`; arithmetic with 0 or 1 that does not broadcast; `Cast` to the same dtype;
     `Reshape`, `Expand`, `Tile`, `Pad`, `Slice` and `Transpose` to what is there already;
     `Dropout` outside of training; `Clip` without bounds; a second `Relu`; `Concat`, `Sum`, `Min`,
-    `Max` and `Mean` of one.
+    `Max` and `Mean` of one; `ScatterND` and `ScatterElements` of nothing.
     """
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
@@ -150,6 +150,12 @@ def _relu(node: ir.Node) -> int | None:
     return 0 if producer is not None and is_onnx(producer, "Relu") else None
 
 
+def _scatter(node: ir.Node) -> int | None:
+    updates = _input(node, 2)
+    shape = () if updates is None or updates.shape is None else updates.shape.dims
+    return 0 if 0 in shape else None
+
+
 _TESTS: dict[str, Callable[[ir.Node], int | None]] = {
     "Add": _neutral(0, 0, 1),
     "Cast": _cast,
@@ -169,6 +175,8 @@ _TESTS: dict[str, Callable[[ir.Node], int | None]] = {
     "Pow": _neutral(1, 1),
     "Relu": _relu,
     "Reshape": _same_shape,
+    "ScatterElements": _scatter,
+    "ScatterND": _scatter,
     "Slice": _slice,
     "Sub": _neutral(0, 1),
     "Sum": _always,
