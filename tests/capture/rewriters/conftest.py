@@ -1,5 +1,7 @@
 import io
 import logging
+import sys
+import types
 import warnings
 from contextlib import nullcontext, redirect_stdout
 
@@ -120,3 +122,22 @@ def run_bytes():
 @pytest.fixture
 def same_as_eager():
     return same
+
+
+@pytest.fixture
+def stand_in(monkeypatch):
+    """Puts a module of a library that is not installed in its place, with what it is given."""
+
+    def stand_in(name, **attributes):
+        found = module = types.ModuleType(name)
+        vars(module).update(attributes)
+        while "." in name:
+            monkeypatch.setitem(sys.modules, name, module)
+            parent, _, attribute = name.rpartition(".")
+            above = types.ModuleType(parent)
+            setattr(above, attribute, module)
+            name, module = parent, above
+        monkeypatch.setitem(sys.modules, name, module)
+        return found
+
+    return stand_in

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Hashable, Iterable
 
@@ -82,8 +83,13 @@ def _is_met(entry: Registration) -> bool:
     """
     if entry.name.startswith("torch."):
         return True
-    module, _, attribute = entry.name.rpartition(".")
-    return hasattr(sys.modules.get(module), attribute)
+    found: object = None
+    path = ""
+    for name in entry.name.split("."):
+        path = f"{path}.{name}".removeprefix(".")
+        # Statically: a library's __getattr__ may import what nobody asked for.
+        found = sys.modules.get(path) or inspect.getattr_static(found, name, None)
+    return found is not None
 
 
 def _holding(kind: str, situation: Situation, shipped: bool) -> list[Registration]:
