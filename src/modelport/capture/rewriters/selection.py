@@ -82,8 +82,14 @@ def _is_met(entry: Registration) -> bool:
     """
     if entry.name.startswith("torch."):
         return True
-    module, _, attribute = entry.name.rpartition(".")
-    return hasattr(sys.modules.get(module), attribute)
+    names = entry.name.split(".")
+    known = (count for count in range(len(names) - 1, 0, -1) if ".".join(names[:count]) in sys.modules)
+    count = next(known, 0)
+    found: object = sys.modules.get(".".join(names[:count]))
+    # What follows the module is a function, a class, or a class and its method.
+    for name in names[count:]:
+        found = getattr(found, name, None)
+    return count > 0 and found is not None
 
 
 def _holding(kind: str, situation: Situation, shipped: bool) -> list[Registration]:
