@@ -1,5 +1,7 @@
 import io
 import logging
+import sys
+import types
 import warnings
 from contextlib import nullcontext, redirect_stdout
 
@@ -120,3 +122,21 @@ def run_bytes():
 @pytest.fixture
 def same_as_eager():
     return same
+
+
+@pytest.fixture
+def stand_in(monkeypatch):
+    """Makes a module with nothing but the attributes given, which plays a library's part."""
+
+    def stand_in(name, **attributes):
+        parts = name.split(".")
+        names = [".".join(parts[: count + 1]) for count in range(len(parts))]
+        modules = [types.ModuleType(each) for each in names]
+        for parent, child, part in zip(modules, modules[1:], parts[1:], strict=False):
+            setattr(parent, part, child)
+        for each, module in zip(names, modules, strict=True):
+            monkeypatch.setitem(sys.modules, each, module)
+        vars(modules[-1]).update(attributes)
+        return modules[-1]
+
+    return stand_in
