@@ -1,5 +1,6 @@
 """The recurrence of transformers' Mambas, in a loop in Python; a stand-in is transformers."""
 
+# ruff: noqa: N803 - the arguments are called as transformers calls them
 from __future__ import annotations
 
 import types

@@ -83,13 +83,19 @@ def _is_met(entry: Registration) -> bool:
     if entry.name.startswith("torch."):
         return True
     names = entry.name.split(".")
-    known = (count for count in range(len(names) - 1, 0, -1) if ".".join(names[:count]) in sys.modules)
-    count = next(known, 0)
-    found: object = sys.modules.get(".".join(names[:count]))
-    # What follows the module is a function, a class, or a class and its method.
-    for name in names[count:]:
+    for count in range(len(names) - 1, 0, -1):
+        module = sys.modules.get(".".join(names[:count]))
+        if module is not None:
+            return _has(module, names[count:])
+    return False
+
+
+def _has(module: object, names: list[str]) -> bool:
+    """Whether a module has a function or class, or a class that has a method."""
+    found: object = module
+    for name in names:
         found = getattr(found, name, None)
-    return count > 0 and found is not None
+    return found is not None
 
 
 def _holding(kind: str, situation: Situation, shipped: bool) -> list[Registration]:

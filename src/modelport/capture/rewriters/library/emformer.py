@@ -44,7 +44,9 @@ def attention_mask(ctx: Context, model: Any, input: Tensor) -> Tensor:
     own = torch.arange(places, device=input.device)
     segments = torch.arange(_count(places, model), device=input.device)
     behind = segments[:, None].expand(-1, width).reshape(-1)
-    rows = torch.cat([behind, own // length, segments] if model.use_mem else [behind, own // length])
+    rows = torch.cat(
+        [behind, own // length, segments] if model.use_mem else [behind, own // length]
+    )
     rows = rows[:, None]
     starts = rows * length
     seen = [

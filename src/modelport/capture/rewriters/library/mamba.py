@@ -5,6 +5,7 @@ transformers goes through the sequence in Python, which fixes its length. As a s
 places it needs quotients of cumulated products, which vanish: a loop is what stays the same.
 """
 
+# ruff: noqa: N803 - the arguments are called as transformers calls them
 from __future__ import annotations
 
 from typing import Any
