@@ -133,7 +133,7 @@ def test_control_flow_of_torch(
 
 
 def fading_sums(x: torch.Tensor) -> torch.Tensor:
-    state, states = x.new_zeros(x[:, 0].shape), []
+    state, states = torch.zeros_like(x[:, 0]), []
     for place in range(x.shape[1]):
         state = 0.9 * state + x[:, place]
         states.append(state)
@@ -150,7 +150,7 @@ def fading_sums_by_scan(ctx: Any, x: torch.Tensor) -> torch.Tensor:
         state = 0.9 * state + now
         return state, state.clone()
 
-    return scan(step, x.new_zeros(x[:, 0].shape), x, dim=1)[1]
+    return scan(step, torch.zeros_like(x[:, 0]), x, dim=1)[1]
 
 
 def test_a_loop_over_a_dynamic_length_stays_one_by_a_rewrite(tmp_path: Path) -> None:
