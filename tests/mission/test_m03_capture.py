@@ -19,6 +19,7 @@ import torch
 from torch._higher_order_ops import scan, while_loop
 
 import modelport
+from modelport.capture.rewriters import register_rewrite
 from modelport.findings import Severity
 from tests.conftest import RunCli
 
@@ -129,6 +130,44 @@ def test_control_flow_of_torch(
     )
     assert operators(model)[op_type] == 1
     assert_same(model, network(), *inputs, at=tmp_path)
+
+
+def fading_sums(x: torch.Tensor) -> torch.Tensor:
+    state, states = torch.zeros_like(x[:, 0]), []
+    for place in range(x.shape[1]):
+        state = 0.9 * state + x[:, place]
+        states.append(state)
+    return torch.stack(states, 1)
+
+
+class Fading(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return fading_sums(x)
+
+
+def fading_sums_by_scan(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+    def step(state: torch.Tensor, now: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        state = 0.9 * state + now
+        return state, state.clone()
+
+    return scan(step, torch.zeros_like(x[:, 0]), x, dim=1)[1]
+
+
+def test_a_loop_over_a_dynamic_length_stays_one_by_a_rewrite(tmp_path: Path) -> None:
+    recipe = modelport.Recipe(
+        Fading(), (torch.randn(2, 6, 4),), dynamic={"x": {0: "batch", 1: "length"}}
+    )
+    (unrolled,) = (
+        item
+        for item in modelport.diagnose(recipe.with_options(capture="trace"))
+        if item.rule == "loop-unrolled"
+    )
+    assert "scan of torch._higher_order_ops" in unrolled.fix
+    with register_rewrite(f"{__name__}.fading_sums", fading_sums_by_scan, capture="dynamo"):
+        model = modelport.export(recipe)
+    assert operators(model)["Scan"] == 1
+    inputs = [(torch.randn(*sizes, 4),) for sizes in ((2, 6), (1, 1), (3, 17))]
+    assert_same(model, Fading(), *inputs, at=tmp_path)
 
 
 # --- dynamic axes -----------------------------------------------------------------------------

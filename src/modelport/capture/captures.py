@@ -11,6 +11,7 @@ from typing import Any
 
 from modelport.capture.custom_operators import add_bodies, declared_operators
 from modelport.capture.diagnosis import (
+    KEEP_LOOP,
     Suspicion,
     draw_probes,
     example_findings,
@@ -195,7 +196,8 @@ def captures(recipe: Recipe, target: Target | None = None) -> Iterator[Captured]
         where=errors[0].where,
         why="; ".join(error.what for error in errors),
         fix="`modelport ops support` lists operators without a mapping; torch.cond and "
-        "torch.while_loop stand for branches and loops on data",
+        "torch.while_loop stand for branches and loops on data, and scan of "
+        "torch._higher_order_ops for a loop over a dynamic length (docs/capture.md)",
     ) from errors[0]
 
 
@@ -285,7 +287,7 @@ def _require_own_inputs(captured: Capture, names: Sequence[str], strategy: str) 
             f"capturing by {strategy} gave a graph with inputs that the model does not have",
             where=", ".join(foreign),
             why="the exporter took numbers that a loop in Python counts for inputs",
-            fix="write a loop over a size with torch.while_loop or with operators on whole tensors",
+            fix=KEEP_LOOP,
         )
 
 

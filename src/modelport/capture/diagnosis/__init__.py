@@ -9,10 +9,12 @@ from modelport.capture.diagnosis.example import example_findings
 from modelport.capture.diagnosis.fragile import fragile_probes
 from modelport.capture.diagnosis.hygiene import hygiene_findings
 from modelport.capture.diagnosis.judging import judge, sizes_of
+from modelport.capture.diagnosis.loops import KEEP_LOOP
 from modelport.capture.diagnosis.probes import Probe, draw_probes, run_probes
 from modelport.capture.diagnosis.suspicion import Suspicion, find_suspicions
 
 __all__ = [
+    "KEEP_LOOP",
     "Probe",
     "Suspicion",
     "draw_probes",

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 
     from modelport.signature import Signature
 
+KEEP_LOOP = (
+    "write it as tensor operations; or with scan of torch._higher_order_ops, for dynamo, in a "
+    "rewrite of the function that has the loop (docs/capture.md); or capture by script"
+)
+"""The way out of a loop that was unrolled."""
+
 _FEWEST = 2
 
 
@@ -71,5 +77,5 @@ def _finding(name: str, dim: str, nodes: dict[int, onnx_ir.Node]) -> Finding:
         f"a loop over {name!r} was unrolled {len(nodes)} times, its example's length, but "
         f"{dim!r} is declared dynamic",
         where=source_place(nodes[0]),
-        fix="write it as tensor operations, with torch.while_loop or scan, or capture by script",
+        fix=KEEP_LOOP,
     )

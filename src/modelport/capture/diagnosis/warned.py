@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from modelport.capture.diagnosis.loops import KEEP_LOOP
 from modelport.findings import Finding, Severity
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def _finding(messages: Sequence[str], place: str) -> Finding:
             Severity.WARNING,
             "a loop over a tensor was unrolled as many times as its example has elements",
             where=place,
-            fix="write it as tensor operations, with torch.while_loop or scan, or by script",
+            fix=KEEP_LOOP,
         )
     said = list(dict.fromkeys(re.split(r"\. |, but", text)[0].strip() for text in messages))
     advice = [
