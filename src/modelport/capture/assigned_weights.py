@@ -25,7 +25,8 @@ def _mode() -> type:
 
     from modelport.capture.torch_private.fakes import is_fake
 
-    read, write = torch.Tensor.data.__get__, torch.Tensor.data.__set__
+    data: Any = torch.Tensor.data
+    read, write = data.__get__, data.__set__
 
     class Followed(TorchFunctionMode):
         def __init__(self) -> None:

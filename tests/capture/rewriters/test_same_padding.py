@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import types
 
 import pytest
@@ -28,19 +27,10 @@ def by_the_formula(features: Tensor, conv_layer: torch.nn.Conv2d) -> Tensor:
     return torch.nn.functional.pad(features, widths)
 
 
-@pytest.fixture(autouse=True)
-def library(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
+@pytest.fixture
+def library(stand_in) -> types.ModuleType:
     """The module, with nothing but the function."""
-    module = types.ModuleType(NAME)
-    module.apply_tf_padding = by_the_formula  # type: ignore[attr-defined]
-    parts = NAME.split(".")
-    parents = [".".join(parts[:count]) for count in range(1, len(parts))]
-    for name, attribute in zip(parents, parts[1:], strict=True):
-        parent = types.ModuleType(name)
-        monkeypatch.setitem(sys.modules, name, parent)
-        if attribute == parts[-1]:
-            setattr(parent, attribute, module)
-    monkeypatch.setitem(sys.modules, NAME, module)
+    module: types.ModuleType = stand_in(NAME, apply_tf_padding=by_the_formula)
     return module
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import types
 
 import pytest
@@ -73,15 +72,10 @@ def one_window_after_the_other(
 
 
 @pytest.fixture(autouse=True)
-def library(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
+def library(stand_in) -> types.ModuleType:
     """torchvision, with nothing but the function."""
-    names = ["torchvision", "torchvision.models", NAME]
-    modules = [types.ModuleType(name) for name in names]
-    modules[0].models, modules[1].swin_transformer = modules[1:]  # type: ignore[attr-defined]
-    modules[2].shifted_window_attention = one_window_after_the_other  # type: ignore[attr-defined]
-    for name, module in zip(names, modules, strict=True):
-        monkeypatch.setitem(sys.modules, name, module)
-    return modules[2]
+    module: types.ModuleType = stand_in(NAME, shifted_window_attention=one_window_after_the_other)
+    return module
 
 
 class Attention(torch.nn.Module):

@@ -1,7 +1,7 @@
 """timm's MobileViTs (S. Mehta and M. Rastegari, 2021 and 2022), with dynamic height and width.
 
-Whether a feature map is cut into whole patches, or must be resized for it, is decided in Python: the
-exporters fix what holds for the example.
+Whether a feature map is cut into whole patches, or must be resized for it, is decided in Python:
+the exporters fix what holds for the example.
 """
 
 from __future__ import annotations
