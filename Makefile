@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Holds for build dependencies too, unlike --constraint.
 export PIP_CONSTRAINT := $(abspath constraints.txt)
 
-.PHONY: demo test test-all fuzz corpus lint bench zoo packages clean
+.PHONY: demo test test-all fuzz corpus lint bench zoo zoo-test packages clean
 
 demo: $(VENV)/.demo
 	mkdir -p build
@@ -51,6 +51,11 @@ SHARD ?= 1/1
 ZOO := .venv-zoo
 zoo: $(ZOO)/.installed
 	$(ZOO)/bin/python -m zoo --shard $(SHARD)
+
+# What depends on PyTorch most, with the zoo's: a second version.
+zoo-test: $(ZOO)/.installed
+	$(ZOO)/bin/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal \
+		-m "not slow" tests/capture tests/export tests/mission tests/test_deployment.py
 
 $(ZOO)/.installed: export PIP_CONSTRAINT := $(abspath $(ZOO)/constraints.txt)
 $(ZOO)/.installed: pyproject.toml constraints.txt zoo/requirements.txt
