@@ -121,11 +121,15 @@ def _named(expression: Any, symbols: Mapping[str, str]) -> Any:
 
 
 def _is_false(expression: Any, sizes: Sizes) -> bool:
-    values = {symbol: sizes.get(str(symbol)) for symbol in expression.free_symbols}
-    if None in values.values():
+    import sympy
+
+    symbols = expression.free_symbols
+    if any(str(symbol) not in sizes for symbol in symbols):
         return False
+    values = {symbol: sympy.Integer(sizes[str(symbol)]) for symbol in symbols}
     try:
-        return bool(expression.subs(values) == False)  # noqa: E712 - a sympy boolean
+        # `subs` asks itself what it might simplify, for longer than the export takes.
+        return bool(expression.xreplace(values) == False)  # noqa: E712 - a sympy boolean
     except ZeroDivisionError:
         # So many windows that there are none of them: it has no value at these sizes.
         return False
