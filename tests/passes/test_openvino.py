@@ -143,3 +143,15 @@ def test_pooling_rounds_its_size_up_as_pytorch_does(
         x = torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(width)) - 2
         (found,) = engine.run({"x": x.numpy()}).values()
         torch.testing.assert_close(torch.from_numpy(found), pool(x))
+
+
+def test_scatter_of_nothing_is_what_it_would_be_written_to(tmp_path: Path) -> None:
+    body = (
+        "g (float[N, 3] x) => (float[N, 3] y) <int64[0, 1] nowhere = {}, float[0, 3] nothing = {}> "
+        "{ y = ScatterND(x, nowhere, nothing) }"
+    )
+    model = modelport.Model.load(onnx_text(tmp_path / "m.onnx", body))
+    prepared = prepare(model, modelport.Target("openvino"))
+    engine = modelport.load(prepared.save(tmp_path / "prepared.onnx"), "openvino")
+    x = np.arange(6, dtype=np.float32).reshape(2, 3)
+    np.testing.assert_array_equal(engine.run({"x": x})["y"], x)

@@ -26,7 +26,7 @@ class PadCeilings(Expansion):
     def expand(self, node: ir.Node, write: Writer) -> Sequence[ir.Value | None] | None:
         """Writes the node with more padding, or cut."""
         attributes = node.attributes
-        if not attributes.get_int("ceil_mode", 0) or len(node.outputs) > 1:
+        if attributes.get_int("ceil_mode", 0) == 0 or len(node.outputs) > 1:
             return None
         if attributes.get_string("auto_pad", "NOTSET") != "NOTSET":
             return None
@@ -42,7 +42,7 @@ class PadCeilings(Expansion):
         if (more[count:] < windows).all():
             kept = {name: value for name, value in attributes.items() if name != "ceil_mode"}
             return [write(node.op_type, node.inputs[0], **{**kept, "pads": more.tolist()})]
-        pooled = write(node.op_type, node.inputs[0], **attributes)
+        pooled = write(node.op_type, node.inputs[0], **dict(attributes))
         spatial = write("Slice", write("Shape", node.inputs[0]), [2], [count + 2])
         # Windows that begin before the padding behind.
         ends = write("Div", write("Add", spatial, pads[:count] + steps - 1), steps)

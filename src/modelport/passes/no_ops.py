@@ -150,7 +150,8 @@ def _relu(node: ir.Node) -> int | None:
     return 0 if producer is not None and is_onnx(producer, "Relu") else None
 
 
-def _scatter(node: ir.Node) -> int | None:
+def scatters_nothing(node: ir.Node) -> int | None:
+    """0, the place of the data, for a scatter whose updates have no elements; else None."""
     updates = _input(node, 2)
     shape = () if updates is None or updates.shape is None else updates.shape.dims
     return 0 if 0 in shape else None
@@ -175,8 +176,8 @@ _TESTS: dict[str, Callable[[ir.Node], int | None]] = {
     "Pow": _neutral(1, 1),
     "Relu": _relu,
     "Reshape": _same_shape,
-    "ScatterElements": _scatter,
-    "ScatterND": _scatter,
+    "ScatterElements": scatters_nothing,
+    "ScatterND": scatters_nothing,
     "Slice": _slice,
     "Sub": _neutral(0, 1),
     "Sum": _always,
