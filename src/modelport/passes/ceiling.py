@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -26,7 +27,8 @@ class PadCeilings(Expansion):
     def expand(self, node: ir.Node, write: Writer) -> Sequence[ir.Value | None] | None:
         """Writes the node with more padding, or cut."""
         attributes = node.attributes
-        if attributes.get_int("ceil_mode", 0) == 0 or len(node.outputs) > 1:
+        ceiling: int = attributes.get_int("ceil_mode", 0)
+        if not ceiling or len(node.outputs) > 1:
             return None
         if attributes.get_string("auto_pad", "NOTSET") != "NOTSET":
             return None
@@ -39,10 +41,11 @@ class PadCeilings(Expansion):
         pads = np.asarray(attributes.get_ints("pads", [0] * (2 * count)))
         windows = (np.asarray(kernel) - 1) * gaps + 1
         more = np.concatenate([pads[:count], pads[count:] + steps - 1])
+        options: dict[str, Any] = dict(attributes)
         if (more[count:] < windows).all():
-            kept = {name: value for name, value in attributes.items() if name != "ceil_mode"}
-            return [write(node.op_type, node.inputs[0], **{**kept, "pads": more.tolist()})]
-        pooled = write(node.op_type, node.inputs[0], **dict(attributes))
+            options |= {"ceil_mode": 0, "pads": more.tolist()}
+            return [write(node.op_type, node.inputs[0], **options)]
+        pooled = write(node.op_type, node.inputs[0], **options)
         spatial = write("Slice", write("Shape", node.inputs[0]), [2], [count + 2])
         # Windows that begin before the padding behind.
         ends = write("Div", write("Add", spatial, pads[:count] + steps - 1), steps)
