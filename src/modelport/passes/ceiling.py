@@ -32,7 +32,8 @@ class PadCeilings(Expansion):
             return None
         if attributes.get_string("auto_pad", "NOTSET") != "NOTSET":
             return None
-        if node.op_type == "AveragePool" and attributes.get_int("count_include_pad", 0):
+        counted: int = attributes.get_int("count_include_pad", 0)
+        if node.op_type == "AveragePool" and counted:
             return None
         kernel = attributes["kernel_shape"].as_ints()
         count = len(kernel)
