@@ -58,7 +58,7 @@ def test_shapes_of_one_graph_do_not_leak_into_the_next():
 
 def test_no_other_package_uses_a_private_name_of_torch():
     private = re.compile(
-        r"(?<![\"'\w.])torch(\.\w+)*\._(?!_)\w|from torch(\.\w+)*\._|"
+        r"(?<![\"'`\w.])torch(\.\w+)*\._(?!_)\w|from torch(\.\w+)*\._|"
         r"\b_SingleLevelFunction|\._(schema|version|capture_strategy|registry)\b"
     )
     source = Path(modelport.__file__).parent

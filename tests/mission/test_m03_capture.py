@@ -162,7 +162,7 @@ def test_a_loop_over_a_dynamic_length_stays_one_by_a_rewrite(tmp_path: Path) -> 
         for item in modelport.diagnose(recipe.with_options(capture="trace"))
         if item.rule == "loop-unrolled"
     )
-    assert "scan of torch._higher_order_ops" in unrolled.fix
+    assert "torch._higher_order_ops.scan" in unrolled.fix
     with register_rewrite(f"{__name__}.fading_sums", fading_sums_by_scan, capture="dynamo"):
         model = modelport.export(recipe)
     assert operators(model)["Scan"] == 1

@@ -21,8 +21,8 @@ def assignments_followed() -> Iterator[None]:
 def _mode() -> type:
     import torch
     from torch.overrides import TorchFunctionMode
-    from torch.utils._pytree import tree_map_only
 
+    from modelport.capture.torch_private.dispatch import tree_map
     from modelport.capture.torch_private.fakes import is_fake
 
     data: Any = torch.Tensor.data
@@ -43,10 +43,10 @@ def _mode() -> type:
             if func == read and is_fake(args[0]):
                 return self._value(args[0]).detach()
             if self._values:
-                args, kwargs = tree_map_only(torch.Tensor, self._value, (args, kwargs))
+                args, kwargs = tree_map(self._value, (args, kwargs))
             return func(*args, **(kwargs or {}))
 
-        def _value(self, tensor: torch.Tensor) -> torch.Tensor:
-            return self._values.get(id(tensor), (tensor, tensor))[1]
+        def _value(self, read: Any) -> Any:
+            return self._values.get(id(read), (read, read))[1]
 
     return Followed

@@ -196,8 +196,8 @@ def captures(recipe: Recipe, target: Target | None = None) -> Iterator[Captured]
         where=errors[0].where,
         why="; ".join(error.what for error in errors),
         fix="`modelport ops support` lists operators without a mapping; torch.cond and "
-        "torch.while_loop stand for branches and loops on data, and scan of "
-        "torch._higher_order_ops for a loop over a dynamic length (docs/capture.md)",
+        "torch.while_loop stand for branches and loops on data, and "
+        "`torch._higher_order_ops.scan` for a loop over a dynamic length (docs/capture.md)",
     ) from errors[0]
 
 

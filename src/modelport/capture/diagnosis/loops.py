@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from modelport.signature import Signature
 
 KEEP_LOOP = (
-    "write it as tensor operations; or with scan of torch._higher_order_ops, for dynamo, in a "
+    "write it as tensor operations; or with `torch._higher_order_ops.scan`, for dynamo, in a "
     "rewrite of the function that has the loop (docs/capture.md); or capture by script"
 )
 """The way out of a loop that was unrolled."""

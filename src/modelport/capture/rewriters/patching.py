@@ -168,9 +168,14 @@ class _Indexing(TorchFunctionMode):
         return function(*args, **(kwargs or {}))
 
 
+def is_indexing(slot: Slot) -> bool:
+    """Whether a slot is that of indexing tensors, which `put` rewrites by a mode."""
+    return slot.owner is torch.Tensor and slot.attribute in _INDEXING
+
+
 def put(slot: Slot, wrapper: Any, undo: ExitStack) -> None:
     """Puts a wrapper in a slot; `undo` puts back what was there, or nothing where nothing was."""
-    if slot.owner is torch.Tensor and slot.attribute in _INDEXING:
+    if is_indexing(slot):
         undo.enter_context(_Indexing(slot.found(), wrapper))
         return
     before = slot.own()
@@ -222,4 +227,5 @@ def _put_in(
         wrapper, record = replacement
         namespace[name] = wrapper
         undo.callback(namespace.__setitem__, name, value)
-        record.places.append(f"{place}.{name}")
+        if f"{place}.{name}" not in record.places:
+            record.places.append(f"{place}.{name}")

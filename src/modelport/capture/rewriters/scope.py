@@ -14,6 +14,7 @@ from modelport.capture.rewriters.conditions import CAPTURES, Situation
 from modelport.capture.rewriters.modules import replace_modules
 from modelport.capture.rewriters.patching import (
     genuine,
+    is_indexing,
     make_wrapper,
     put,
     put_aliases,
@@ -23,6 +24,7 @@ from modelport.capture.rewriters.paths import Slot
 from modelport.capture.rewriters.registry import Registration
 from modelport.capture.rewriters.report import Active, Applied
 from modelport.capture.rewriters.selection import select_functions, select_modules
+from modelport.capture.torch_private.scripting import compiling_within
 from modelport.errors import UsageError
 from modelport.target import Target
 
@@ -103,12 +105,32 @@ def _rewrite_functions(
         prepared.append((slot, found, make_wrapper(slot, registration, situation, record), record))
     aliases: dict[int, tuple[Any, Applied]] = {}
     for slot, found, wrapper, record in prepared:
-        put(slot, wrapper, undo)
-        if not isinstance(slot.owner, type):
+        if is_indexing(slot):
+            put(slot, wrapper, undo)
+        elif not isinstance(slot.owner, type):
             # An outer scope's wrapper is what the aliases hold, where there is one.
             aliases[id(found)] = aliases[id(genuine(found))] = wrapper, record
     taken = {slot.key for slot, *_ in prepared}
-    put_aliases(aliases, taken, modules, undo)
+    wrappers = [(slot, wrapper) for slot, _, wrapper, _ in prepared if not is_indexing(slot)]
+    applied = undo.enter_context(ExitStack())
+
+    def apply() -> None:
+        for slot, wrapper in wrappers:
+            put(slot, wrapper, applied)
+        put_aliases(aliases, taken, modules, applied)
+
+    @contextmanager
+    def originals() -> Iterator[None]:
+        applied.close()
+        try:
+            yield
+        finally:
+            apply()
+
+    apply()
+    if situation.capture == "trace":
+        # A function that is compiled when it is traced is compiled from source, and from originals.
+        undo.enter_context(compiling_within(originals))
 
 
 def _note_script(selected: list[tuple[Slot, Registration]], active: Active) -> None:

@@ -51,6 +51,7 @@ PRIVATE: Mapping[str, tuple[str, str]] = {
     "library registry": ("torch._library.simple_registry", "singleton.find"),
     "kernel lookup": ("torch._C", "_dispatch_has_kernel_for_dispatch_key"),
     "custom operators": ("torch._library.custom_ops", "OPDEFS"),
+    "script if tracing": ("torch.jit._trace", "script"),
     "scan": ("torch._higher_order_ops.scan", "scan_op"),
     "scoped library": ("torch.library", "_scoped_library"),
     "dispatcher": ("torch._C", "_dispatch_has_kernel"),
