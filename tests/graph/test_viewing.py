@@ -51,7 +51,10 @@ def test_the_command_serves_until_it_is_interrupted(path: Path) -> None:
     command = [sys.executable, "-m", "modelport", "graph", "view", str(path), "--json"]
     # Python opens no other browser where this names one.
     quiet = {**os.environ, "BROWSER": "true"}
+    # Where the tests run in the background, their shell has interrupts ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=quiet) as process:
+        signal.signal(signal.SIGINT, before)
         assert process.stdout is not None
         try:
             printed = ""
@@ -63,7 +66,7 @@ def test_the_command_serves_until_it_is_interrupted(path: Path) -> None:
                 pass
         finally:
             process.send_signal(signal.SIGINT)
-        assert process.wait() == 0
+        assert process.wait(timeout=60) == 0
 
 
 def test_a_missing_file_is_a_usage_error(tmp_path: Path, cli: RunCli) -> None:
