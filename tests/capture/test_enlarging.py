@@ -9,18 +9,7 @@ import modelport
 from modelport.capture.dynamic import dynamic_dims
 from modelport.capture.enlarging import without_ones
 from modelport.capture.inputs import bind_inputs
-
-
-class Windows(torch.nn.Module):
-    """Cuts into windows and puts them together; the batch is computed (window attention's code)."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        batch, height, width, channels = x.shape
-        windows = x.view(batch, height // 4, 4, width // 4, 4, channels).transpose(2, 3)
-        windows = windows.reshape(-1, 16, channels).softmax(1)
-        images = int(windows.shape[0] / (height * width / 4 / 4))
-        windows = windows.view(images, height // 4, width // 4, 4, 4, -1)
-        return windows.transpose(2, 3).reshape(images, height, width, -1) + x
+from tests.capture.test_whole_sizes import Windows
 
 
 class Pair(torch.nn.Module):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelport import places
-from modelport.capture.assigned_weights import assignments_followed
+from modelport.capture.assigned_weights import AssignmentsFollowed
 from modelport.capture.custom_operators import has_kernel
 from modelport.capture.dynamic import DynamicDims, to_torch_shapes
 from modelport.capture.inputs import BoundInputs
@@ -128,7 +128,7 @@ def _capture_dynamo(request: Request) -> Capture:
             active.model, args, kwargs, request.opset, has_kernel=has_kernel
         ) as bridge,
         programs.watching_guards() as guard_places,
-        assignments_followed(),
+        AssignmentsFollowed(),
         registries.reused(request.opset),
     ):
         program = torch.onnx.export(
