@@ -48,3 +48,8 @@ def is_tracing() -> bool:
 def example_of(size: Any) -> int:
     """The size in the example input; looking does not fix the dimension."""
     return size_hint(size) if isinstance(size, torch.SymInt) else int(size)
+
+
+def steps_over(size: Any, step: int) -> Any:
+    """How many steps cover a size, the last of them in part: a quotient rounded up."""
+    return (size + step - 1) // step

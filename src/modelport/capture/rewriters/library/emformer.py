@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from modelport.capture.rewriters.library._common import is_traced, rewrites
+from modelport.capture.rewriters.library._common import is_traced, rewrites, steps_over
 from modelport.capture.rewriters.report import Context
 
 _MODULE = "torchaudio.models.emformer"
@@ -84,4 +84,4 @@ def padding_mask(
 
 def _count(places: Any, model: Any) -> Any:
     """The number of segments, the last of which may be a part of one."""
-    return (places + model.segment_length - 1) // model.segment_length
+    return steps_over(places, model.segment_length)

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from modelport.capture.rewriters.library._common import is_traced, rewrites
+from modelport.capture.rewriters.library._common import is_traced, rewrites, steps_over
 from modelport.capture.rewriters.report import Context
 
 _PLACE = "transformers.models.longformer.modeling_longformer"
@@ -39,7 +39,7 @@ def pad_to_window_size(
     windows = model.config.attention_window
     window = windows if isinstance(windows, int) else max(windows)
     size = input_ids.shape[1]
-    missing = (size + window - 1) // window * window - size
+    missing = steps_over(size, window) * window - size
 
     def fill(x: Tensor, value: int) -> Tensor:
         return F.pad(x, [0, missing], value=value)

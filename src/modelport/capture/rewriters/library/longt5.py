@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from modelport.capture.rewriters.library._common import is_traced, rewrites
+from modelport.capture.rewriters.library._common import is_traced, rewrites, steps_over
 from modelport.capture.rewriters.report import Context
 
 
@@ -20,7 +20,7 @@ def split_into_blocks(ctx: Context, x: Tensor, block_len: int, dim: int) -> Tens
     size = x.shape[dim]
     if not is_traced(size):
         return ctx.keep(x, block_len, dim)  # type: ignore[no-any-return]
-    count = (size + block_len - 1) // block_len
+    count = steps_over(size, block_len)
     # F.pad begins with the last axis.
     behind = [0, 0] * (x.ndim - 1 - dim)
     filled = F.pad(x, [*behind, 0, count * block_len - size])

@@ -11,7 +11,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
-from modelport.capture.rewriters.library._common import is_traced, rewrites
+from modelport.capture.rewriters.library._common import is_traced, rewrites, steps_over
 from modelport.capture.rewriters.report import Context
 
 
@@ -46,7 +46,7 @@ def second(ctx: Context, block: Any, x: Tensor) -> Tensor:
 
 def _in_patches(x: Tensor, patch: tuple[int, int]) -> list[Any]:
     """The least height and width of whole patches that are no smaller."""
-    return [(size + step - 1) // step * step for size, step in zip(x.shape[2:], patch, strict=True)]
+    return [steps_over(size, step) * step for size, step in zip(x.shape[2:], patch, strict=True)]
 
 
 def _resized(x: Tensor, size: Any, *, align_corners: bool) -> Tensor:
