@@ -9,7 +9,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Holds for build dependencies too, unlike --constraint.
 export PIP_CONSTRAINT := $(abspath constraints.txt)
 
-.PHONY: demo test test-all fuzz corpus lint bench zoo zoo-test packages clean
+.PHONY: demo test test-fast test-all docs-test fuzz corpus lint bench zoo zoo-test packages \
+	tensorrt-headers clean
 
 demo: $(VENV)/.demo
 	mkdir -p build
@@ -18,14 +19,39 @@ demo: $(VENV)/.demo
 	$(BIN)/modelport run build/srcnn.port --input input=@build/photograph.png --output output=@build/upscaled.png
 	@echo "see build/upscaled.png and build/srcnn.port/report.html"
 
-# On all cores, up to eight: each process holds PyTorch and what it tests.
-PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal
+# On all cores, up to eight: each process holds PyTorch and what it tests. The order is drawn; a run
+# prints its seed, and `make test SEED=...` repeats it. CPU minutes are printed at the end.
+SEED ?=
+PYTEST := $(BIN)/python tests/cpu_time.py $(BIN)/python -m pytest --numprocesses auto \
+	--maxprocesses 8 --dist worksteal $(if $(SEED),--randomly-seed=$(SEED))
 
 test: $(VENV)/.test
+	-@$(MAKE) --no-print-directory tensorrt-headers
 	$(PYTEST) -m "not slow"
 
+# What is short alone: no compiler, no whole process, no architecture.
+test-fast: $(VENV)/.test
+	$(PYTEST) -m "not slow and not costly"
+
 test-all: $(VENV)/.test
+	-@$(MAKE) --no-print-directory tensorrt-headers
 	$(PYTEST)
+
+# Every command of every page in a process of its own, as a reader starts it.
+docs-test: $(VENV)/.test
+	-@$(MAKE) --no-print-directory tensorrt-headers
+	MODELPORT_DOCS=cold $(PYTEST) tests/test_docs.py
+
+# Headers that plugins are compiled with, out of a package that carries them. Tests that need them are
+# skipped where they cannot be had; TENSORRT_INCLUDE_DIR names another folder.
+HEADERS := build/tensorrt-headers
+tensorrt-headers: $(HEADERS)/NvInfer.h
+$(HEADERS)/NvInfer.h: | $(BIN)/python
+	mkdir -p $(HEADERS)
+	$(BIN)/python -m pip download --quiet --no-deps --dest $(HEADERS) kernel-lens==2.0.1
+	$(BIN)/python -m zipfile --extract $(HEADERS)/kernel_lens-*.whl $(HEADERS)/wheel
+	mv $(HEADERS)/wheel/kernel_lens/include/tensorrt/* $(HEADERS)
+	rm -r $(HEADERS)/wheel $(HEADERS)/kernel_lens-*.whl
 
 # How many files each command of `modelport graph` is given, and how many bundles are damaged.
 FUZZ ?= 2000

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.runtime.building import require_buildable
+from tests.warm import Warm
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -16,6 +17,19 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 
 SLOW = {"bisect", "capture", "compare", "cpp", "detector", "operator-lookup"}
 """Pages whose commands take longer than `make test` can wait; `make test-all` runs them."""
+
+
+@pytest.fixture
+def commands(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Variables of a shell that finds ``modelport`` and ``python``.
+
+    `make docs-test` starts each command anew, as a reader does; `make test` forks it from a process
+    that has imported PyTorch already.
+    """
+    if os.environ.get("MODELPORT_DOCS") == "cold":
+        return {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    warm: Warm = request.getfixturevalue("warm")
+    return warm.environment
 
 
 @pytest.mark.parametrize(
@@ -26,19 +40,20 @@ SLOW = {"bisect", "capture", "compare", "cpp", "detector", "operator-lookup"}
     ],
 )
 def test_page_runs(page: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    environment = dict(os.environ)
     if "TENSORRT_INCLUDE_DIR" in page.read_text():
-        request.getfixturevalue("tensorrt_headers")
+        environment["TENSORRT_INCLUDE_DIR"] = str(request.getfixturevalue("tensorrt_headers"))
     if "cmake -S runtime/cpp" in page.read_text():
         require_buildable()
     blocks = [(kind, code) for kind, code in BLOCK.findall(page.read_text()) if kind != "text"]
     for folder in ("docs", "examples", "runtime", "src"):
         (tmp_path / folder).symlink_to(ROOT / folder)
     (tmp_path / "build").mkdir()
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    environment |= request.getfixturevalue("commands")
     python = "\n".join(code for kind, code in blocks if kind == "python")
     runs = [("sh", code) for kind, code in blocks if kind == "sh"] + [("python", python)]
     for kind, code in runs:
-        command = ["sh", "-ec", code] if kind == "sh" else [sys.executable, "-c", code]
+        command = ["sh", "-ec", code] if kind == "sh" else ["python", "-c", code]
         done = subprocess.run(
             command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
         )
