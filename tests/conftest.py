@@ -46,6 +46,33 @@ TENSORRT_HEADERS = Path(__file__).parent.parent / "build" / "tensorrt-headers"
 """Where `make tensorrt-headers` puts them."""
 
 
+COSTLY_PLACES = (
+    "capture/rewriters",
+    "conformance",
+    "export",
+    "mission",
+    "ops/library",
+    "ops/plugins",
+    "pipeline/test_examples.py",
+    "runtime",
+    "test_deployment.py",
+    "test_docs.py",
+    "test_wheel.py",
+    "tuning",
+)
+"""Tests of architectures, of whole processes and of compiled code: `make test-fast` leaves them out."""
+COSTLY_FIXTURES = {"native", "tensorrt_headers", "trial", "warm"}
+"""What starts a compiler or a process."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what `make test-fast` leaves out."""
+    for item in items:
+        place = item.path.relative_to(Path(__file__).parent).as_posix()
+        if place.startswith(COSTLY_PLACES) or COSTLY_FIXTURES & set(item.fixturenames):
+            item.add_marker("costly")
+
+
 @pytest.fixture(autouse=True)
 def _isolated() -> Iterator[None]:
     """Keeps what a test changes in this process from the tests after it."""

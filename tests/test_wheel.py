@@ -7,10 +7,12 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 import pytest
+from packaging.requirements import Requirement
 
 import modelport
 from modelport.bundle.container import write_container
@@ -53,15 +55,57 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def bare(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The programs of an environment with the wheel and what it says it needs."""
+@pytest.fixture(scope="module", params=["linked", pytest.param("installed", marks=pytest.mark.slow)])
+def bare(
+    request: pytest.FixtureRequest, wheel: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The programs of an environment with the wheel and what it says it needs.
+
+    Linked: the packages that its metadata name are those that are here, so that nothing is
+    downloaded; installed: pip does it.
+    """
     folder = tmp_path_factory.mktemp("bare")
-    run(sys.executable, "-m", "venv", folder)
-    python = folder / "bin" / "python"
-    pip = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-    run(*pip, "--constraint", ROOT / "constraints.txt", wheel)
+    if request.param == "linked":
+        link_environment(wheel, folder)
+    else:
+        run(sys.executable, "-m", "venv", folder)
+        pip = (folder / "bin" / "python", "-m", "pip", "install", "--quiet")
+        run(*pip, "--constraint", ROOT / "constraints.txt", wheel)
     return folder / "bin"
+
+
+def link_environment(wheel: Path, folder: Path) -> None:
+    """Makes an environment of a wheel and of links to the packages that it requires."""
+    run(sys.executable, "-m", "venv", "--without-pip", folder)
+    (packages,) = folder.glob("lib/python*/site-packages")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(packages)
+    (own,) = packages.glob("modelport-*.dist-info")
+    (program,) = metadata.Distribution.at(own).entry_points.select(group="console_scripts")
+    script = folder / "bin" / program.name
+    module, _, function = program.value.partition(":")
+    code = f"import sys\nfrom {module} import {function}\nsys.exit({function}())\n"
+    script.write_text(f"#!{folder / 'bin' / 'python'}\n{code}")
+    script.chmod(0o755)
+    for distribution in required(metadata.Distribution.at(own)):
+        for top in {Path(str(file)).parts[0] for file in distribution.files or ()} - {".."}:
+            place = packages / top
+            if not place.exists():
+                place.symlink_to(str(distribution.locate_file(top)))
+
+
+def required(distribution: metadata.Distribution) -> list[metadata.Distribution]:
+    """The distributions that one requires without extras, directly or not, as they are here."""
+    found: dict[str, metadata.Distribution] = {}
+    waiting = [distribution]
+    while waiting:
+        for line in waiting.pop().requires or ():
+            requirement = Requirement(line)
+            needed = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+            if needed and requirement.name not in found:
+                found[requirement.name] = metadata.distribution(requirement.name)
+                waiting.append(found[requirement.name])
+    return list(found.values())
 
 
 def test_wheel_has_every_file_of_the_package(wheel: Path) -> None:

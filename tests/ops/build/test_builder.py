@@ -52,6 +52,27 @@ def libraries() -> set[Path]:
     return files(cache_folder() / "operators")
 
 
+@pytest.fixture(scope="module")
+def compiled_runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of object files, those that every library is linked from among them."""
+    build_library(declare(tmp_path_factory.mktemp("compiled"), "compiled"))
+    return cache_folder() / "objects"
+
+
+@pytest.fixture
+def own_cache(
+    compiled_runtime: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """A cache that no other test writes to."""
+    objects = tmp_path / "cache" / "objects"
+    objects.mkdir(parents=True)
+    for item in compiled_runtime.iterdir():
+        (objects / item.name).symlink_to(item)
+    monkeypatch.setenv("MODELPORT_CACHE", str(tmp_path / "cache"))
+    yield
+    monkeypatch.undo()
+
+
 def test_what_was_built_is_not_built_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     operators = declare(tmp_path, "kept")
     path = build_library(operators)
@@ -72,6 +93,7 @@ def test_what_was_built_is_not_built_again(tmp_path: Path, monkeypatch: pytest.M
     assert path.is_file()
 
 
+@pytest.mark.usefixtures("own_cache")
 @pytest.mark.parametrize(
     ("kernel", "line", "said"),
     [
@@ -101,6 +123,7 @@ def test_compile_error_at_the_authors_line(
     assert not list(cache_folder().rglob(".building-*"))
 
 
+@pytest.mark.usefixtures("own_cache")
 @pytest.mark.parametrize(
     ("kernel", "row"),
     [

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from modelport.errors import UsageError
@@ -54,22 +55,49 @@ def kept(name: str, make: Callable[[Path], None]) -> Path:
     path = cache_folder() / name
     if path.is_file():
         return path
+    with _locked(path.parent):
+        if path.is_file():
+            return path
+        with _writable(path.parent):
+            # Who failed before has removed it.
+            path.parent.mkdir(parents=True, exist_ok=True)
+            folder = Path(tempfile.mkdtemp(prefix=".building-", dir=path.parent))
+        try:
+            made = folder / path.name
+            make(made)
+            made.replace(path)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            with contextlib.suppress(OSError):  # it is full, as it should be
+                path.parent.rmdir()
+    return path
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keeps other processes from making the same at the same time.
+
+    The folder itself is locked, so that no file is left behind. Where a file system cannot lock,
+    both make it, and both results are the same.
+    """
+    with _writable(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        opened = os.open(folder, os.O_RDONLY)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=".building-", dir=path.parent))
+        with contextlib.suppress(OSError):
+            fcntl.flock(opened, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(opened)
+
+
+@contextlib.contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise UsageError(
-            f"the cache cannot be written: {path.parent}",
+            f"the cache cannot be written: {folder}",
             why=error.strerror,
             fix="set MODELPORT_CACHE to a folder that can be written",
         ) from error
-    try:
-        made = folder / path.name
-        make(made)
-        # Two processes may have made it at once; the last one wins, and both are the same.
-        made.replace(path)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        with contextlib.suppress(OSError):  # it is full, as it should be
-            path.parent.rmdir()
-    return path
