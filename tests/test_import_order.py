@@ -11,6 +11,7 @@ import modelport
 
 ROOT = Path(modelport.__file__).parent
 ORDER = [
+    "lazy",
     "findings",
     "errors",
     "places",
