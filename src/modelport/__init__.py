@@ -54,49 +54,49 @@ if typing.TYPE_CHECKING:
     from modelport.signature import Dim
     from modelport.target import Target
     from modelport.tuning import Bench, Tuning, bench, tune
-
-__getattr__, __dir__ = lazy.public_names(
-    __name__,
-    {
-        "backends": ("Engine", "doctor"),
-        "bundle": ("Bundle", "load", "self_test", "verify"),
-        "capture": (
-            "describe_aten",
-            "diagnose",
-            "export",
-            "is_exporting",
-            "mark",
-            "operator_support",
-            "register_symbolic",
-            "rewrite",
-            "rewrite_module",
-        ),
-        "compilation": ("Compilation", "compile"),
-        "culprit": ("Bisection", "Comparison", "Reduction", "bisect", "compare", "shrink"),
-        "deployment": ("Deployment", "deploy"),
-        "errors": (
-            "BuildError",
-            "BundleError",
-            "ExportError",
-            "ModelportError",
-            "OperatorError",
-            "PassError",
-            "ProofError",
-            "RunError",
-            "UsageError",
-        ),
-        "findings": ("Finding", "Severity"),
-        "graph": ("check",),
-        "model": ("Model",),
-        "ops": ("DATA_DEPENDENT", "Operator", "TensorInfo", "bind_operator", "operator"),
-        "passes": ("Simplification", "simplify"),
-        "precision": ("CalibrationTable", "Quantization", "calibrate", "quantize"),
-        "recipe": ("Recipe",),
-        "signature": ("Dim",),
-        "target": ("Target",),
-        "tuning": ("Bench", "Tuning", "bench", "tune"),
-    },
-)
+else:
+    __getattr__, __dir__ = lazy.public_names(
+        __name__,
+        {
+            "backends": ("Engine", "doctor"),
+            "bundle": ("Bundle", "load", "self_test", "verify"),
+            "capture": (
+                "describe_aten",
+                "diagnose",
+                "export",
+                "is_exporting",
+                "mark",
+                "operator_support",
+                "register_symbolic",
+                "rewrite",
+                "rewrite_module",
+            ),
+            "compilation": ("Compilation", "compile"),
+            "culprit": ("Bisection", "Comparison", "Reduction", "bisect", "compare", "shrink"),
+            "deployment": ("Deployment", "deploy"),
+            "errors": (
+                "BuildError",
+                "BundleError",
+                "ExportError",
+                "ModelportError",
+                "OperatorError",
+                "PassError",
+                "ProofError",
+                "RunError",
+                "UsageError",
+            ),
+            "findings": ("Finding", "Severity"),
+            "graph": ("check",),
+            "model": ("Model",),
+            "ops": ("DATA_DEPENDENT", "Operator", "TensorInfo", "bind_operator", "operator"),
+            "passes": ("Simplification", "simplify"),
+            "precision": ("CalibrationTable", "Quantization", "calibrate", "quantize"),
+            "recipe": ("Recipe",),
+            "signature": ("Dim",),
+            "target": ("Target",),
+            "tuning": ("Bench", "Tuning", "bench", "tune"),
+        },
+    )
 
 __all__ = [
     "__version__",

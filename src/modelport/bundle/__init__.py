@@ -10,17 +10,17 @@ if typing.TYPE_CHECKING:
     from modelport.bundle.selftest import EngineTest, SelfTest, self_test, verify
     from modelport.bundle.staging import join_stages
     from modelport.bundle.writer import BundleWriter, require_replaceable
-
-__getattr__, __dir__ = lazy.public_names(
-    __name__,
-    {
-        "manifest": ("FORMAT", "FileRecord", "Manifest"),
-        "reader": ("Bundle", "load"),
-        "selftest": ("EngineTest", "SelfTest", "self_test", "verify"),
-        "staging": ("join_stages",),
-        "writer": ("BundleWriter", "require_replaceable"),
-    },
-)
+else:
+    __getattr__, __dir__ = lazy.public_names(
+        __name__,
+        {
+            "manifest": ("FORMAT", "FileRecord", "Manifest"),
+            "reader": ("Bundle", "load"),
+            "selftest": ("EngineTest", "SelfTest", "self_test", "verify"),
+            "staging": ("join_stages",),
+            "writer": ("BundleWriter", "require_replaceable"),
+        },
+    )
 
 __all__ = [
     "FORMAT",

@@ -13,20 +13,20 @@ if typing.TYPE_CHECKING:
     from modelport.capture.status import is_exporting
     from modelport.capture.support import describe_aten, operator_support
     from modelport.capture.symbolic import register_symbolic
-
-__getattr__, __dir__ = lazy.public_names(
-    __name__,
-    {
-        "exporter": ("diagnose", "export"),
-        "inputs": ("BoundInputs", "bind_inputs"),
-        "marks": ("mark",),
-        "reference": ("torch_reference",),
-        "rewriters": ("rewrite", "rewrite_module"),
-        "status": ("is_exporting",),
-        "support": ("describe_aten", "operator_support"),
-        "symbolic": ("register_symbolic",),
-    },
-)
+else:
+    __getattr__, __dir__ = lazy.public_names(
+        __name__,
+        {
+            "exporter": ("diagnose", "export"),
+            "inputs": ("BoundInputs", "bind_inputs"),
+            "marks": ("mark",),
+            "reference": ("torch_reference",),
+            "rewriters": ("rewrite", "rewrite_module"),
+            "status": ("is_exporting",),
+            "support": ("describe_aten", "operator_support"),
+            "symbolic": ("register_symbolic",),
+        },
+    )
 
 __all__ = [
     "BoundInputs",

@@ -26,33 +26,33 @@ if typing.TYPE_CHECKING:
     from modelport.graph.partitioning import partition
     from modelport.graph.texts import model_text, node_text
     from modelport.graph.viewing import view
-
-__getattr__, __dir__ = lazy.public_names(
-    __name__,
-    {
-        "building": ("Builder", "build"),
-        "checker": ("CheckResult", "check"),
-        "cutting": ("expose", "extract"),
-        "difference": ("Change", "Difference", "diff"),
-        "drawing": ("draw",),
-        "editing": (
-            "convert_opset",
-            "delete_node",
-            "insert_node",
-            "rename",
-            "replace_initializer",
-            "replace_node",
-            "reshape_targets",
-            "set_dims",
-        ),
-        "inspection": ("Inspection", "inspect"),
-        "linting": ("lint",),
-        "modules": ("extract_module",),
-        "partitioning": ("partition",),
-        "texts": ("model_text", "node_text"),
-        "viewing": ("view",),
-    },
-)
+else:
+    __getattr__, __dir__ = lazy.public_names(
+        __name__,
+        {
+            "building": ("Builder", "build"),
+            "checker": ("CheckResult", "check"),
+            "cutting": ("expose", "extract"),
+            "difference": ("Change", "Difference", "diff"),
+            "drawing": ("draw",),
+            "editing": (
+                "convert_opset",
+                "delete_node",
+                "insert_node",
+                "rename",
+                "replace_initializer",
+                "replace_node",
+                "reshape_targets",
+                "set_dims",
+            ),
+            "inspection": ("Inspection", "inspect"),
+            "linting": ("lint",),
+            "modules": ("extract_module",),
+            "partitioning": ("partition",),
+            "texts": ("model_text", "node_text"),
+            "viewing": ("view",),
+        },
+    )
 
 __all__ = [
     "Builder",

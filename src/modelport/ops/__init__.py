@@ -8,14 +8,14 @@ if typing.TYPE_CHECKING:
     from modelport.ops.binding import bind_operator
     from modelport.ops.declaration import Operator, operator
     from modelport.ops.shapes import DATA_DEPENDENT, TensorInfo
-
-__getattr__, __dir__ = lazy.public_names(
-    __name__,
-    {
-        "binding": ("bind_operator",),
-        "declaration": ("Operator", "operator"),
-        "shapes": ("DATA_DEPENDENT", "TensorInfo"),
-    },
-)
+else:
+    __getattr__, __dir__ = lazy.public_names(
+        __name__,
+        {
+            "binding": ("bind_operator",),
+            "declaration": ("Operator", "operator"),
+            "shapes": ("DATA_DEPENDENT", "TensorInfo"),
+        },
+    )
 
 __all__ = ["DATA_DEPENDENT", "Operator", "TensorInfo", "bind_operator", "operator"]

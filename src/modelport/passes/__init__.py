@@ -10,17 +10,17 @@ if typing.TYPE_CHECKING:
     from modelport.passes.preparation import prepare
     from modelport.passes.rewriting import REWRITES, applicable, rewritten
     from modelport.passes.simplification import Simplification, simplify
-
-__getattr__, __dir__ = lazy.public_names(
-    __name__,
-    {
-        "adoption": ("adopt",),
-        "linting": ("lint_for",),
-        "preparation": ("prepare",),
-        "rewriting": ("REWRITES", "applicable", "rewritten"),
-        "simplification": ("Simplification", "simplify"),
-    },
-)
+else:
+    __getattr__, __dir__ = lazy.public_names(
+        __name__,
+        {
+            "adoption": ("adopt",),
+            "linting": ("lint_for",),
+            "preparation": ("prepare",),
+            "rewriting": ("REWRITES", "applicable", "rewritten"),
+            "simplification": ("Simplification", "simplify"),
+        },
+    )
 
 __all__ = [
     "REWRITES",

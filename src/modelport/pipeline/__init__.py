@@ -9,15 +9,15 @@ if typing.TYPE_CHECKING:
     from modelport.pipeline.results import KINDS, Answer, Result
     from modelport.pipeline.stages import Stage
     from modelport.pipeline.task import task_of
-
-__getattr__, __dir__ = lazy.public_names(
-    __name__,
-    {
-        "assembly": ("assemble",),
-        "results": ("KINDS", "Answer", "Result"),
-        "stages": ("Stage",),
-        "task": ("task_of",),
-    },
-)
+else:
+    __getattr__, __dir__ = lazy.public_names(
+        __name__,
+        {
+            "assembly": ("assemble",),
+            "results": ("KINDS", "Answer", "Result"),
+            "stages": ("Stage",),
+            "task": ("task_of",),
+        },
+    )
 
 __all__ = ["KINDS", "Answer", "Result", "Stage", "assemble", "task_of"]

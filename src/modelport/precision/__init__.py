@@ -12,19 +12,19 @@ if typing.TYPE_CHECKING:
     from modelport.precision.results import Point, Quantization
     from modelport.precision.tables import CalibrationTable
     from modelport.precision.widening import widen
-
-__getattr__, __dir__ = lazy.public_names(
-    __name__,
-    {
-        "calibration": ("calibrate",),
-        "conversion": ("EIGHT_BITS", "convert", "is_quantized"),
-        "qdq": ("FORMS", "form_for"),
-        "quantization": ("quantize",),
-        "results": ("Point", "Quantization"),
-        "tables": ("CalibrationTable",),
-        "widening": ("widen",),
-    },
-)
+else:
+    __getattr__, __dir__ = lazy.public_names(
+        __name__,
+        {
+            "calibration": ("calibrate",),
+            "conversion": ("EIGHT_BITS", "convert", "is_quantized"),
+            "qdq": ("FORMS", "form_for"),
+            "quantization": ("quantize",),
+            "results": ("Point", "Quantization"),
+            "tables": ("CalibrationTable",),
+            "widening": ("widen",),
+        },
+    )
 
 __all__ = [
     "EIGHT_BITS",

@@ -27,34 +27,34 @@ if typing.TYPE_CHECKING:
         run_reference,
         verify_cases,
     )
-
-__getattr__, __dir__ = lazy.public_names(
-    __name__,
-    {
-        "casefiles": ("generated_cases", "read_case", "read_cases", "write_case"),
-        "cases": ("EXAMPLE", "Case", "draw_cases", "far_cases"),
-        "compare": ("OutputComparison", "compare_outputs"),
-        "comparison": (
-            "ComparedCase",
-            "ComparedOutput",
-            "Judge",
-            "Metric",
-            "by_name_or_place",
-            "compare_case",
-            "worst_output",
-        ),
-        "measures": ("HISTOGRAM_EDGES", "Measures", "Spread", "measure"),
-        "tolerance": ("Tolerance", "node_tolerance_for", "tolerance_for"),
-        "verification": (
-            "CaseResult",
-            "ReferenceCase",
-            "Runner",
-            "Verification",
-            "run_reference",
-            "verify_cases",
-        ),
-    },
-)
+else:
+    __getattr__, __dir__ = lazy.public_names(
+        __name__,
+        {
+            "casefiles": ("generated_cases", "read_case", "read_cases", "write_case"),
+            "cases": ("EXAMPLE", "Case", "draw_cases", "far_cases"),
+            "compare": ("OutputComparison", "compare_outputs"),
+            "comparison": (
+                "ComparedCase",
+                "ComparedOutput",
+                "Judge",
+                "Metric",
+                "by_name_or_place",
+                "compare_case",
+                "worst_output",
+            ),
+            "measures": ("HISTOGRAM_EDGES", "Measures", "Spread", "measure"),
+            "tolerance": ("Tolerance", "node_tolerance_for", "tolerance_for"),
+            "verification": (
+                "CaseResult",
+                "ReferenceCase",
+                "Runner",
+                "Verification",
+                "run_reference",
+                "verify_cases",
+            ),
+        },
+    )
 
 __all__ = [
     "EXAMPLE",
