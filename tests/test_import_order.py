@@ -12,6 +12,7 @@ import modelport
 ROOT = Path(modelport.__file__).parent
 ORDER = [
     "lazy",
+    "garbage_collection",
     "findings",
     "errors",
     "places",
