@@ -11,8 +11,8 @@ import modelport
 
 ROOT = Path(modelport.__file__).parent
 ORDER = [
-    "lazy",
     "garbage_collection",
+    "lazy",
     "findings",
     "errors",
     "places",

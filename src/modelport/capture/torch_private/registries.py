@@ -21,6 +21,16 @@ from modelport.capture.torch_private.operators import (
 from modelport.garbage_collection import collection_paused
 
 
+@functools.cache
+def load_exporter() -> None:
+    """Imports what an export imports, and reads its tables."""
+    with collection_paused():
+        for name in ("torch.onnx._internal.exporter._core", "torch.export._trace"):
+            importlib.import_module(name)
+        resolve("symbolic files")()
+        registry_for(torchlib_opset(), {})
+
+
 @contextmanager
 def reused(opset: int) -> Iterator[None]:
     """Within, exports at an opset share the tables that torch makes for each of them.
