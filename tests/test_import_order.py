@@ -11,6 +11,8 @@ import modelport
 
 ROOT = Path(modelport.__file__).parent
 ORDER = [
+    "garbage_collection",
+    "lazy",
     "findings",
     "errors",
     "places",

@@ -6,16 +6,17 @@ backend.
 
 from __future__ import annotations
 
-import importlib
 import os
-from typing import TYPE_CHECKING, Any
+import typing
+
+from modelport import lazy
 
 __version__ = "0.1.0"
 
 # ONNX Runtime reads it when it is imported; later is too late for its first report.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-if TYPE_CHECKING:
+if typing.TYPE_CHECKING:
     from modelport.backends import Engine, doctor
     from modelport.bundle import Bundle, load, self_test, verify
     from modelport.capture import (
@@ -53,47 +54,49 @@ if TYPE_CHECKING:
     from modelport.signature import Dim
     from modelport.target import Target
     from modelport.tuning import Bench, Tuning, bench, tune
-
-_HOMES = {
-    "backends": ("Engine", "doctor"),
-    "bundle": ("Bundle", "load", "self_test", "verify"),
-    "capture": (
-        "describe_aten",
-        "diagnose",
-        "export",
-        "is_exporting",
-        "mark",
-        "operator_support",
-        "register_symbolic",
-        "rewrite",
-        "rewrite_module",
-    ),
-    "compilation": ("Compilation", "compile"),
-    "culprit": ("Bisection", "Comparison", "Reduction", "bisect", "compare", "shrink"),
-    "deployment": ("Deployment", "deploy"),
-    "errors": (
-        "BuildError",
-        "BundleError",
-        "ExportError",
-        "ModelportError",
-        "OperatorError",
-        "PassError",
-        "ProofError",
-        "RunError",
-        "UsageError",
-    ),
-    "findings": ("Finding", "Severity"),
-    "graph": ("check",),
-    "model": ("Model",),
-    "ops": ("DATA_DEPENDENT", "Operator", "TensorInfo", "bind_operator", "operator"),
-    "passes": ("Simplification", "simplify"),
-    "precision": ("CalibrationTable", "Quantization", "calibrate", "quantize"),
-    "recipe": ("Recipe",),
-    "signature": ("Dim",),
-    "target": ("Target",),
-    "tuning": ("Bench", "Tuning", "bench", "tune"),
-}
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+else:
+    __getattr__, __dir__ = lazy.public_names(
+        __name__,
+        {
+            "backends": ("Engine", "doctor"),
+            "bundle": ("Bundle", "load", "self_test", "verify"),
+            "capture": (
+                "describe_aten",
+                "diagnose",
+                "export",
+                "is_exporting",
+                "mark",
+                "operator_support",
+                "register_symbolic",
+                "rewrite",
+                "rewrite_module",
+            ),
+            "compilation": ("Compilation", "compile"),
+            "culprit": ("Bisection", "Comparison", "Reduction", "bisect", "compare", "shrink"),
+            "deployment": ("Deployment", "deploy"),
+            "errors": (
+                "BuildError",
+                "BundleError",
+                "ExportError",
+                "ModelportError",
+                "OperatorError",
+                "PassError",
+                "ProofError",
+                "RunError",
+                "UsageError",
+            ),
+            "findings": ("Finding", "Severity"),
+            "graph": ("check",),
+            "model": ("Model",),
+            "ops": ("DATA_DEPENDENT", "Operator", "TensorInfo", "bind_operator", "operator"),
+            "passes": ("Simplification", "simplify"),
+            "precision": ("CalibrationTable", "Quantization", "calibrate", "quantize"),
+            "recipe": ("Recipe",),
+            "signature": ("Dim",),
+            "target": ("Target",),
+            "tuning": ("Bench", "Tuning", "bench", "tune"),
+        },
+    )
 
 __all__ = [
     "__version__",
@@ -154,16 +157,3 @@ __all__ = [
     "tune",
     "verify",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    home = _HOME_OF.get(name)
-    if home is None:
-        raise AttributeError(f"module 'modelport' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"modelport.{home}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)

@@ -7,24 +7,25 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelport.backends import get_backend
 from modelport.backends.adapters import adapters_of, shape_values, with_adapters
 from modelport.backends.interface import GRAPH, Artifact
-from modelport.backends.tensorrt.record import BuildRecord, record_of
 from modelport.errors import UsageError
 from modelport.findings import Finding
 from modelport.graph import reshape_targets, set_dims
 from modelport.graph.editing.sizes import ReshapeRule
 from modelport.model import Model
-from modelport.ops.plugins import PluginLibrary
 from modelport.passes import prepare, rewritten
 from modelport.precision import CalibrationTable, convert, form_for, widen
 from modelport.progress import Progress, Stages
 from modelport.recipe import Recipe, load_recipe
 from modelport.signature import Dim
 from modelport.target import Target
+
+if TYPE_CHECKING:
+    from modelport.backends.tensorrt.record import BuildRecord
 
 ENGINES = ("tensorrt", "tensorrt-rtx")
 """Backends whose engine is a file of its own."""
@@ -165,6 +166,8 @@ def _plugins(options: Mapping[str, Any]) -> set[str]:
     """The operators that libraries of plugins have, where plugins are to be preferred."""
     if not options.get("prefer_plugins"):
         return set()
+    from modelport.ops.plugins import PluginLibrary
+
     libraries = [PluginLibrary(Path(path)) for path in options.get("plugins", ())]
     return {f"{library.domain}::{name}" for library in libraries for name in library.plugins}
 
@@ -207,6 +210,8 @@ def compile(
         ExportError: The model cannot be captured.
         BuildError: TensorRT refuses the graph. Nothing is written.
     """
+    from modelport.backends.tensorrt.record import BuildRecord, record_of
+
     output, wanted = Path(output), Target.parse(target)
     if wanted.backend not in ENGINES:
         raise UsageError(

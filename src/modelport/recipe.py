@@ -12,14 +12,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from modelport import places
 from modelport.errors import ModelportError, UsageError
 
-ValueRule = tuple[float, float] | Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
+if TYPE_CHECKING:
+    import numpy as np
+
+ValueRule: TypeAlias = (
+    "tuple[float, float] | Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]"
+)
 """How values of an input are drawn: uniformly from a closed range, or by a function of a random
 generator and a shape."""
 

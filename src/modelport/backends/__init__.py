@@ -1,9 +1,24 @@
 """Backends: what runs a graph. One folder each, with the same three files."""
 
-from modelport.backends.diagnosis import CAPABILITY_HEADS, Diagnosis, capability_rows, doctor
-from modelport.backends.interface import Backend, Binding, Capabilities, Engine, Probe
-from modelport.backends.linting import lint_rules
-from modelport.backends.registry import BACKENDS, backend_names, get_backend
+import typing
+
+from modelport import lazy
+
+if typing.TYPE_CHECKING:
+    from modelport.backends.diagnosis import CAPABILITY_HEADS, Diagnosis, capability_rows, doctor
+    from modelport.backends.interface import Backend, Binding, Capabilities, Engine, Probe
+    from modelport.backends.linting import lint_rules
+    from modelport.backends.registry import BACKENDS, backend_names, get_backend
+else:
+    __getattr__, __dir__ = lazy.public_names(
+        __name__,
+        {
+            "diagnosis": ("CAPABILITY_HEADS", "Diagnosis", "capability_rows", "doctor"),
+            "interface": ("Backend", "Binding", "Capabilities", "Engine", "Probe"),
+            "linting": ("lint_rules",),
+            "registry": ("BACKENDS", "backend_names", "get_backend"),
+        },
+    )
 
 __all__ = [
     "BACKENDS",

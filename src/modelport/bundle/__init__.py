@@ -1,10 +1,26 @@
 """Bundles: everything that runs a model elsewhere, in one directory or zip file."""
 
-from modelport.bundle.manifest import FORMAT, FileRecord, Manifest
-from modelport.bundle.reader import Bundle, load
-from modelport.bundle.selftest import EngineTest, SelfTest, self_test, verify
-from modelport.bundle.staging import join_stages
-from modelport.bundle.writer import BundleWriter, require_replaceable
+import typing
+
+from modelport import lazy
+
+if typing.TYPE_CHECKING:
+    from modelport.bundle.manifest import FORMAT, FileRecord, Manifest
+    from modelport.bundle.reader import Bundle, load
+    from modelport.bundle.selftest import EngineTest, SelfTest, self_test, verify
+    from modelport.bundle.staging import join_stages
+    from modelport.bundle.writer import BundleWriter, require_replaceable
+else:
+    __getattr__, __dir__ = lazy.public_names(
+        __name__,
+        {
+            "manifest": ("FORMAT", "FileRecord", "Manifest"),
+            "reader": ("Bundle", "load"),
+            "selftest": ("EngineTest", "SelfTest", "self_test", "verify"),
+            "staging": ("join_stages",),
+            "writer": ("BundleWriter", "require_replaceable"),
+        },
+    )
 
 __all__ = [
     "FORMAT",

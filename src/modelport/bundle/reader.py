@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelport.backends import Engine, get_backend
 from modelport.backends.adapters import load_engine
@@ -18,10 +18,10 @@ from modelport.bundle.archive import unpack
 from modelport.bundle.checksums import Check
 from modelport.bundle.manifest import FILE_NAME, PLATFORM, SIGNATURE_NAME, Manifest
 from modelport.errors import BundleError, ModelportError, UsageError
-from modelport.pipeline import task_of
-from modelport.proof import Case, ReferenceCase, read_case
 from modelport.target import Target
-from modelport.tensorfile import as_declared
+
+if TYPE_CHECKING:
+    from modelport.proof import ReferenceCase
 
 OVERLAP_FROM = 16 << 20
 """Bytes of a bundle whose checksums are made while the session opens; smaller ones before that."""
@@ -95,14 +95,17 @@ class Bundle:
         if self.manifest.stages:
             from modelport.bundle.staging import load_stages
 
-            whole = load_stages(self, target, options)
-            whole.task = task_of(self.manifest.result)
-            return whole
+            return self._with_task(load_stages(self, target, options))
         wanted = self.choose(target)
         artifact = self.artifact(wanted)
         artifact = Artifact(artifact.graph, artifact.files, {**artifact.options, **options})
-        engine = load_engine(self.folder, artifact, wanted, self.manifest.signature)
-        engine.task = task_of(self.manifest.result)
+        return self._with_task(load_engine(self.folder, artifact, wanted, self.manifest.signature))
+
+    def _with_task(self, engine: Engine) -> Engine:
+        if self.manifest.result:
+            from modelport.pipeline import task_of
+
+            engine.task = task_of(self.manifest.result)
         return engine
 
     @functools.cached_property
@@ -208,6 +211,9 @@ class Bundle:
         return [self._read_case(path) for path in self.manifest.cases]
 
     def _read_case(self, path: str) -> ReferenceCase:
+        from modelport.proof import Case, ReferenceCase, read_case
+        from modelport.tensorfile import as_declared
+
         signature = self.manifest.signature
         case, outputs = read_case(self.folder / path)
         return ReferenceCase(

@@ -1,13 +1,32 @@
 """PyTorch models to ONNX graphs."""
 
-from modelport.capture.exporter import diagnose, export
-from modelport.capture.inputs import BoundInputs, bind_inputs
-from modelport.capture.marks import mark
-from modelport.capture.reference import torch_reference
-from modelport.capture.rewriters import rewrite, rewrite_module
-from modelport.capture.status import is_exporting
-from modelport.capture.support import describe_aten, operator_support
-from modelport.capture.symbolic import register_symbolic
+import typing
+
+from modelport import lazy
+
+if typing.TYPE_CHECKING:
+    from modelport.capture.exporter import diagnose, export
+    from modelport.capture.inputs import BoundInputs, bind_inputs
+    from modelport.capture.marks import mark
+    from modelport.capture.reference import torch_reference
+    from modelport.capture.rewriters import rewrite, rewrite_module
+    from modelport.capture.status import is_exporting
+    from modelport.capture.support import describe_aten, operator_support
+    from modelport.capture.symbolic import register_symbolic
+else:
+    __getattr__, __dir__ = lazy.public_names(
+        __name__,
+        {
+            "exporter": ("diagnose", "export"),
+            "inputs": ("BoundInputs", "bind_inputs"),
+            "marks": ("mark",),
+            "reference": ("torch_reference",),
+            "rewriters": ("rewrite", "rewrite_module"),
+            "status": ("is_exporting",),
+            "support": ("describe_aten", "operator_support"),
+            "symbolic": ("register_symbolic",),
+        },
+    )
 
 __all__ = [
     "BoundInputs",

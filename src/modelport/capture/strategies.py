@@ -116,6 +116,7 @@ def capture_dynamo(request: Request) -> Capture:
 def _capture_dynamo(request: Request) -> Capture:
     import torch
 
+    registries.load_exporter()
     bound = request.bound
     args, kwargs = bound.with_tensors()
     is_program = isinstance(request.model, torch.export.ExportedProgram)

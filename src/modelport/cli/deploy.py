@@ -33,7 +33,7 @@ def add(commands: console.Subparsers[argparse.ArgumentParser]) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from modelport.deployment import deploy
+    from modelport import deploy
 
     result = deploy(
         arguments.source,

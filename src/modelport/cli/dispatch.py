@@ -3,48 +3,32 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from collections.abc import Sequence
 
 import modelport
-from modelport.cli import (
-    bench,
-    bisect,
-    bundle,
-    check,
-    compare,
-    compile,
-    deploy,
-    diagnose,
-    doctor,
-    export,
-    graph,
-    ops,
-    quantize,
-    run,
-    tune,
-    verify,
-)
 from modelport.errors import ModelportError, UsageError
 
-_COMMANDS = (
-    deploy,
-    tune,
-    bench,
-    compile,
-    export,
-    quantize,
-    diagnose,
-    check,
-    run,
-    verify,
-    bundle,
-    compare,
-    bisect,
-    graph,
-    ops,
-    doctor,
+COMMANDS = (
+    "deploy",
+    "tune",
+    "bench",
+    "compile",
+    "export",
+    "quantize",
+    "diagnose",
+    "check",
+    "run",
+    "verify",
+    "bundle",
+    "compare",
+    "bisect",
+    "graph",
+    "ops",
+    "doctor",
 )
+"""The commands, in the order of the help; each is a module of this package."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -56,7 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 good; 1 a comparison or check failed; 2 wrong use or bad input.
     """
-    arguments = build_parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    arguments = build_parser(_named(words)).parse_args(words)
     try:
         return int(arguments.run(arguments))
     except ModelportError as error:
@@ -75,14 +60,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         return advice.exit_code
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser with every command."""
+def build_parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
+    """The parser of commands; with all of them by default."""
     parser = argparse.ArgumentParser(
         prog="modelport", description="Take a PyTorch model to ONNX Runtime and beyond, verified."
     )
     parser.add_argument("--version", action="version", version=f"modelport {modelport.__version__}")
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in _COMMANDS:
-        command.add(commands)
+    for name in names:
+        importlib.import_module(f"modelport.cli.{name}").add(commands)
     return parser
+
+
+def _named(words: Sequence[str]) -> Sequence[str]:
+    """The command that is called, where it is one; only its parser has to be built."""
+    first = next((word for word in words if not word.startswith("-")), None)
+    return (first,) if first in COMMANDS else COMMANDS

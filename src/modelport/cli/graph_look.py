@@ -174,12 +174,12 @@ def _draw(arguments: argparse.Namespace) -> int:
 def _view(arguments: argparse.Namespace) -> int:
     from modelport.graph import view
 
-    address = view(arguments.model)
-    if arguments.json:
-        console.print_json({"address": address})
-    else:
-        print(f"{arguments.model} is at {address}; Ctrl-C ends it", flush=True)
     try:
+        address = view(arguments.model)
+        if arguments.json:
+            console.print_json({"address": address})
+        else:
+            print(f"{arguments.model} is at {address}; Ctrl-C ends it", flush=True)
         while True:
             time.sleep(3600)
     except KeyboardInterrupt:

@@ -1,7 +1,21 @@
 """Operators: one declaration, one kernel source, every runtime."""
 
-from modelport.ops.binding import bind_operator
-from modelport.ops.declaration import Operator, operator
-from modelport.ops.shapes import DATA_DEPENDENT, TensorInfo
+import typing
+
+from modelport import lazy
+
+if typing.TYPE_CHECKING:
+    from modelport.ops.binding import bind_operator
+    from modelport.ops.declaration import Operator, operator
+    from modelport.ops.shapes import DATA_DEPENDENT, TensorInfo
+else:
+    __getattr__, __dir__ = lazy.public_names(
+        __name__,
+        {
+            "binding": ("bind_operator",),
+            "declaration": ("Operator", "operator"),
+            "shapes": ("DATA_DEPENDENT", "TensorInfo"),
+        },
+    )
 
 __all__ = ["DATA_DEPENDENT", "Operator", "TensorInfo", "bind_operator", "operator"]

@@ -6,14 +6,25 @@ from collections.abc import Callable, Collection, Mapping
 
 from modelport.findings import Finding
 from modelport.model import Model
-from modelport.passes.openvino import prepare_for_openvino
-from modelport.passes.tensorrt import prepare_for_tensorrt
 from modelport.target import Target
 
+
+def _for_openvino(model: Model, target: Target, plugins: Collection[str]) -> list[Finding]:
+    from modelport.passes.openvino import prepare_for_openvino
+
+    return prepare_for_openvino(model, target)
+
+
+def _for_tensorrt(model: Model, target: Target, plugins: Collection[str]) -> list[Finding]:
+    from modelport.passes.tensorrt import prepare_for_tensorrt
+
+    return prepare_for_tensorrt(model, target, plugins)
+
+
 PREPARATIONS: Mapping[str, Callable[[Model, Target, Collection[str]], list[Finding]]] = {
-    "openvino": lambda model, target, plugins: prepare_for_openvino(model, target),
-    "tensorrt": prepare_for_tensorrt,
-    "tensorrt-rtx": prepare_for_tensorrt,
+    "openvino": _for_openvino,
+    "tensorrt": _for_tensorrt,
+    "tensorrt-rtx": _for_tensorrt,
 }
 """What is done for a backend: changes the model in place and says what it changed."""
 

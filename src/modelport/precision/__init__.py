@@ -1,12 +1,30 @@
 """Precision: fp16, bf16, int8 and fp8 as rewrites of the graph, the same for every backend."""
 
-from modelport.precision.calibration import calibrate
-from modelport.precision.conversion import EIGHT_BITS, convert, is_quantized
-from modelport.precision.qdq import FORMS, form_for
-from modelport.precision.quantization import quantize
-from modelport.precision.results import Point, Quantization
-from modelport.precision.tables import CalibrationTable
-from modelport.precision.widening import widen
+import typing
+
+from modelport import lazy
+
+if typing.TYPE_CHECKING:
+    from modelport.precision.calibration import calibrate
+    from modelport.precision.conversion import EIGHT_BITS, convert, is_quantized
+    from modelport.precision.qdq import FORMS, form_for
+    from modelport.precision.quantization import quantize
+    from modelport.precision.results import Point, Quantization
+    from modelport.precision.tables import CalibrationTable
+    from modelport.precision.widening import widen
+else:
+    __getattr__, __dir__ = lazy.public_names(
+        __name__,
+        {
+            "calibration": ("calibrate",),
+            "conversion": ("EIGHT_BITS", "convert", "is_quantized"),
+            "qdq": ("FORMS", "form_for"),
+            "quantization": ("quantize",),
+            "results": ("Point", "Quantization"),
+            "tables": ("CalibrationTable",),
+            "widening": ("widen",),
+        },
+    )
 
 __all__ = [
     "EIGHT_BITS",

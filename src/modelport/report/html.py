@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import io
 import math
 from collections import Counter
@@ -71,6 +72,7 @@ def render_report(data: ReportData) -> str:
     )
 
 
+@functools.cache
 def environment() -> jinja2.Environment:
     """What renders the templates of this package: strict, and escaping."""
     import jinja2

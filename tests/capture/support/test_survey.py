@@ -11,6 +11,7 @@ from torch import nn
 from modelport.capture.support.aten import mappings
 from modelport.capture.support.survey import Status, SupportTable, operator_support
 from modelport.capture.torch_private import operators as private
+from modelport.capture.torch_private.registries import registry_for
 from modelport.errors import ExportError, UsageError
 
 
@@ -267,7 +268,7 @@ def test_private_names_are_where_they_were() -> None:
     assert "RegisterCPU" in private.kernels("aten::asinh")["CPU"]
     assert "aten::linalg_svd" in private.decomposed_names()
     assert len(private.translation_errors()) == 3
-    registry = private.registry_for(18, {})
+    registry = registry_for(18, {})
     assert private.is_mapped(torch.ops.aten.asinh.default, registry)
     program = private.prepared(torch.export.export(Branch(), MATRIX), registry)
     (node,) = [n for n in program.graph.nodes if private.target_name(n.target) == "aten::sum"]

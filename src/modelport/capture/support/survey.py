@@ -17,6 +17,7 @@ from modelport.capture.support.table import (
     SupportTable,
 )
 from modelport.capture.torch_private import operators as private
+from modelport.capture.torch_private.registries import registry_for
 from modelport.errors import ExportError, UsageError
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def operator_support(
         UsageError: The opset is out of range, or the source is no model.
     """
     opset = _checked_opset(opset)
-    registry = private.registry_for(opset, custom_translation_table or {})
+    registry = registry_for(opset, custom_translation_table or {})
     notes = _opset_notes(opset)
     program, failure = _program(program_or_module, args, dict(kwargs or {}), dynamic_shapes)
     if program is not None:

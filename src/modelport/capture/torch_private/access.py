@@ -66,6 +66,7 @@ PRIVATE: Mapping[str, tuple[str, str]] = {
     "graph log": ("torch._C", "_jit_onnx_log"),
     "register": ("torch.onnx", "register_custom_op_symbolic"),
     "translations": ("torch.onnx._internal.exporter._registration", "ONNXRegistry"),
+    "operator names": ("torch._C", "_dispatch_get_all_op_names"),
     "pytree nodes": ("torch.utils._pytree", "SUPPORTED_NODES"),
     "pytree type": ("torch.utils._pytree", "_get_node_type"),
     "unregister": ("torch.onnx", "unregister_custom_op_symbolic"),

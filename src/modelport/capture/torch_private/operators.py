@@ -8,11 +8,11 @@ from __future__ import annotations
 import copy
 import functools
 import importlib
-import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from modelport.errors import ExportError
@@ -52,11 +52,27 @@ def torchlib_entries() -> tuple[TorchlibEntry, ...]:
         TorchlibEntry(target_name(m.fx_target), m.opset_introduced, m.onnx_function, m.is_complex)
         for m in registry.get_torchlib_ops()
     ]
-    shared = [
-        TorchlibEntry(m.qualified_name, oldest, m.function, m.is_complex)
-        for m in apis.get_torchlib_ops()
-    ]
+    with sources_unparsed():
+        shared = [
+            TorchlibEntry(m.qualified_name, oldest, m.function, m.is_complex)
+            for m in apis.get_torchlib_ops()
+        ]
     return (*own, *shared)
+
+
+@contextmanager
+def sources_unparsed() -> Iterator[None]:
+    """Within, onnxscript lists its functions without the parsed source of each.
+
+    It parses 500 of them for every list, and reads of each the domain, which all have in common.
+    """
+    traced = _access("onnxscript.values", "TracedOnnxFunction")
+    parsed = vars(traced)["function_ir"]
+    traced.function_ir = property(lambda function: SimpleNamespace(domain=function.opset.domain))
+    try:
+        yield
+    finally:
+        traced.function_ir = parsed
 
 
 def torchlib_opset() -> int:
@@ -121,45 +137,6 @@ def decomposed_names() -> frozenset[str]:
     table = _access("torch._decomp", "decomposition_table")
     targets = [*torch.export.default_decompositions(), *table]
     return frozenset(target.name() for target in targets if hasattr(target, "_schema"))
-
-
-def registry_for(opset: int, extra: Mapping[Any, Any]) -> Any:
-    """The new exporter's registry for an opset, with further functions registered.
-
-    Args:
-        opset: The opset; below the lowest that torch implements, the lowest is taken.
-        extra: A function or several by overload, as in ``custom_translation_table``.
-    """
-    registry = copy_registry(_shared_registry(max(opset, torchlib_opset()), _namespaces()))
-    for target, given in extra.items():
-        for function in given if isinstance(given, list | tuple) else (given,):
-            registry.register_op(target, function)
-    return registry
-
-
-def copy_registry(registry: Any) -> Any:
-    """A registry with the same functions, to which others can be added."""
-    made = _access("torch.onnx._internal.exporter._registration", "ONNXRegistry")()
-    made._opset_version = registry.opset_version
-    made.functions = {target: list(metas) for target, metas in registry.functions.items()}
-    return made
-
-
-@functools.cache
-def _shared_registry(opset: int, namespaces: frozenset[str]) -> Any:
-    """Building one takes most of a second: kept, and copied for every use.
-
-    Another is built where a library of operators has been imported since.
-    """
-    module = _access("torch.onnx._internal.exporter._registration")
-    with _quiet(module.logger):
-        return module.ONNXRegistry.from_torchlib(opset)
-
-
-def _namespaces() -> frozenset[str]:
-    """What there are operators of."""
-    names: list[str] = _access("torch._C", "_dispatch_get_all_op_names")()
-    return frozenset(name.partition("::")[0] for name in names)
 
 
 def mapped_function(node: torch.fx.Node, registry: Any) -> tuple[Any, int | None, str]:
@@ -274,14 +251,3 @@ def _moved(name: str) -> ExportError:
         why=f"it is private to torch, and was tested with torch {TESTED_TORCH} only",
         fix=f"install torch {TESTED_TORCH}, or a modelport made for torch {torch.__version__}",
     )
-
-
-@contextmanager
-def _quiet(logger: logging.Logger) -> Iterator[None]:
-    """Without the lines on torchvision's operators where torchvision is not installed."""
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from collections import Counter
@@ -22,6 +23,7 @@ from modelport.graph.tensors import histogram, read_array, statistics
 from modelport.graph.texts import attribute_text, operator_text, shown, type_text
 
 if TYPE_CHECKING:
+    import jinja2
     import onnx_ir
 
     from modelport.model import Model
@@ -91,9 +93,21 @@ def _picture(scene: Scene, level: int, *, alone: bool) -> tuple[str, int]:
     return svg_of(layout, kinds, alone=alone, labelled=detailed), shown_boxes
 
 
-def _page(ir: onnx_ir.Model, scene: Scene, levels: range) -> str:
+@functools.cache
+def _template() -> jinja2.Template:
     import jinja2
 
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("modelport.graph.drawing"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html")
+
+
+def _page(ir: onnx_ir.Model, scene: Scene, levels: range) -> str:
     pictures = {level: _picture(scene, level, alone=False) for level in levels}
     small = [level for level, (_, boxes) in pictures.items() if boxes <= _AT_FIRST]
     weights = {value.name or "": _weight(value) for value in ir.graph.initializers.values()}
@@ -102,14 +116,7 @@ def _page(ir: onnx_ir.Model, scene: Scene, levels: range) -> str:
         "groups": _groups(scene),
         "weights": weights,
     }
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("modelport.graph.drawing"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html").render(
+    return _template().render(
         title=shown(ir.graph.name) or "graph",
         style=STYLE,
         pictures={level: picture for level, (picture, _) in pictures.items()},
