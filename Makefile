@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Holds for build dependencies too, unlike --constraint.
 export PIP_CONSTRAINT := $(abspath constraints.txt)
 
-.PHONY: demo test test-all fuzz corpus lint bench zoo zoo-test packages clean
+.PHONY: demo test test-all fuzz corpus bundles lint bench zoo zoo-test packages clean
 
 demo: $(VENV)/.demo
 	mkdir -p build
@@ -36,6 +36,10 @@ fuzz: $(VENV)/.test
 
 corpus: $(VENV)/.test
 	$(BIN)/python -m tests.export.corpus
+
+# Stores one bundle of every kind that this version writes and has not stored yet.
+bundles: $(VENV)/.test
+	$(BIN)/python -m tests.data.make_bundles
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff format --check .
