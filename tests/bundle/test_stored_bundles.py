@@ -13,7 +13,7 @@ from modelport.backends import get_backend
 from modelport.backends.adapters import ADAPTERS_OPTION, adapters_from_json
 from modelport.ops.binaries import platform_name
 from tests.conftest import RunCli
-from tests.data.make_bundles import KINDS
+from tests.data.kinds import KINDS
 from tests.data.stored import BUNDLES, FOLDER, KEY, name_of, read_runs, require_near
 
 
