@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Holds for build dependencies too, unlike --constraint.
 export PIP_CONSTRAINT := $(abspath constraints.txt)
 
-.PHONY: demo test test-all fuzz corpus bundles lint bench zoo zoo-test packages clean
+.PHONY: demo test test-all fuzz corpus bundles public lint bench zoo zoo-test packages clean
 
 demo: $(VENV)/.demo
 	mkdir -p build
@@ -41,10 +41,17 @@ corpus: $(VENV)/.test
 bundles: $(VENV)/.test
 	$(BIN)/python -m tests.data.make_bundles
 
+# Records the public names, commands, keys and declarations. What takes away from them is refused,
+# but for PUBLIC=--breaking.
+PUBLIC ?=
+public: $(VENV)/.test
+	$(BIN)/python -m tests.surface $(PUBLIC)
+
 lint: $(VENV)/.lint
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python -m tests.surface --python
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks
