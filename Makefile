@@ -9,8 +9,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Holds for build dependencies too, unlike --constraint.
 export PIP_CONSTRAINT := $(abspath constraints.txt)
 
-.PHONY: demo test test-fast test-all docs-test fuzz corpus lint bench zoo zoo-test packages \
-	tensorrt-headers clean
+.PHONY: demo test test-fast test-all docs-test fuzz corpus bundles public lint bench zoo zoo-test \
+	packages tensorrt-headers clean
 
 demo: $(VENV)/.demo
 	mkdir -p build
@@ -63,10 +63,21 @@ fuzz: $(VENV)/.test
 corpus: $(VENV)/.test
 	$(BIN)/python -m tests.export.corpus
 
+# Stores one bundle of every kind that this version writes and has not stored yet.
+bundles: $(VENV)/.test
+	$(BIN)/python -m tests.data.make_bundles
+
+# Records the public names, commands, keys and declarations. What takes away from them is refused,
+# but for PUBLIC=--breaking.
+PUBLIC ?=
+public: $(VENV)/.test
+	$(BIN)/python -m tests.surface $(PUBLIC)
+
 lint: $(VENV)/.lint
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python -m tests.surface --python
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks

@@ -70,8 +70,11 @@ def _read_member(loaded: Any, path: Path, spec: TensorSpec) -> np.ndarray[Any, A
 def as_stored(array: np.ndarray[Any, Any], dtype: str) -> np.ndarray[Any, Any]:
     """An array from a file in the dtype that it was written in.
 
-    NumPy writes bfloat16, which it has no name for, as two bytes an element.
+    NumPy writes bfloat16, which it has no name for, as two bytes an element, and texts, which
+    engines have as objects, at one width.
     """
+    if dtype == "str" and array.dtype.kind == "U":
+        return array.astype(object)
     if dtype != "bfloat16" or array.dtype != np.dtype("V2"):
         return array
     import ml_dtypes

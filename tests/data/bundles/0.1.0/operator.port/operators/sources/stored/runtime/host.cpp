@@ -1,0 +1,177 @@
+// The operators as plain C functions, for a host that has the tensors and their shapes: PyTorch,
+// through Python. One thread at a time uses a `Bound` only to read it.
+
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "attributes.h"
+#include "cuda_memory.h"
+#include "library.h"
+#include "pool.h"
+
+namespace modelport {
+namespace {
+
+thread_local std::string last_error;
+
+// A kernel with its attribute values.
+struct Bound {
+  explicit Bound(const Choice& choice)
+      : op(library.operators[choice.op]), kernel(*choice.kernel),
+        cuda(std::string_view(choice.device) == "cuda"), attributes(op) {}
+  const OperatorInfo& op;
+  const Kernel& kernel;
+  bool cuda;
+  Attributes attributes;
+};
+
+// Shapes of one call: [inputs, then for each (rank, dims...)], [outputs, then the same]; a rank
+// of -1 is an absent input, or an output whose shape only the kernel knows.
+using Plan = const int64_t*;
+// Gives the buffer of an output that the plan does not know; null where that failed.
+using Allocate = void* (*)(int64_t output, int64_t rank, const int64_t* dims);
+
+class HostContext final : public Context {
+ public:
+  HostContext(const Bound& bound, int threads, void* stream, Plan plan, void* const* buffers, Allocate allocate)
+      : bound_(bound), threads_(threads), stream_(stream), buffers_(buffers), allocate_(allocate) {
+    inputs_ = static_cast<size_t>(*plan++);
+    for (size_t i = 0; i < inputs_; ++i) plan = keep(plan);
+    const auto outputs = static_cast<size_t>(*plan++);
+    for (size_t i = 0; i < outputs; ++i) plan = keep(plan);
+  }
+  ~HostContext() override { release_device_memory(device_blocks_, stream_); }
+
+  size_t input_count() const override { return inputs_; }
+
+  void input(size_t index, View& view) override {
+    if (index >= inputs_ || *shapes_[index] < 0) return;
+    view.shape.assign(shapes_[index] + 1, static_cast<size_t>(*shapes_[index]));
+    view.data = buffers_[index];
+    view.present = true;
+  }
+
+  void* output(size_t index, const Shape& shape) override {
+    const Plan planned = shapes_[inputs_ + index];
+    if (*planned < 0) {
+      void* buffer = allocate_(static_cast<int64_t>(index), static_cast<int64_t>(shape.rank()), shape.data());
+      check(buffer || shape.count() == 0, "no memory for output ", index, " of shape ", shape);
+      return buffer;
+    }
+    Shape expected;
+    expected.assign(planned + 1, static_cast<size_t>(*planned));
+    check(expected == shape, "output ", index, ": the shape rule says ", expected, ", the kernel gives ", shape);
+    return buffers_[inputs_ + index];
+  }
+
+  int threads() const override { return threads_; }
+  void* raw_stream() const override { return stream_; }
+
+  void run_parallel(size_t pieces, void (*piece)(void*, size_t), void* data) override {
+    run_on_pool(threads_, pieces, piece, data);
+  }
+
+  void* take_scratch(size_t bytes) override {
+    return bound_.cuda ? take_device_memory(device_blocks_, bytes, stream_) : scratch_.take(bytes);
+  }
+
+  void fail(const char* message) override { last_error = message; }
+
+ private:
+  Plan keep(Plan plan) {
+    check(shape_count_ < most, "a call has at most ", most, " tensors");
+    shapes_[shape_count_++] = plan;
+    return plan + 1 + (*plan > 0 ? *plan : 0);
+  }
+
+  static constexpr size_t most = 64;
+  const Bound& bound_;
+  int threads_;
+  void* stream_;
+  void* const* buffers_;
+  Allocate allocate_;
+  size_t inputs_ = 0, shape_count_ = 0;
+  Plan shapes_[most];
+  Scratch scratch_;
+  std::vector<void*> device_blocks_;
+};
+
+std::string describe(const Parameter& parameter) {
+  static const char* const kinds[] = {"none", "int", "float", "bool", "str", "list[int]", "list[float]", "list[str]"};
+  static const char* const roles[] = {"In", "Opt", "List", "Out"};
+  if (parameter.role == Role::attribute) return kinds[static_cast<size_t>(parameter.kind)];
+  std::string text = parameter.host ? "Host" : "";
+  text += roles[static_cast<size_t>(parameter.role)];
+  text += std::string("<") + name_of(parameter.dtype);
+  if (parameter.rank >= 0) text += "," + std::to_string(parameter.rank);
+  return text + ">";
+}
+
+std::string describe_kernel(const char* op, const char* device, int32_t level, const Kernel& kernel) {
+  std::string text = std::string(op) + "|" + device + "|" + std::to_string(level);
+  for (size_t i = 0; i < kernel.count; ++i) text += "|" + describe(kernel.parameters[i]);
+  return text + "\n";
+}
+
+}  // namespace
+}  // namespace modelport
+
+#define MODELPORT_EXPORT extern "C" __attribute__((visibility("default")))
+
+// Changes with any change of the functions below.
+MODELPORT_EXPORT int64_t modelport_abi() { return 1; }
+
+MODELPORT_EXPORT const char* modelport_refusal() { return modelport::refusal(); }
+
+// One line for every kernel that is used here: operator|device|level|parameter|parameter...
+MODELPORT_EXPORT const char* modelport_kernels() {
+  using namespace modelport;
+  static const std::string& all = *new std::string([] {
+    std::string text;
+    for (const Choice& choice : choices())
+      text += describe_kernel(library.operators[choice.op].name, choice.device, choice.level, *choice.kernel);
+    return text;
+  }());
+  return all.c_str();
+}
+
+MODELPORT_EXPORT const char* modelport_error() { return modelport::last_error.c_str(); }
+
+MODELPORT_EXPORT void* modelport_bind(int64_t kernel) {
+  return new modelport::Bound(modelport::choices()[static_cast<size_t>(kernel)]);
+}
+MODELPORT_EXPORT void modelport_unbind(void* bound) { delete static_cast<modelport::Bound*>(bound); }
+
+MODELPORT_EXPORT void modelport_set_int(void* bound, int64_t index, int64_t value) {
+  static_cast<modelport::Bound*>(bound)->attributes.set(static_cast<size_t>(index), value);
+}
+MODELPORT_EXPORT void modelport_set_float(void* bound, int64_t index, double value) {
+  static_cast<modelport::Bound*>(bound)->attributes.set(static_cast<size_t>(index), value);
+}
+MODELPORT_EXPORT void modelport_set_str(void* bound, int64_t index, const char* value, int64_t size) {
+  static_cast<modelport::Bound*>(bound)->attributes.set(static_cast<size_t>(index), std::string(value, static_cast<size_t>(size)));
+}
+MODELPORT_EXPORT void modelport_set_ints(void* bound, int64_t index, const int64_t* values, int64_t size) {
+  static_cast<modelport::Bound*>(bound)->attributes.set(static_cast<size_t>(index), std::vector<int64_t>(values, values + size));
+}
+MODELPORT_EXPORT void modelport_set_floats(void* bound, int64_t index, const double* values, int64_t size) {
+  static_cast<modelport::Bound*>(bound)->attributes.set(static_cast<size_t>(index), std::vector<double>(values, values + size));
+}
+MODELPORT_EXPORT void modelport_set_strs(void* bound, int64_t index, const char* value, int64_t size) {
+  static_cast<modelport::Bound*>(bound)->attributes.set_strings(static_cast<size_t>(index), std::string(value, static_cast<size_t>(size)));
+}
+
+// Returns 0, or 1 with `modelport_error` set.
+MODELPORT_EXPORT int64_t modelport_call(const void* bound, int64_t threads, void* stream, const int64_t* plan,
+                                        void* const* buffers, modelport::Allocate allocate) {
+  using namespace modelport;
+  const auto& kernel = *static_cast<const Bound*>(bound);
+  try {
+    HostContext context(kernel, static_cast<int>(threads), stream, plan, buffers, allocate);
+    return kernel.kernel.call(context, kernel.attributes.data()) ? 0 : 1;
+  } catch (const std::exception& error) {
+    last_error = error.what();
+  }
+  return 1;
+}

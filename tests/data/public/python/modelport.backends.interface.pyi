@@ -1,0 +1,8 @@
+# The public names of modelport.backends.interface and their signatures; `make public` writes this file.
+
+class Artifact:
+    graph: str
+    files: tuple[str, ...]
+    options: Mapping[str, Any]
+    findings: tuple[Finding, ...]
+    def __init__(self, graph: str, files: tuple[str, ...] = (), options: Mapping[str, Any] = dict(), findings: tuple[Finding, ...] = ()) -> None: ...

@@ -1,0 +1,3 @@
+# The public names of modelport.capture.support.aten and their signatures; `make public` writes this file.
+
+def describe_aten(name: str) -> AtenOperator: ...

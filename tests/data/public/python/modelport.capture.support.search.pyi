@@ -1,0 +1,3 @@
+# The public names of modelport.capture.support.search and their signatures; `make public` writes this file.
+
+def find_aten(text: str) -> list[Match]: ...

@@ -1,0 +1,3 @@
+# The public names of modelport.capture.support.survey and their signatures; `make public` writes this file.
+
+def operator_support(program_or_module: torch.nn.Module | torch.export.ExportedProgram | str | Path, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None, opset: int | None = None, *, dynamic_shapes: Any = None, custom_translation_table: Mapping[Any, Any] | None = None) -> SupportTable: ...

@@ -1,0 +1,3 @@
+# The public names of modelport.ops.library and their signatures; `make public` writes this file.
+
+def load() -> dict[str, declaration.Operator]: ...

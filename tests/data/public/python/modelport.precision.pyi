@@ -1,0 +1,3 @@
+# The public names of modelport.precision and their signatures; `make public` writes this file.
+
+def convert(model: Model, precision: str, *, table: CalibrationTable | None = None, keep: Iterable[str] = (), form: str = 'unsigned', keep_io: bool = True) -> Model: ...
