@@ -22,7 +22,7 @@ from modelport.capture.rewriters import registry as rewriters
 from modelport.ops import registry as operators
 from modelport.ops.eager import EagerOperator
 
-SHIPPED = ("modelport",)
+SHIPPED = ("modelport", "modelport_symbolic")
 """Namespaces that the product itself declares, once in a process and always the same way."""
 
 
