@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 # ONNX Runtime reports home unless this is set before it is imported.
 export ORT_DISABLE_TELEMETRY := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Each process of a test would compile all sources anew.
+unexport PYTHONDONTWRITEBYTECODE
 # Holds for build dependencies too, unlike --constraint.
 export PIP_CONSTRAINT := $(abspath constraints.txt)
 

@@ -19,6 +19,7 @@ if _WORKER:
 # Libraries of operators are built once: by content, so what is there is never out of date.
 os.environ.setdefault("MODELPORT_CACHE", str(Path(__file__).parent.parent / "build" / "cache"))
 
+import gc
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -36,6 +37,10 @@ from modelport.ops.folders import load_folder
 from tests.isolation import restored
 from tests.support import RECIPE_SOURCE, Ran
 from tests.warm import Warm
+
+# What is imported stays: no collection of a worker looks at it again.
+gc.collect()
+gc.freeze()
 
 hypothesis.settings.register_profile("modelport", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("modelport")

@@ -4,6 +4,13 @@ import resource
 import statistics
 import subprocess
 import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import modelport
+from modelport.cli.dispatch import COMMANDS
 
 HEAVY = ("torch", "onnxruntime", "onnx", "onnx_ir", "onnxscript", "numpy", "PIL", "rich", "jinja2")
 
@@ -39,12 +46,59 @@ def test_errors_and_targets_need_no_numpy() -> None:
     assert not modules & {"numpy", "torch", "onnxruntime"}
 
 
-def test_help_needs_no_torch_and_no_runtime() -> None:
-    modules = loaded(
-        "from modelport.cli import main\ntry:\n    main(['deploy', '--help'])\n"
-        "except SystemExit:\n    pass"
+def after_command(*words: object) -> set[str]:
+    """The modules that are loaded after a command ran in a process of its own."""
+    given = [str(word) for word in words]
+    return loaded(
+        "import contextlib, io\nfrom modelport.cli import main\n"
+        "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):\n"
+        f"    assert main({given!r}) == 0"
     )
-    assert not modules & {"torch", "onnxruntime", "onnx", "onnx_ir"}
+
+
+def packages(modules: set[str]) -> set[str]:
+    """The packages of modelport whose modules are among some; a package alone costs nothing."""
+    return {name.split(".")[1] for name in modules if name.count(".") > 1 and is_own(name)}
+
+
+def is_own(name: str) -> bool:
+    return name.startswith("modelport.")
+
+
+@pytest.mark.parametrize("words", [("--help",), ("deploy", "--help"), ("--version",)])
+def test_help_needs_neither_numpy_nor_what_commands_do(words: tuple[str, ...]) -> None:
+    modules = after_command(*words)
+    assert not modules & {"numpy", *HEAVY}
+    assert packages(modules) == {"cli"}
+
+
+def test_a_command_loads_no_other_command() -> None:
+    others = {f"modelport.cli.{name}" for name in COMMANDS} - {"modelport.cli.run"}
+    assert not after_command("run", "--help") & others
+    assert others < after_command("--help")
+
+
+def test_a_bundle_runs_without_what_makes_and_judges_bundles(
+    deployed: modelport.Deployment, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "image.npy", np.zeros((1, 3, 16, 16), np.float32))
+    modules = after_command("run", deployed.path, "--input", f"image=@{tmp_path / 'image.npy'}")
+    assert "onnxruntime" in modules
+    assert not modules & {*HEAVY, "importlib.metadata"} - {"numpy", "onnxruntime"}
+    assert packages(modules) == {"backends", "bundle", "cli", "ops"}
+
+
+def test_deploying_loads_no_backend_but_the_one_asked_for(
+    recipe_file: Path, tmp_path: Path
+) -> None:
+    options = ("-o", tmp_path / "tiny.port", "--target", "onnxruntime", "--capture", "dynamo")
+    modules = after_command("deploy", recipe_file, *options)
+    assert {"torch", "onnxruntime"} <= modules
+    assert not modules & {"openvino", "tensorrt", "torchvision", "rich"}
+    assert not packages(modules) & {"conformance", "culprit", "tuning"}
+    unasked = ("backends.openvino", "backends.tensorrt", "passes.tensorrt", "ops.plugins")
+    prefixes = tuple(f"modelport.{name}" for name in unasked)
+    assert not [name for name in modules if name.startswith(prefixes)]
 
 
 def test_import_takes_a_moment() -> None:

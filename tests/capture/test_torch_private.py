@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
 
@@ -88,6 +89,41 @@ def test_exports_share_what_torch_reads_of_its_translations_and_nothing_else():
     assert {name: len(found) for name, found in plain.functions.items()} == {
         name: len(found) for name, found in other.functions.items()
     }
+
+
+@pytest.mark.parametrize("opset", [18, 21, 23])
+def test_registries_that_share_their_reading_are_torchs_own(opset):
+    own = access.resolve("translations").from_torchlib(opset)
+    shared = registries.registry_for(opset, {})
+    assert shared.opset_version == own.opset_version
+    assert [_facts(metas) for metas in shared.functions.items()] == [
+        _facts(metas) for metas in own.functions.items()
+    ]
+    (one,) = registries.registry_for(18, {}).get_decomps(torch.ops.aten.tril.default)
+    assert shared.get_decomps(torch.ops.aten.tril.default) == [one]
+
+
+def _facts(entry):
+    target, metas = entry
+    return target, [
+        (m.onnx_function, m.fx_target, str(m.signature), m.opset_introduced, m.is_complex)
+        for m in metas
+    ]
+
+
+def test_composite_operators_are_made_once_an_export(monkeypatch):
+    utils = importlib.import_module("torch._export.utils")
+    expected = utils._collect_all_valid_cia_ops()
+    made = []
+    genuine = utils._materialize_cpp_cia_ops
+    monkeypatch.setattr(utils, "_materialize_cpp_cia_ops", lambda: made.append(genuine()))
+    replaced = utils._materialize_cpp_cia_ops
+    for exports in (1, 2):
+        with registries.reused(18):
+            for _ in range(2):
+                assert utils._collect_all_valid_cia_ops() == expected
+        assert len(made) == exports
+    assert utils._materialize_cpp_cia_ops is replaced
 
 
 def test_containers_without_keys_have_indices():

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import modelport
 from modelport.cli import console
 
 if TYPE_CHECKING:
@@ -33,9 +34,7 @@ def add(commands: console.Subparsers[argparse.ArgumentParser]) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from modelport import deploy
-
-    result = deploy(
+    result = modelport.deploy(
         arguments.source,
         arguments.output,
         targets=arguments.target or ("onnxruntime",),
