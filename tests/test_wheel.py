@@ -55,7 +55,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module", params=["linked", pytest.param("installed", marks=pytest.mark.slow)])
+@pytest.fixture(
+    scope="module", params=["linked", pytest.param("installed", marks=pytest.mark.slow)]
+)
 def bare(
     request: pytest.FixtureRequest, wheel: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:

@@ -21,6 +21,7 @@ import types
 from pathlib import Path
 from typing import Any
 
+
 def serve(place: str) -> None:
     """Answers each connection by a process of its own, until the standard input ends.
 
