@@ -9,8 +9,8 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 from pathlib import Path
 
-# A worker runs on a core of its own: threads of runtimes that wait for a core turn in circles, which
-# costs more than a third of all time. What is pinned before a runtime starts has one thread each.
+# A worker runs on a core of its own. Threads of runtimes that wait for a core turn in circles, which
+# costs more than a third of all time; a runtime that starts on one core starts no threads.
 _WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 if _WORKER:
     _CORES = sorted(os.sched_getaffinity(0))
@@ -65,7 +65,7 @@ COSTLY_PLACES = (
     "test_wheel.py",
     "tuning",
 )
-"""Tests of architectures, of whole processes and of compiled code: `make test-fast` leaves them out."""
+"""Tests of architectures, whole processes and compiled code, which `make test-fast` leaves out."""
 COSTLY_FIXTURES = {"native", "tensorrt_headers", "trial", "warm"}
 """What starts a compiler or a process."""
 

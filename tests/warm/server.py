@@ -1,7 +1,7 @@
 """The process that imports once and forks for each command.
 
-A fork keeps one thread alone, so that the server has none beside it: it prepares itself on one core,
-where no runtime starts threads.
+A fork keeps one thread alone, so that the server has none beside it: it prepares itself on one
+core, where no runtime starts threads.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _deploy_once() -> None:
     import torch
 
     import modelport
-    import modelport.cli.dispatch  # noqa: F401
+    import modelport.cli.dispatch
 
     recipe = modelport.Recipe(torch.nn.Linear(3, 2), torch.rand(2, 3), dynamic={"input": [0]})
     with tempfile.TemporaryDirectory() as folder:
@@ -108,7 +108,7 @@ def _become(request: dict[str, Any], files: list[int]) -> int:
         code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
         if isinstance(stop.code, str):
             print(stop.code, file=sys.stderr)
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - as the interpreter itself prints it
         sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
         code = 1
     threading._shutdown()  # type: ignore[attr-defined]
