@@ -9,7 +9,7 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 from pathlib import Path
 
-# A worker runs on a core of its own. Threads of runtimes that wait for a core turn in circles, which
+# A worker has a core of its own. Threads of runtimes that wait for a core turn in circles, which
 # costs more than a third of all time; a runtime that starts on one core starts no threads.
 _WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 if _WORKER:
