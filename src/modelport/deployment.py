@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modelport.backends import Engine, get_backend
-from modelport.backends.adapters import load_engine
+from modelport.backends import Engine, get_backend, open_engine
 from modelport.backends.interface import GRAPH, Artifact
 from modelport.backends.torch.program import program_of
 from modelport.bundle import BundleWriter, Manifest, require_replaceable
@@ -25,9 +24,8 @@ from modelport.findings import Finding, Severity
 from modelport.graph import check
 from modelport.model import Model
 from modelport.ops.libraries import collect_libraries, collect_sources
-from modelport.precision import EIGHT_BITS, CalibrationTable, calibrate, is_quantized
+from modelport.precision import EIGHT_BITS, CalibrationTable, calibrate, is_quantized, widen
 from modelport.precision.data import Source
-from modelport.precision.standing_in import stand_in
 from modelport.progress import Progress, Stages
 from modelport.proof import (
     ReferenceCase,
@@ -149,7 +147,6 @@ class _Road:
     artifacts: dict[Target, Artifact]
     engines: dict[Target, Engine]
     verifications: dict[Target, Verification]
-    _substituted: dict[Target, str]
 
     def __init__(
         self,
@@ -235,7 +232,7 @@ class _Road:
         return table
 
     def _compile(self, table: CalibrationTable | None) -> None:
-        self.artifacts, self.engines, self._substituted = {}, {}, {}
+        self.artifacts, self.engines = {}, {}
         for target, plan in self._plans.items():
             backend = get_backend(target)
             compiled = compile_model(
@@ -260,21 +257,25 @@ class _Road:
 
     def _open(self, compiled: Compiled) -> Engine:
         """The engine, or, where it cannot run here, ONNX Runtime on the graph it was made from."""
-        backend = get_backend(compiled.target)
-        why_not = self._substituted[compiled.target] = backend.why_not_run(compiled.target)
-        signature = self.model.signature
-        if not why_not:
-            return load_engine(self._folder, compiled.artifact, compiled.target, signature)
+        engine = open_engine(
+            self._folder,
+            compiled.artifact,
+            compiled.target,
+            self.model.signature,
+            fallback=widen,
+        )
+        if not engine.substituted:
+            return engine
         self.model.findings.append(
             Finding(
                 "engine-not-run",
                 Severity.WARNING,
-                f"the engine for {compiled.target} was built and did not run: {why_not}; the graph "
-                "that it was built from is what was compared, on ONNX Runtime",
+                f"the engine for {compiled.target} was built and did not run: {engine.substituted}; "
+                "the graph that it was built from is what was compared, on ONNX Runtime",
                 fix="`modelport verify` the bundle on a machine that can run it",
             )
         )
-        return stand_in(self._folder, compiled.artifact, signature)
+        return engine
 
     def _run_original(self, captured: Captured) -> list[str]:
         """Runs the original on its own cases, on probes, and on drawn cases."""
@@ -295,7 +296,7 @@ class _Road:
                 self.references, engine.run_shared, tolerance=tolerance, refused=refused
             )
             self.verifications[target] = dataclasses.replace(
-                verification, substituted=self._substituted[target]
+                verification, substituted=engine.substituted
             )
         fragile: dict[str, str] = {}
         for verification in self.verifications.values():

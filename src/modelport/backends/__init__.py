@@ -3,11 +3,13 @@
 from modelport.backends.diagnosis import CAPABILITY_HEADS, Diagnosis, capability_rows, doctor
 from modelport.backends.interface import Backend, Binding, Capabilities, Engine, Probe
 from modelport.backends.linting import lint_rules
+from modelport.backends.loader import REFERENCE_RUNTIME, open_engine
 from modelport.backends.registry import BACKENDS, backend_names, get_backend
 
 __all__ = [
     "BACKENDS",
     "CAPABILITY_HEADS",
+    "REFERENCE_RUNTIME",
     "Backend",
     "Binding",
     "Capabilities",
@@ -19,4 +21,5 @@ __all__ = [
     "doctor",
     "get_backend",
     "lint_rules",
+    "open_engine",
 ]

@@ -9,8 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from modelport.backends import get_backend
-from modelport.backends.adapters import load_engine
+from modelport.backends import get_backend, open_engine
 from modelport.backends.interface import GRAPH
 from modelport.bundle.manifest import FILE_NAME, SIGNATURE_NAME, Manifest
 from modelport.bundle.reader import Bundle
@@ -23,7 +22,7 @@ from modelport.errors import UsageError
 from modelport.model import Model
 from modelport.ops.binaries import FOLDER, SOURCES, platform_name
 from modelport.ops.libraries import place_library
-from modelport.precision.standing_in import stand_in
+from modelport.precision import widen
 from modelport.target import Target
 
 StrPath = str | os.PathLike[str]
@@ -278,16 +277,9 @@ def _add_target(
     model = Model.load(folder / GRAPH)
     libraries = _libraries(opened)
     compiled = compile_model(model, folder, target, libraries)
-    why_not = get_backend(target).why_not_run(target)
-    if not why_not:
-        engine = load_engine(folder, compiled.artifact, target, manifest.signature)
-        verification = verify_engine(engine, target, kept_references(opened))
-        verification.require(f"the engine for {target}")
-    else:
-        engine = stand_in(folder, compiled.artifact, manifest.signature)
-        verification = verify_engine(engine, target, kept_references(opened))
-        verification = dataclasses.replace(verification, substituted=why_not)
-        verification.require(f"the graph for {target}")
+    engine = open_engine(folder, compiled.artifact, target, manifest.signature, fallback=widen)
+    verification = verify_engine(engine, target, kept_references(opened))
+    verification.require(f"the {'graph' if engine.substituted else 'engine'} for {target}")
     added = dataclasses.replace(
         manifest,
         artifacts={**manifest.artifacts, target: compiled.artifact},
@@ -295,6 +287,7 @@ def _add_target(
         verification={**manifest.verification, str(target): verification.to_json()},
         findings=(*manifest.findings, *map(dataclasses.asdict, compiled.findings)),
     )
+    why_not = engine.substituted
     return added, f"built, not run: {why_not}" if why_not else "built"
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from modelport.backends import Engine, get_backend
+from modelport.backends import Engine, get_backend, open_engine
 from modelport.bundle.machine import differences
 from modelport.bundle.reader import Bundle
 from modelport.errors import BuildError, UsageError
@@ -268,17 +268,17 @@ def _verify_model(
     results = {}
     for target in opened.manifest.artifacts:
         why_not = get_backend(target).why_not_run(target)
-        engine = _stand_in(opened, target) if why_not else opened.load(target)
-        result = verify_engine(engine, target, references, refused)
-        results[target] = dataclasses.replace(result, substituted=why_not)
+        engine = _fallback(opened, target) if why_not else opened.load(target)
+        results[target] = verify_engine(engine, target, references, refused)
     return results
 
 
-def _stand_in(bundle: Bundle, target: Target) -> Engine:
+def _fallback(bundle: Bundle, target: Target) -> Engine:
     # It needs packages that a machine which only runs bundles may lack.
-    from modelport.precision.standing_in import stand_in
+    from modelport.precision import widen
 
-    return stand_in(bundle.folder, bundle.artifact(target), bundle.manifest.signature)
+    artifact, signature = bundle.artifact(target), bundle.manifest.signature
+    return open_engine(bundle.folder, artifact, target, signature, fallback=widen)
 
 
 def verify_engine(
@@ -290,6 +290,7 @@ def verify_engine(
     """Compares an engine with what was recorded, within the tolerance of its precision."""
     tolerance = functools.partial(tolerance_for, precision=target.precision)
     result = verify_cases(references, engine.run_shared, tolerance=tolerance, refused=refused)
+    result = dataclasses.replace(result, substituted=engine.substituted)
     return result.without(far_cases([item.case for item in references], target.precision))
 
 

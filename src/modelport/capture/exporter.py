@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from modelport.backends import get_backend
+from modelport.backends import REFERENCE_RUNTIME, open_engine
 from modelport.backends.interface import Artifact
 from modelport.backends.onnxruntime.session import NO_KERNEL
 from modelport.capture.captures import Captured, captures
@@ -145,7 +145,6 @@ def _export_proven(recipe: Recipe, probes: bool, target: Target | None = None) -
 
 def _run_probes(recipe: Recipe, captured: Captured) -> list[CaseResult]:
     references, refused = captured.run_original(recipe)
-    target = Target("onnxruntime")
     with tempfile.TemporaryDirectory() as folder:
         path = captured.model.save(Path(folder) / "model.onnx")
         # A few runs between others' work: threads that wait busily would take its cores.
@@ -156,7 +155,9 @@ def _run_probes(recipe: Recipe, captured: Captured) -> list[CaseResult]:
             # what a runtime makes integers of is off by more than a capture may be.
             options["graph_optimization"] = "none"
         artifact = Artifact(path.name, options=options)
-        engine = get_backend(target).load(Path(folder), artifact, target, captured.model.signature)
+        engine = open_engine(
+            Path(folder), artifact, REFERENCE_RUNTIME, captured.model.signature
+        )
         results = verify_cases(references, engine.run_shared).cases
     fragile = captured.fragile(references, results)
     captured.model.provenance["probes"] = {

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from modelport.backends import get_backend
+from modelport.backends import REFERENCE_RUNTIME, open_engine
 from modelport.backends.interface import Artifact
 from modelport.backends.torch.arrays import to_numpy
 from modelport.capture.custom_operators import add_bodies
@@ -34,7 +34,6 @@ from modelport.passes.adoption import UNKNOWN_PLUGIN, adopt
 from modelport.proof import EXAMPLE, Case
 from modelport.recipe import Recipe
 from modelport.signature import Signature, TensorSpec
-from modelport.target import Target
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 _FEW = 16
@@ -166,10 +165,9 @@ _RUNNER = "ONNX Runtime without graph optimizations"
 def _runner(
     path: Path, signature: Signature, libraries: Sequence[str] = ()
 ) -> Callable[[Mapping[str, np.ndarray[Any, Any]]], Arrays]:
-    target = Target("onnxruntime")
     options = {"graph_optimization": "none", "libraries": libraries}
     artifact = Artifact(path.name, options=options)
-    return get_backend(target).load(path.parent, artifact, target, signature).run
+    return open_engine(path.parent, artifact, REFERENCE_RUNTIME, signature).run
 
 
 def open_module(

@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from modelport.backends import Engine, get_backend
+from modelport.backends import Engine, get_backend, open_engine
 from modelport.backends.interface import GRAPH
 from modelport.bundle import Bundle, load
 from modelport.compilation import compile_model
 from modelport.errors import UsageError
 from modelport.model import Model
 from modelport.ops.libraries import collect_libraries
+from modelport.precision import widen
 from modelport.proof import Case, Runner, by_name_or_place
 from modelport.recipe import Recipe, ValueRule, load_recipe
 from modelport.signature import Signature, TensorSpec
@@ -152,6 +153,8 @@ def build_engine(
 ) -> Engine:
     """Writes a model, with the libraries of declared operators, and makes an engine of it.
 
+    Where the engine cannot run here, it is ONNX Runtime on the graph that it was built from.
+
     Args:
         model: The model.
         target: What to run it on.
@@ -165,7 +168,7 @@ def build_engine(
     model.save(folder / GRAPH)
     libraries = collect_libraries(model.operators(), folder, cuda=target.device == "cuda")
     compiled = compile_model(model, folder, target, libraries, options)
-    return get_backend(target).load(folder, compiled.artifact, target)
+    return open_engine(folder, compiled.artifact, target, fallback=widen)
 
 
 def _open_model(
@@ -174,6 +177,8 @@ def _open_model(
     wanted = target or DEFAULT_TARGET
     engine = build_engine(model, wanted, folder, options)
     manner = " without graph optimizations" if options else ""
+    if engine.substituted:
+        manner = f" (not run: {engine.substituted}; its graph on ONNX Runtime)"
     return Subject(
         f"{name} on {wanted}{manner}", engine.run_shared, engine.signature, wanted.precision
     )

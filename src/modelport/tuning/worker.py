@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from modelport.backends import Engine, get_backend
+from modelport.backends import Engine, get_backend, open_engine
 from modelport.backends.interface import GRAPH
 from modelport.bundle import load
 from modelport.compilation import Compiled, compile_model
@@ -75,11 +75,10 @@ class Worker:
         return self._opened(Path(case), begin)
 
     def _open_compiled(self, compiled: Compiled, model: Model) -> Engine:
-        backend = get_backend(compiled.target)
-        if why_not := backend.why_not_run(compiled.target):
+        if why_not := get_backend(compiled.target).why_not_run(compiled.target):
             raise UsageError(f"{compiled.target} cannot run here", why=why_not)
         folder = self._workspace.folder
-        return backend.load(folder, compiled.artifact, compiled.target, model.signature)
+        return open_engine(folder, compiled.artifact, compiled.target, model.signature)
 
     def quantize(self, folder: str, form: str, tolerance: float) -> Reply:
         """Writes the model of a workspace in int8."""

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 import modelport
-from modelport.backends.adapters import adapters_of, load_engine, with_adapters
+from modelport.backends import open_engine
+from modelport.backends.adapters import adapters_of, with_adapters
 from modelport.backends.interface import Artifact
 from modelport.compilation import GRAPH, compile_model
 from modelport.ops.library import load
@@ -89,7 +90,7 @@ def test_operator_is_built_from_standard_ones(name: str, tmp_path: Path) -> None
         assert "inlined-body" in {finding.rule for finding in compiled.findings}
         assert (tmp_path / compiled.artifact.options["engine"]).stat().st_size > 0
         graph = Artifact(compiled.artifact.graph)
-        engine = load_engine(
+        engine = open_engine(
             tmp_path, with_adapters(graph, adapters_of(compiled.model.ir)), Target("onnxruntime")
         )
         made = engine.run({"x": x.numpy()})
