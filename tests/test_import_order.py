@@ -18,6 +18,7 @@ ORDER = [
     "target",
     "signature",
     "onnxfile",
+    "facts",
     "model",
     "recipe",
     "pictures",
@@ -30,17 +31,15 @@ ORDER = [
     "precision",
     "pipeline",
     "capture",
-    "compilation",
-    "conformance",
     "report",
     "bundle",
-    "culprit",
-    "serve",
     "deployment",
+    "conformance",
+    "culprit",
     "tuning",
     "cli",
 ]
-FOR_THE_VERSION = {"capture/captures.py", "capture/exporter.py"}
+FOR_THE_VERSION = {"capture/attempts.py"}
 """Files above the command line that may import the package itself."""
 FILES = [
     path

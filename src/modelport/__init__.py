@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from modelport.bundle import Bundle, load, self_test, verify
     from modelport.capture import (
         describe_aten,
-        diagnose,
-        export,
         is_exporting,
         mark,
         operator_support,
@@ -29,9 +27,15 @@ if TYPE_CHECKING:
         rewrite,
         rewrite_module,
     )
-    from modelport.compilation import Compilation, compile
     from modelport.culprit import Bisection, Comparison, Reduction, bisect, compare, shrink
-    from modelport.deployment import Deployment, deploy
+    from modelport.deployment import (
+        Compilation,
+        Deployment,
+        compile,
+        deploy,
+        diagnose,
+        export,
+    )
     from modelport.errors import (
         BuildError,
         BundleError,
@@ -59,8 +63,6 @@ _HOMES = {
     "bundle": ("Bundle", "load", "self_test", "verify"),
     "capture": (
         "describe_aten",
-        "diagnose",
-        "export",
         "is_exporting",
         "mark",
         "operator_support",
@@ -68,9 +70,8 @@ _HOMES = {
         "rewrite",
         "rewrite_module",
     ),
-    "compilation": ("Compilation", "compile"),
     "culprit": ("Bisection", "Comparison", "Reduction", "bisect", "compare", "shrink"),
-    "deployment": ("Deployment", "deploy"),
+    "deployment": ("Compilation", "Deployment", "compile", "deploy", "diagnose", "export"),
     "errors": (
         "BuildError",
         "BundleError",

@@ -3,12 +3,13 @@
 from modelport.backends.diagnosis import CAPABILITY_HEADS, Diagnosis, capability_rows, doctor
 from modelport.backends.interface import Backend, Binding, Capabilities, Engine, Probe
 from modelport.backends.linting import lint_rules
-from modelport.backends.loader import REFERENCE_RUNTIME, open_engine
+from modelport.backends.loader import REFERENCE_OPTIONS, REFERENCE_RUNTIME, open_engine
 from modelport.backends.registry import BACKENDS, backend_names, get_backend
 
 __all__ = [
     "BACKENDS",
     "CAPABILITY_HEADS",
+    "REFERENCE_OPTIONS",
     "REFERENCE_RUNTIME",
     "Backend",
     "Binding",

@@ -24,6 +24,8 @@ Fallback = Callable[[Model], Model]
 
 REFERENCE_RUNTIME = Target("onnxruntime")
 """The runtime whose fp32 result says whether a graph is right, and which replaces an engine."""
+REFERENCE_OPTIONS = {"graph_optimization": "none", "spinning": False}
+"""Its options there: every node as it is written, and no thread that waits busily."""
 
 
 def open_engine(
@@ -64,16 +66,16 @@ def open_engine(
     return engine
 
 
-def _open(
-    folder: Path, artifact: Artifact, target: Target, signature: Signature | None
-) -> Engine:
+def _open(folder: Path, artifact: Artifact, target: Target, signature: Signature | None) -> Engine:
     backend = get_backend(target)
     adapters = adapters_from_json(artifact.options.get(ADAPTERS_OPTION, ()))
     if not adapters:
         return backend.load(folder, artifact, target, signature)
     options = {name: value for name, value in artifact.options.items() if name != ADAPTERS_OPTION}
     engine = backend.load(folder, dataclasses.replace(artifact, options=options), target)
-    return AdaptedEngine(engine, adapters, signature or public_signature(engine.signature, adapters))
+    return AdaptedEngine(
+        engine, adapters, signature or public_signature(engine.signature, adapters)
+    )
 
 
 def _open_fallback(

@@ -123,7 +123,10 @@ def self_test(
             here, or none for this platform.
     """
     with Bundle.open(bundle, trust=trust, key=key) as opened:
-        return SelfTest(tuple(_tests(opened)), tuple(differences(opened.manifest.provenance)))
+        return SelfTest(
+            tuple(_tests(opened)),
+            tuple(differences(opened.manifest.machine, opened.manifest.versions)),
+        )
 
 
 def _tests(opened: Bundle) -> Iterator[EngineTest]:
@@ -312,10 +315,10 @@ def kept_references(bundle: Bundle) -> list[ReferenceCase]:
 def _fresh_references(
     bundle: Bundle, against: str | Recipe, seed: int
 ) -> tuple[list[ReferenceCase], list[str]]:
-    from modelport.capture.original import open_original
     from modelport.capture.programs import open_program
+    from modelport.capture.reference_model import open_reference
 
     recipe = open_program(load_recipe(against) if isinstance(against, str) else against)
-    original = open_original(recipe, bundle.manifest.signature)
+    original = open_reference(recipe, bundle.manifest.signature)
     cases = draw_cases(original.signature, original.examples, recipe.values, seed)
     return run_reference(original.run, itertools.islice(cases, 1000), original.given)

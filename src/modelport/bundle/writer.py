@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -52,6 +52,7 @@ class BundleWriter:
     """
 
     def __init__(self, path: Path, *, zipped: bool = False) -> None:
+        path = path.absolute()
         require_replaceable(path)
         self._path = path
         self._zipped = zipped
@@ -67,6 +68,18 @@ class BundleWriter:
         trace: TracebackType | None,
     ) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def take(self, folder: Path, names: Iterable[str]) -> None:
+        """Moves files of another folder into the bundle, under the same names.
+
+        Args:
+            folder: The folder.
+            names: Their paths in it.
+        """
+        for name in names:
+            place = self.folder / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(folder / name, place)
 
     def add_cases(self, references: Sequence[ReferenceCase]) -> tuple[str, ...]:
         """Writes the smallest reference cases, in their order.
@@ -183,7 +196,7 @@ def engine_key(target: Target, manifest: Manifest) -> str:
     """
     made_from = {
         "target": str(target),
-        "version": manifest.provenance.get("versions", {}).get(target.backend, ""),
+        "version": manifest.versions.get(target.backend, ""),
         "files": {
             name: record.sha256
             for name, record in manifest.files.items()

@@ -1,6 +1,5 @@
 """PyTorch models to ONNX graphs."""
 
-from modelport.capture.exporter import diagnose, export
 from modelport.capture.inputs import BoundInputs, bind_inputs
 from modelport.capture.marks import mark
 from modelport.capture.reference import torch_reference
@@ -13,8 +12,6 @@ __all__ = [
     "BoundInputs",
     "bind_inputs",
     "describe_aten",
-    "diagnose",
-    "export",
     "is_exporting",
     "mark",
     "operator_support",

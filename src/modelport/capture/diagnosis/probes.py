@@ -13,7 +13,7 @@ import numpy as np
 from modelport.capture.diagnosis.memory import bounded_memory
 from modelport.capture.diagnosis.sizes import informative_sizes
 from modelport.capture.diagnosis.suspicion import Suspicion
-from modelport.capture.original import Original
+from modelport.capture.reference_model import ReferenceModel
 from modelport.errors import RunError
 from modelport.proof import Case, ReferenceCase
 from modelport.proof.cases import ValueRule, count_elements, draw_values, example_sizes
@@ -53,7 +53,7 @@ class Probe:
 
 
 def draw_probes(
-    original: Original,
+    original: ReferenceModel,
     suspicions: Sequence[Suspicion],
     values: Mapping[str, ValueRule],
     seed: int = 0,
@@ -114,7 +114,7 @@ class _Budget:
 
 
 def run_probes(
-    original: Original, probes: Sequence[Probe]
+    original: ReferenceModel, probes: Sequence[Probe]
 ) -> tuple[list[ReferenceCase], list[str]]:
     """Runs the original on its given cases and on probes, some of which it may refuse.
 
@@ -146,7 +146,7 @@ def run_probes(
 
 
 def _value_probes(
-    original: Original,
+    original: ReferenceModel,
     base: Mapping[str, int],
     values: Mapping[str, ValueRule],
     rng: np.random.Generator,
@@ -175,13 +175,13 @@ def _value_probes(
             yield Probe(partial(draw, manner, *floats), f"{manner} values together", moved)
 
 
-def _kind(original: Original, spec: TensorSpec) -> str:
+def _kind(original: ReferenceModel, spec: TensorSpec) -> str:
     dtype = original.examples[spec.name].dtype
     return "f" if dtype.name == "bfloat16" else dtype.kind
 
 
 def _size_probes(
-    original: Original,
+    original: ReferenceModel,
     base: Mapping[str, int],
     suspicions: Sequence[Suspicion],
     values: Mapping[str, ValueRule],

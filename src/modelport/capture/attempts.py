@@ -1,44 +1,43 @@
-"""One capture after the other, by the strategies that a recipe allows."""
+"""Attempts at capturing a model, by the strategies that its recipe allows."""
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from modelport.capture.custom_operators import add_bodies, declared_operators
 from modelport.capture.diagnosis import (
     KEEP_LOOP,
     Suspicion,
-    draw_probes,
-    example_findings,
     find_suspicions,
-    fragile_probes,
     hygiene_findings,
-    judge,
-    run_probes,
-    sizes_of,
 )
 from modelport.capture.dynamic import dynamic_dims
 from modelport.capture.enlarging import without_ones
 from modelport.capture.inputs import bind_inputs, number_findings
 from modelport.capture.marks import note_marks
 from modelport.capture.names import name_dims
-from modelport.capture.original import Original, open_graph, open_module, read_graph
-from modelport.capture.reference import agree, evaluating
+from modelport.capture.programs import Program, export_program
+from modelport.capture.reference import evaluating
+from modelport.capture.reference_model import (
+    ReferenceModel,
+    open_graph,
+    open_module,
+    read_graph,
+)
 from modelport.capture.state import unchanged
 from modelport.capture.status import exporting
 from modelport.capture.strategies import STRATEGIES, Capture, Request
 from modelport.errors import ExportError, UsageError
-from modelport.findings import Finding, Severity
+from modelport.facts import CaptureFacts
 from modelport.model import Model
 from modelport.passes import adopt
-from modelport.proof import CaseResult, ReferenceCase
+from modelport.progress import Stages
 from modelport.recipe import Recipe
-from modelport.signature import Signature
 from modelport.target import Target
 
 LOWEST_OPSET = 18
@@ -47,19 +46,26 @@ HIGHEST_OPSETS = {"dynamo": 23, "trace": 20, "script": 20}
 _UNMAPPED = re.compile(r"No ONNX function found|UnsupportedOperator|is not supported", re.I)
 
 
-@dataclass
-class Captured:
-    """A graph that a strategy gave, not yet proven.
+@dataclass(frozen=True)
+class CaptureAttempt:
+    """A graph that a strategy captured, and what says whether it is right. Nothing changes it.
 
     Attributes:
-        model: The graph, with findings that need no proof.
-        original: What it was captured from.
+        recipe: What it was captured from, as `open_program` leaves it.
+        model: The graph, with the findings that need no proof.
+        reference: The model that says what is right.
         suspicions: What may have gone wrong.
     """
 
+    recipe: Recipe
     model: Model
-    original: Original
-    suspicions: list[Suspicion]
+    reference: ReferenceModel
+    suspicions: tuple[Suspicion, ...] = ()
+
+    @property
+    def facts(self) -> CaptureFacts:
+        """Facts of the capture."""
+        return self.model.facts
 
     @property
     def foreign_operators(self) -> list[str]:
@@ -71,104 +77,41 @@ class Captured:
             if domain not in STANDARD_DOMAINS
         )
 
-    def run_original(self, recipe: Recipe, seed: int = 0) -> tuple[list[ReferenceCase], list[str]]:
-        """Runs the original on its own cases, and on probes that are chosen to break suspicions.
+    @cached_property
+    def program(self) -> Program:
+        """The model as a program of ``torch.export``, for PyTorch itself; captured when asked for.
 
-        What its outputs say on their own goes to the model's findings.
-
-        Args:
-            recipe: Says how values are drawn.
-            seed: Seed of the probes.
-
-        Returns:
-            The cases with their outputs, the given ones first, and the probes that it refuses; for
-            an ONNX file there are none.
+        Raises:
+            ExportError: The recipe is of an ONNX file, or torch cannot capture the model.
         """
-        original = self.original
-        if not original.given:
-            return [], []
-        traced = self.model.provenance["capture"]["strategy"] == "trace"
-        thorough = traced or any(not suspicion.is_specific for suspicion in self.suspicions)
-        probes = draw_probes(original, self.suspicions, recipe.values, seed, thorough=thorough)
-        references, refused = run_probes(original, probes)
-        if original.run_plainly is not None and not self._is_random:
-            told = references[0].outputs
-            plain = original.run_plainly()
-            if not agree(plain.outputs, told):
-                self.model.findings += original.random_findings()
-            if not self._is_random:
-                self.model.findings += example_findings(self.model.ir, plain, told)
-        return references, refused
-
-    def fragile(
-        self, references: Sequence[ReferenceCase], results: Sequence[CaseResult]
-    ) -> dict[str, str]:
-        """Failed probes that prove nothing, by name, with the reason; see `fragile_probes`."""
-        return fragile_probes(self.original, self.model.ir, self.suspicions, references, results)
-
-    def settle(self, results: Sequence[CaseResult]) -> list[Finding]:
-        """Turns suspicions into the model's findings.
-
-        Args:
-            results: What the graph made of the probes and other cases.
-
-        Returns:
-            The errors among the findings.
-        """
-        signature = self.original.signature
-        if not self._is_random and not all(result.ok for result in results):
-            self.model.findings += self.original.random_findings()
-        if self._is_random:
-            # Two runs of the original differ as well.
-            results = []
-        self.model.findings = [
-            *judge(self.suspicions, results, signature),
-            *self.model.findings,
-            *_never_moved(signature, results),
-        ]
-        return [item for item in self.model.findings if item.severity is Severity.ERROR]
-
-    @property
-    def _is_random(self) -> bool:
-        return any(finding.rule == "random-op" for finding in self.model.findings)
+        with self.reference.unchanged():
+            return export_program(self.recipe)
 
 
-def _never_moved(signature: Signature, results: Sequence[CaseResult]) -> Iterator[Finding]:
-    """A note for each dimension that is declared dynamic, but had one size in all cases."""
-    sizes: dict[str, set[int]] = defaultdict(set)
-    for result in results:
-        for dim, size in sizes_of(result, signature).items():
-            sizes[dim].add(size)
-    for dim, tried in sizes.items():
-        if len(tried) == 1:
-            yield Finding(
-                "dynamic-dim-unproven",
-                Severity.NOTE,
-                f"the dimension {dim!r} was declared dynamic, but the original took no other size "
-                f"than {tried.pop()} of those that were tried",
-                where=dim,
-                fix="do not declare it dynamic, or say which sizes it can have: "
-                "modelport.Dim(name, min=..., max=...), Recipe(cases=...)",
-            )
+def capture_attempts(
+    recipe: Recipe, target: Target | None = None, stage: Stages | None = None
+) -> Iterator[CaptureAttempt]:
+    """Captures by one strategy after the other, as long as the caller asks for another attempt.
 
-
-def captures(recipe: Recipe, target: Target | None = None) -> Iterator[Captured]:
-    """Captures by one strategy after the other, until the caller is content.
+    What capturing makes the model remember is put back before an attempt is yielded.
 
     Args:
         recipe: The recipe, as `open_program` leaves it.
         target: What the graph is for, which decides on rewrites; None for any.
+        stage: Told of every capture.
 
     Yields:
-        What each strategy that the recipe allows gave; for a model file, the file.
+        An attempt for each strategy that the recipe allows; for a model file, the file.
 
     Raises:
         ExportError: No strategy can capture the model.
     """
+    stage = stage or Stages()
     if isinstance(recipe.model, str | Path):
-        model = _take_onnx(recipe)
-        original = open_graph(Path(recipe.model), model, model.signature)
-        yield Captured(model, original, [])
+        with stage("capture"):
+            model = _take_onnx(recipe)
+            reference = open_graph(Path(recipe.model), model, model.signature)
+        yield CaptureAttempt(recipe, model, reference)
         return
     strategies = _strategies(recipe)
     reasons: list[str] = []
@@ -177,15 +120,14 @@ def captures(recipe: Recipe, target: Target | None = None) -> Iterator[Captured]
         reason = "; ".join(reasons) or (
             "asked for" if len(strategies) == 1 else f"the first choice of {recipe.capture}"
         )
-        # The next strategy must not capture what these runs made the model remember.
-        with unchanged(recipe.model):
-            try:
-                captured = _capture(recipe, strategy, reason, target)
-            except ExportError as error:
-                errors.append(error)
-                reasons.append(error.what)
-                continue
-            yield captured
+        try:
+            with stage("capture"), unchanged(recipe.model):
+                attempt = _capture(recipe, strategy, reason, target)
+        except ExportError as error:
+            errors.append(error)
+            reasons.append(error.what)
+            continue
+        yield attempt
         reasons.append(f"what {strategy} gave computes something else")
     if len(errors) < len(strategies):
         return
@@ -214,8 +156,9 @@ def _take_onnx(recipe: Recipe) -> Model:
         )
     model = read_graph(Path(recipe.model))
     reason = "the source is an ONNX file"
-    model.provenance = _provenance(recipe.title, "none", reason, model.opset)
-    return model
+    return _with_facts(
+        model, CaptureFacts(recipe.title, "none", reason, model.opset, versions=_versions())
+    )
 
 
 def _strategies(recipe: Recipe) -> tuple[str, ...]:
@@ -230,7 +173,7 @@ def _strategies(recipe: Recipe) -> tuple[str, ...]:
     return ("dynamo", "trace", "script")
 
 
-def _capture(recipe: Recipe, strategy: str, reason: str, target: Target | None) -> Captured:
+def _capture(recipe: Recipe, strategy: str, reason: str, target: Target | None) -> CaptureAttempt:
     bound = bind_inputs(recipe.model, recipe.args, recipe.kwargs, recipe.input_names)
     dims = dynamic_dims(recipe, bound)
     _require_other_names(bound.names, recipe.output_names or ())
@@ -257,17 +200,27 @@ def _capture(recipe: Recipe, strategy: str, reason: str, target: Target | None) 
     findings = adopt(Model(captured.ir)) + add_bodies(captured.ir)
     named = name_dims(captured.ir, dims, example, findings)
     captured.ir.graph.name = recipe.title
-    provenance = _provenance(recipe.title, strategy, reason, opset)
-    provenance["rewrites"] = [record.to_json() for record in captured.rewrites]
-    model = Model(captured.ir, named.ranges, findings, provenance)
-    original = open_module(recipe, model.signature, bound, dims)
-    provenance["usual_sizes"] = original.usual_sizes()
-    provenance["seen_values"] = original.seen_values()
+    model = Model(captured.ir, named.ranges, findings)
+    reference = open_module(recipe, model.signature, bound, dims)
+    facts = CaptureFacts(
+        source=recipe.title,
+        strategy=strategy,
+        reason=reason,
+        opset=opset,
+        rewrites=[record.to_json() for record in captured.rewrites],
+        usual_sizes=reference.usual_sizes(),
+        seen_values=reference.seen_values(),
+        versions=_versions(),
+    )
     findings += captured.findings
     findings += number_findings(bound)
-    findings += hygiene_findings(captured.ir, original, recipe.model, was_training)
-    suspicions = find_suspicions(captured, original.signature, named.symbols, bound.names)
-    return Captured(model, original, suspicions)
+    findings += hygiene_findings(captured.ir, reference, recipe.model, was_training)
+    suspicions = find_suspicions(captured, reference.signature, named.symbols, bound.names)
+    return CaptureAttempt(recipe, _with_facts(model, facts), reference, tuple(suspicions))
+
+
+def _with_facts(model: Model, facts: CaptureFacts) -> Model:
+    return dataclasses.replace(model, facts=facts, provenance=facts.to_provenance())
 
 
 def _require_other_names(inputs: Sequence[str], outputs: Sequence[str]) -> None:
@@ -323,7 +276,7 @@ def _by_strategy(strategy: str, request: Request) -> Capture:
         return STRATEGIES[strategy](request)
 
 
-def _provenance(source: str, strategy: str, reason: str, opset: int) -> dict[str, Any]:
+def _versions() -> dict[str, str]:
     import onnx
     import onnx_ir
     import torch
@@ -331,13 +284,8 @@ def _provenance(source: str, strategy: str, reason: str, opset: int) -> dict[str
     import modelport
 
     return {
-        "source": source,
-        "capture": {"strategy": strategy, "reason": reason},
-        "opset": opset,
-        "versions": {
-            "modelport": modelport.__version__,
-            "torch": torch.__version__,
-            "onnx": onnx.__version__,
-            "onnx-ir": onnx_ir.__version__,
-        },
+        "modelport": modelport.__version__,
+        "torch": torch.__version__,
+        "onnx": onnx.__version__,
+        "onnx-ir": onnx_ir.__version__,
     }
