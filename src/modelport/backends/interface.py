@@ -235,7 +235,8 @@ class Backend(Protocol):
             The files made, and the libraries that the engine needs.
 
         Raises:
-            BuildError: The backend refuses the graph.
+            BuildError: The backend refuses the graph. Where the engine is the graph itself, loading
+                it says so.
             UsageError: The backend does not offer what the target asks for.
         """
 

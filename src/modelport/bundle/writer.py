@@ -19,7 +19,7 @@ from modelport.bundle.checksums import record_files
 from modelport.bundle.manifest import FILE_NAME, PLATFORM, Manifest
 from modelport.errors import UsageError
 from modelport.ops.binaries import FOLDER, platform_name
-from modelport.proof import ReferenceCase, write_case
+from modelport.proof import ReferenceCase, smallest_cases, write_case
 from modelport.target import Target
 
 CASES_BUDGET = 600_000
@@ -87,16 +87,8 @@ class BundleWriter:
         Returns:
             Their paths inside the bundle.
         """
-        by_size = sorted(range(len(references)), key=lambda index: references[index].nbytes)
-        kept: list[int] = []
-        total = 0
-        for index in by_size:
-            total += references[index].nbytes
-            if kept and total > CASES_BUDGET:
-                break
-            kept.append(index)
         (self.folder / "cases").mkdir()
-        return tuple(self._add_case(references[index]) for index in sorted(kept))
+        return tuple(map(self._add_case, smallest_cases(references, CASES_BUDGET)))
 
     def _add_case(self, reference: ReferenceCase) -> str:
         path = f"cases/{reference.case.name}.npz"
@@ -194,13 +186,14 @@ def engine_key(target: Target, manifest: Manifest) -> str:
         target: What it is for; the manifest need not have it yet.
         manifest: With the checksums of the files.
     """
+    own = f"{FOLDER}/{platform_name()}/"
     made_from = {
         "target": str(target),
         "version": manifest.versions.get(target.backend, ""),
         "files": {
             name: record.sha256
             for name, record in manifest.files.items()
-            if name == GRAPH or name.startswith(f"{FOLDER}/{platform_name()}/")
+            if name == GRAPH or name.startswith(own)
         },
     }
     return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()

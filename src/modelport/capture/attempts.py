@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,7 +30,7 @@ from modelport.capture.reference_model import (
 )
 from modelport.capture.state import unchanged
 from modelport.capture.status import exporting
-from modelport.capture.strategies import STRATEGIES, Capture, Request
+from modelport.capture.strategies import STRATEGIES, Capture, LaterOpsetError, Request
 from modelport.errors import ExportError, UsageError
 from modelport.facts import CaptureFacts
 from modelport.model import Model
@@ -43,7 +42,6 @@ from modelport.target import Target
 LOWEST_OPSET = 18
 STANDARD_DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
 HIGHEST_OPSETS = {"dynamo": 23, "trace": 20, "script": 20}
-_UNMAPPED = re.compile(r"No ONNX function found|UnsupportedOperator|is not supported", re.I)
 
 
 @dataclass(frozen=True)
@@ -247,28 +245,21 @@ def _require_own_inputs(captured: Capture, names: Sequence[str], strategy: str) 
 def _at_lowest_opset(
     recipe: Recipe, request: Callable[[int], Request], strategy: str
 ) -> tuple[Capture, int]:
-    """Captures at the opset asked for, or at the lowest that maps all operators."""
+    """Captures at the opset asked for, or at the lowest at which torch has all operators.
+
+    Where one has no translation that does, torch's tables say which opset is the next to ask for.
+    """
     if recipe.opset is not None:
         return _by_strategy(strategy, request(recipe.opset)), recipe.opset
-    last = HIGHEST_OPSETS[strategy]
-    try:
-        return _by_strategy(strategy, request(LOWEST_OPSET)), LOWEST_OPSET
-    except ExportError as error:
-        if not _lacks_operator(error):
-            raise
-    # What the last one lacks, none between has: a large model is not captured for each of them.
-    latest = _by_strategy(strategy, request(last))
-    for opset in range(LOWEST_OPSET + 1, last):
+    opset = LOWEST_OPSET
+    first: LaterOpsetError | None = None
+    while opset <= HIGHEST_OPSETS[strategy]:
         try:
             return _by_strategy(strategy, request(opset)), opset
-        except ExportError as error:
-            if not _lacks_operator(error):
-                raise
-    return latest, last
-
-
-def _lacks_operator(error: ExportError) -> bool:
-    return _UNMAPPED.search(str(error.__cause__)) is not None
+        except LaterOpsetError as error:
+            first, opset = first or error, error.opset
+    assert first is not None
+    raise first
 
 
 def _by_strategy(strategy: str, request: Request) -> Capture:

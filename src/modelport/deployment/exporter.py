@@ -15,6 +15,7 @@ from modelport.deployment.workspace import Workspaces
 from modelport.errors import BuildError, ExportError, UsageError
 from modelport.findings import Finding, Severity
 from modelport.model import Model
+from modelport.proof import Verification
 from modelport.recipe import Recipe, load_recipe
 from modelport.target import Target
 
@@ -177,7 +178,7 @@ def _probe(attempt: CaptureAttempt) -> Verdict:
 
 def _unproven(attempt: CaptureAttempt, *findings: Finding) -> Verdict:
     references = References((), findings=findings)
-    return Verdict(attempt, references, {}, tuple(settled(attempt, references, ())))
+    return Verdict(attempt, references, {}, tuple(settled(attempt, references, Verification(()))))
 
 
 def _not_run(operators: Sequence[str], error: BuildError) -> Finding:

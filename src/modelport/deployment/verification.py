@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from modelport.backends import Engine
@@ -16,14 +15,12 @@ from modelport.capture.diagnosis import (
     fragile_probes,
     judge,
     run_probes,
-    sizes_of,
 )
-from modelport.capture.reference import agree
+from modelport.capture.reference import agree, running_by_references
 from modelport.errors import ExportError, ProofError
 from modelport.findings import Finding, Severity
 from modelport.progress import Stages
 from modelport.proof import (
-    CaseResult,
     ReferenceCase,
     Verification,
     draw_cases,
@@ -33,7 +30,6 @@ from modelport.proof import (
     verify_cases,
 )
 from modelport.proof.verification import MINIMUM_CASES
-from modelport.signature import Signature
 from modelport.target import Target
 
 RANDOM = "random-op"
@@ -149,7 +145,7 @@ def verify(
     """
     stage = stage or Stages()
     with attempt.reference.unchanged():
-        with stage("run the original"):
+        with stage("run the original"), running_by_references():
             references = run_references(attempt, seed, drawn)
         with stage("verify"):
             verifications = compare_engines(references, engines)
@@ -163,7 +159,7 @@ def verify(
                 for target, item in verifications.items()
             }
             first = next(iter(verifications.values()), Verification(()))
-            findings = settled(attempt, references, first.cases)
+            findings = settled(attempt, references, first)
     return Verdict(attempt, references, verifications, tuple(findings))
 
 
@@ -185,9 +181,7 @@ def cleared(verdict: Verdict, target: Target, engine: Engine) -> Verdict | None:
         found = compared[target].without(_fragile(attempt, references, compared))
         if not found.cases or not found.ok:
             return None
-        return dataclasses.replace(
-            verdict, findings=tuple(settled(attempt, references, found.cases))
-        )
+        return dataclasses.replace(verdict, findings=tuple(settled(attempt, references, found)))
 
 
 def run_references(attempt: CaptureAttempt, seed: int, drawn: int) -> References:
@@ -251,6 +245,8 @@ def _fragile(
     """Failed cases that prove nothing, by name, with the reason; see `fragile_probes`."""
     found: dict[str, str] = {}
     for item in verifications.values():
+        if item.ok:
+            continue
         found |= fragile_probes(
             attempt.reference, attempt.model.ir, attempt.suspicions, references.cases, item.cases
         )
@@ -270,41 +266,17 @@ def _require_enough(attempt: CaptureAttempt, references: References) -> None:
 
 
 def settled(
-    attempt: CaptureAttempt, references: References, results: Sequence[CaseResult]
+    attempt: CaptureAttempt, references: References, verification: Verification
 ) -> list[Finding]:
-    """The model's findings, with suspicions turned into what the results say of them."""
+    """The model's findings, with suspicions turned into what a comparison says of them."""
     findings = [*attempt.model.findings, *references.findings]
-    signature = attempt.reference.signature
-    if not _is_random(findings) and not all(result.ok for result in results):
+    if not _is_random(findings) and not verification.ok:
         findings += attempt.reference.random_findings()
-    if _is_random(findings):
-        # Two runs of the reference model differ as well.
-        results = ()
-    return [
-        *judge(attempt.suspicions, results, signature),
-        *findings,
-        *_never_moved(signature, results),
-    ]
+    # Of a model that draws random numbers, two runs of itself differ as well.
+    results = () if _is_random(findings) else verification.cases
+    judged, unmoved = judge(attempt.suspicions, results, attempt.reference.signature)
+    return [*judged, *findings, *unmoved]
 
 
 def _is_random(findings: Sequence[Finding]) -> bool:
     return any(finding.rule == RANDOM for finding in findings)
-
-
-def _never_moved(signature: Signature, results: Sequence[CaseResult]) -> Iterator[Finding]:
-    """A note for each dimension that is declared dynamic, but had one size in all cases."""
-    sizes: dict[str, set[int]] = defaultdict(set)
-    for result in results:
-        for dim, size in sizes_of(result, signature).items():
-            sizes[dim].add(size)
-    for dim, tried in sizes.items():
-        if len(tried) == 1:
-            yield Finding(
-                "dynamic-dim-unproven",
-                Severity.NOTE,
-                f"the dimension {dim!r} was declared dynamic, but the original took no other size "
-                f"than {tried.pop()} of those that were tried",
-                where=dim,
-                fix="do not declare it dynamic, or say which sizes it can have: "
-                "modelport.Dim(name, min=..., max=...), Recipe(cases=...)",
-            )

@@ -20,6 +20,7 @@ from modelport.proof.verification import (
     Runner,
     Verification,
     run_reference,
+    smallest_cases,
     verify_cases,
 )
 
@@ -50,6 +51,7 @@ __all__ = [
     "read_case",
     "read_cases",
     "run_reference",
+    "smallest_cases",
     "tolerance_for",
     "verify_cases",
     "worst_output",

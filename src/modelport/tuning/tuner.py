@@ -136,7 +136,9 @@ def tune(
         ProofError: No candidate computes what the original computes, within the tolerance.
     """
     # Here and below: the processes that are timed load this package, and must not load PyTorch.
+    from modelport.capture.attempts import capture_attempts
     from modelport.capture.programs import open_program
+    from modelport.capture.rewriters import same_rewrites
     from modelport.deployment.deployer import deploy_attempts
     from modelport.deployment.exporter import proven_attempt
 
@@ -180,8 +182,11 @@ def tune(
             plan = dataclasses.replace(plan, model=model, quantization=choice)
         deployment = None
         if output is not None:
+            # The graph that was measured, unless the winner's target has rewrites of its own.
+            alike = choice is not None or same_rewrites(None, plan.target)
+            attempts = [attempt] if alike else capture_attempts(recipe, plan.target)
             deployment = deploy_attempts(
-                [attempt], Path(output), [plan], seed=seed, stage=Stages(progress)
+                attempts, Path(output), [plan], seed=seed, stage=Stages(progress)
             )
     right = [row for row in race.rows if row.error is not None and row.timing is not None]
     return Tuning(
