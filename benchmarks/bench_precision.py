@@ -15,7 +15,8 @@ import torch
 
 import modelport
 from benchmarks.interleave import Row
-from modelport.compilation import Plan
+from modelport.deployment import Plan
+from modelport.deployment.exporter import proven_attempt
 from modelport.precision import Quantization, form_for
 from modelport.target import Target
 from modelport.tuning import make_workspace, measure_plans
@@ -63,7 +64,7 @@ def _model(name: str) -> Iterator[Row]:
         yield Row(f"{name}, {form}: in float32", _kept(result))
         plans.append(Plan(target, model=result.model))
     with tempfile.TemporaryDirectory() as folder:
-        workspace = make_workspace(Path(folder) / "model", recipe, plans)
+        workspace = make_workspace(Path(folder) / "model", proven_attempt(recipe).attempt, plans)
         measured = measure_plans(workspace, plans, rounds=ROUNDS)
     for item in measured:
         if item.timing is None or item.ratio is None:

@@ -16,7 +16,8 @@ import modelport
 from benchmarks.interleave import Row
 from benchmarks.models import MODELS
 from benchmarks.peaks import measure_peaks
-from modelport.compilation import Plan
+from modelport.deployment import Plan
+from modelport.deployment.exporter import proven_attempt
 from modelport.graph import inspect
 from modelport.target import Target
 from modelport.tuning import Measured, Timing, make_workspace, measure_plans, tune
@@ -127,7 +128,7 @@ def _measured(recipe: modelport.Recipe, plans: list[Plan]) -> list[Measured]:
     """All in turn; those that are one and the same are run once."""
     distinct = list({str(plan): plan for plan in plans}.values())
     with tempfile.TemporaryDirectory() as folder:
-        workspace = make_workspace(Path(folder) / "model", recipe, distinct)
+        workspace = make_workspace(Path(folder) / "model", proven_attempt(recipe).attempt, distinct)
         found = measure_plans(workspace, distinct, rounds=ROUNDS)
     by_name = {str(plan): item for plan, item in zip(distinct, found, strict=True)}
     return [by_name[str(plan)] for plan in plans]

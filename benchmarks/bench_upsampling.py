@@ -12,7 +12,8 @@ import torch
 import modelport
 from benchmarks.interleave import Row
 from benchmarks.models import srcnn
-from modelport.compilation import Plan
+from modelport.deployment import Plan
+from modelport.deployment.exporter import proven_attempt
 from modelport.target import Target
 from modelport.tuning import Measured, make_workspace, measure_plans
 
@@ -34,7 +35,7 @@ def _measure(name: str, recipe: modelport.Recipe) -> list[Row]:
     rewrites: tuple[tuple[str, ...], ...] = ((), ("merge-upsampling",))
     plans = [Plan(Target(engine), rewrites=each) for engine in ENGINES for each in rewrites]
     with tempfile.TemporaryDirectory() as folder:
-        workspace = make_workspace(Path(folder) / "model", recipe, plans)
+        workspace = make_workspace(Path(folder) / "model", proven_attempt(recipe).attempt, plans)
         measured = measure_plans(workspace, plans, rounds=ROUNDS)
     rows = [Row(f"{name}: {item.model}", f"{_median(item) * 1e3:.4g} ms") for item in measured]
     for engine, plain, merged in zip(ENGINES, measured[::2], measured[1::2], strict=True):

@@ -20,6 +20,7 @@ ORDER = [
     "target",
     "signature",
     "onnxfile",
+    "facts",
     "model",
     "recipe",
     "pictures",
@@ -32,17 +33,15 @@ ORDER = [
     "precision",
     "pipeline",
     "capture",
-    "compilation",
-    "conformance",
     "report",
     "bundle",
-    "culprit",
-    "serve",
     "deployment",
+    "conformance",
+    "culprit",
     "tuning",
     "cli",
 ]
-FOR_THE_VERSION = {"capture/captures.py", "capture/exporter.py"}
+FOR_THE_VERSION = {"capture/attempts.py"}
 """Files above the command line that may import the package itself."""
 FILES = [
     path

@@ -136,3 +136,31 @@ def test_a_graph_without_a_form_in_onnx_is_refused(path: Path, tmp_path: Path) -
     with pytest.raises(UsageError, match="ONNX cannot hold"):
         model.save(tmp_path / "odd.onnx")
     assert not list(tmp_path.glob("*odd*"))
+
+
+def test_saving_changes_nothing_of_the_model(tmp_path: Path) -> None:
+    import onnx_ir
+
+    first = modelport.Model.load(
+        onnx_text(tmp_path / "m.onnx", "g (float[N] x) => (float[N] y) <float w = {2.0}> "
+                  "{ y = Mul(x, w) }")
+    )  # fmt: skip
+    first.dims = {"N": modelport.Dim("N", 1, 4)}
+    onnx_ir.save(first.ir, tmp_path / "outside.onnx", external_data="outside.data",
+                 size_threshold_bytes=0)  # fmt: skip
+    model = modelport.Model.load(tmp_path / "outside.onnx")
+    model.dims = first.dims
+    weight = model.ir.graph.initializers["w"]
+    tensor, metadata = weight.const_value, dict(model.ir.metadata_props)
+    assert isinstance(tensor, onnx_ir.ExternalTensor)
+    before = onnx_ir.to_proto(model.ir).SerializeToString()
+    (tmp_path / "elsewhere").mkdir()
+    saved = model.save(tmp_path / "elsewhere" / "m.onnx")
+    assert weight.const_value is tensor
+    assert dict(model.ir.metadata_props) == metadata
+    assert onnx_ir.to_proto(model.ir).SerializeToString() == before
+    again = modelport.Model.load(saved)
+    assert again.dims == model.dims
+    value = again.ir.graph.initializers["w"].const_value
+    assert value is not None
+    assert value.numpy().tolist() == tensor.numpy().tolist()

@@ -21,8 +21,6 @@ if typing.TYPE_CHECKING:
     from modelport.bundle import Bundle, load, self_test, verify
     from modelport.capture import (
         describe_aten,
-        diagnose,
-        export,
         is_exporting,
         mark,
         operator_support,
@@ -30,9 +28,15 @@ if typing.TYPE_CHECKING:
         rewrite,
         rewrite_module,
     )
-    from modelport.compilation import Compilation, compile
     from modelport.culprit import Bisection, Comparison, Reduction, bisect, compare, shrink
-    from modelport.deployment import Deployment, deploy
+    from modelport.deployment import (
+        Compilation,
+        Deployment,
+        compile,
+        deploy,
+        diagnose,
+        export,
+    )
     from modelport.errors import (
         BuildError,
         BundleError,
@@ -62,8 +66,6 @@ else:
             "bundle": ("Bundle", "load", "self_test", "verify"),
             "capture": (
                 "describe_aten",
-                "diagnose",
-                "export",
                 "is_exporting",
                 "mark",
                 "operator_support",
@@ -71,9 +73,15 @@ else:
                 "rewrite",
                 "rewrite_module",
             ),
-            "compilation": ("Compilation", "compile"),
             "culprit": ("Bisection", "Comparison", "Reduction", "bisect", "compare", "shrink"),
-            "deployment": ("Deployment", "deploy"),
+            "deployment": (
+                "Compilation",
+                "Deployment",
+                "compile",
+                "deploy",
+                "diagnose",
+                "export",
+            ),
             "errors": (
                 "BuildError",
                 "BundleError",

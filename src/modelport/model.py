@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelport.errors import UsageError
+from modelport.facts import CaptureFacts
 from modelport.findings import Finding
 from modelport.onnxfile import read_onnx
 from modelport.signature import Dim, Signature, TensorSpec, dims_from_json, dims_to_json
@@ -32,13 +34,16 @@ class Model:
         ir: The graph.
         dims: Declared ranges of dynamic dimensions, by name.
         findings: What was noticed on the way so far.
-        provenance: Where the graph comes from: source, capture strategy and its reason, versions.
+        provenance: Where the graph comes from, for people: source, capture strategy and its reason,
+            versions. It is written out; what decides is in `facts`.
+        facts: Facts of the capture.
     """
 
     ir: onnx_ir.Model
     dims: Mapping[str, Dim] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     provenance: dict[str, Any] = field(default_factory=dict)
+    facts: CaptureFacts = field(default_factory=CaptureFacts)
 
     @property
     def opset(self) -> int:
@@ -62,7 +67,13 @@ class Model:
 
     def copy(self) -> Model:
         """A model that can be changed without changing this one; weights are shared."""
-        return Model(self.ir.clone(), dict(self.dims), list(self.findings), dict(self.provenance))
+        return replace(
+            self,
+            ir=self.ir.clone(),
+            dims=dict(self.dims),
+            findings=list(self.findings),
+            provenance=dict(self.provenance),
+        )
 
     def operators(self) -> set[tuple[str, str]]:
         """The domain and the type of the operators in the graph, subgraphs included."""
@@ -71,7 +82,8 @@ class Model:
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Writes the model as an ONNX file that keeps the declared ranges in its metadata.
 
-        Weights of a gigabyte and more go to ``NAME.onnx.data`` beside it.
+        The model itself stays as it is. Weights of a gigabyte and more go to ``NAME.onnx.data``
+        beside it.
 
         Args:
             path: Where to write.
@@ -85,14 +97,11 @@ class Model:
         import onnx_ir
 
         path = Path(path)
-        self.ir.metadata_props[DIMS_KEY] = json.dumps(dims_to_json(self.dims.values()))
         external = f"{path.name}.data" if self.weight_bytes >= EXTERNAL_DATA_THRESHOLD else None
         temporary = path.with_name(f".{path.name}.partial")
         try:
-            if external is None:
-                # What lies in another file now is looked for beside the new one.
-                onnx_ir.external_data.load_to_model(self.ir)
-            onnx_ir.save(self.ir, temporary, format="protobuf", external_data=external)
+            with self._as_written(inside=external is None):
+                onnx_ir.save(self.ir, temporary, format="protobuf", external_data=external)
             temporary.replace(path)
         except OSError as error:
             raise UsageError(f"cannot write {path}: {error.strerror}") from error
@@ -103,6 +112,30 @@ class Model:
         finally:
             temporary.unlink(missing_ok=True)
         return path
+
+    @contextmanager
+    def _as_written(self, *, inside: bool) -> Iterator[None]:
+        """The graph in the form of its file, for the time of writing.
+
+        Args:
+            inside: Whether weights that lie in another file go into the file of the graph.
+        """
+        import onnx_ir
+
+        values = [value for graph in self.ir.graphs() for value in graph.initializers.values()]
+        tensors = [value.const_value for value in values]
+        metadata = dict(self.ir.metadata_props)
+        self.ir.metadata_props[DIMS_KEY] = json.dumps(dims_to_json(self.dims.values()))
+        try:
+            if inside:
+                # Else they would be looked for beside the new file.
+                onnx_ir.external_data.load_to_model(self.ir)
+            yield
+        finally:
+            for value, tensor in zip(values, tensors, strict=True):
+                value.const_value = tensor
+            self.ir.metadata_props.clear()
+            self.ir.metadata_props.update(metadata)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Model:
@@ -127,7 +160,8 @@ class Model:
                 why=f"{type(error).__name__}: {error}",
                 fix="export the model again",
             ) from error
-        return cls(model, dims, provenance={"source": str(path)})
+        facts = CaptureFacts(source=str(path))
+        return cls(model, dims, provenance=facts.to_provenance(), facts=facts)
 
 
 def nbytes_of(tensor: onnx_ir.TensorProtocol) -> int:

@@ -47,16 +47,47 @@ class Stages:
         self.progress = progress or Silent()
         self.seconds: dict[str, float] = {}
 
+        self._attempting = False
+        self._failed: tuple[str, float] | None = None
+
     @contextmanager
     def __call__(self, step: str) -> Iterator[None]:
         """Runs the body of a ``with`` as the step named."""
+        self._pass_over()
         self.progress.start(step)
         begin = time.perf_counter()
         try:
             yield
         except BaseException:
-            self.progress.fail(step)
+            self._failed = step, time.perf_counter() - begin
+            if not self._attempting:
+                self._fail()
             raise
         elapsed = time.perf_counter() - begin
         self.seconds[step] = self.seconds.get(step, 0.0) + elapsed
         self.progress.finish(step, elapsed)
+
+    @contextmanager
+    def attempts(self) -> Iterator[None]:
+        """Runs attempts at the same thing: a step fails only where all of them end with it.
+
+        What fails and is followed by another attempt is no failure: it is told as finished.
+        """
+        self._attempting = True
+        try:
+            yield
+        except BaseException:
+            self._fail()
+            raise
+        finally:
+            self._attempting, self._failed = False, None
+
+    def _pass_over(self) -> None:
+        if self._failed is not None:
+            self.progress.finish(*self._failed)
+            self._failed = None
+
+    def _fail(self) -> None:
+        if self._failed is not None:
+            self.progress.fail(self._failed[0])
+            self._failed = None

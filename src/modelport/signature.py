@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -71,6 +72,18 @@ class TensorSpec:
     dtype: str
     shape: tuple[int | str, ...] | None
 
+    def shape_at(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
+        """The shape at given sizes of the dynamic dimensions.
+
+        Raises:
+            UsageError: The rank is not known.
+        """
+        if self.shape is None:
+            raise UsageError(
+                f"input {self.name!r} has no known rank", fix="declare its shape in the model"
+            )
+        return tuple(dim if isinstance(dim, int) else sizes[dim] for dim in self.shape)
+
     def __str__(self) -> str:
         shape = "?" if self.shape is None else ", ".join(map(str, self.shape))
         return f"{self.name}: {self.dtype}[{shape}]"
@@ -90,6 +103,14 @@ class Signature:
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     dims: Mapping[str, Dim] = field(default_factory=dict)
+
+    def count_elements(self, sizes: Mapping[str, int]) -> int:
+        """Elements of all inputs together, at given sizes of the dynamic dimensions.
+
+        Raises:
+            UsageError: An input has no known rank.
+        """
+        return sum(math.prod(spec.shape_at(sizes)) for spec in self.inputs)
 
     def examine(self, inputs: Mapping[str, Any]) -> None:
         """Checks inputs by name, dtype, rank, fixed dimensions, and dimensions' ranges.

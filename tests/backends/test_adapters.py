@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import modelport
+from modelport.backends import open_engine
 from modelport.backends.adapters import (
     FixedPoint,
     Trim,
@@ -17,7 +18,6 @@ from modelport.backends.adapters import (
     adapters_of,
     adapters_to_json,
     add_adapters,
-    load_engine,
     shape_values,
     with_adapters,
 )
@@ -37,7 +37,7 @@ Open = Callable[[str, list[FixedPoint | Trim]], Engine]
 def opened(tmp_path: Path) -> Open:
     def load(body: str, adapters: list[FixedPoint | Trim]) -> Engine:
         path = onnx_text(tmp_path / "m.onnx", body)
-        return load_engine(tmp_path, with_adapters(Artifact(path.name), adapters), ORT)
+        return open_engine(tmp_path, with_adapters(Artifact(path.name), adapters), ORT)
 
     return load
 

@@ -10,7 +10,8 @@ import pytest
 import modelport
 from modelport import Bundle, BundleError, ProofError, Target, UsageError
 from modelport.bundle import Manifest
-from modelport.bundle.changing import add_operators, add_targets, strip
+from modelport.bundle.changing import add_operators, strip
+from modelport.deployment import add_targets
 from modelport.ops.binaries import platform_name
 from tests.support import snapshot
 

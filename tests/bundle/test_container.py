@@ -9,9 +9,9 @@ import pytest
 import modelport
 from modelport import Bundle, Target, UsageError
 from modelport.backends.interface import Artifact
-from modelport.bundle.changing import add_targets
 from modelport.bundle.container import requirements, write_container
 from modelport.bundle.manifest import Manifest
+from modelport.deployment import add_targets
 from tests.support import snapshot
 
 

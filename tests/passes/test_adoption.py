@@ -11,7 +11,7 @@ import torch
 from onnx import TensorProto, helper
 
 import modelport
-from modelport.capture.original import open_graph, read_graph
+from modelport.capture.reference_model import open_graph, read_graph
 from modelport.passes import adopt
 
 Arrays = dict[str, np.ndarray[Any, Any]]

@@ -8,6 +8,7 @@ if typing.TYPE_CHECKING:
     from modelport.backends.diagnosis import CAPABILITY_HEADS, Diagnosis, capability_rows, doctor
     from modelport.backends.interface import Backend, Binding, Capabilities, Engine, Probe
     from modelport.backends.linting import lint_rules
+    from modelport.backends.loader import REFERENCE_OPTIONS, REFERENCE_RUNTIME, open_engine
     from modelport.backends.registry import BACKENDS, backend_names, get_backend
 else:
     __getattr__, __dir__ = lazy.public_names(
@@ -16,6 +17,7 @@ else:
             "diagnosis": ("CAPABILITY_HEADS", "Diagnosis", "capability_rows", "doctor"),
             "interface": ("Backend", "Binding", "Capabilities", "Engine", "Probe"),
             "linting": ("lint_rules",),
+            "loader": ("REFERENCE_OPTIONS", "REFERENCE_RUNTIME", "open_engine"),
             "registry": ("BACKENDS", "backend_names", "get_backend"),
         },
     )
@@ -23,6 +25,8 @@ else:
 __all__ = [
     "BACKENDS",
     "CAPABILITY_HEADS",
+    "REFERENCE_OPTIONS",
+    "REFERENCE_RUNTIME",
     "Backend",
     "Binding",
     "Capabilities",
@@ -34,4 +38,5 @@ __all__ = [
     "doctor",
     "get_backend",
     "lint_rules",
+    "open_engine",
 ]

@@ -10,16 +10,13 @@ import dataclasses
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from modelport.backends.interface import Arrays, Artifact, Binding, Engine
-from modelport.backends.registry import get_backend
 from modelport.errors import BuildError, RunError
 from modelport.signature import Signature, TensorSpec
-from modelport.target import Target
 
 if TYPE_CHECKING:
     import onnx_ir
@@ -138,16 +135,11 @@ def adapters_from_json(data: Sequence[Mapping[str, Any]]) -> list[Adapter]:
 
 
 def with_adapters(artifact: Artifact, adapters: Sequence[Adapter]) -> Artifact:
-    """The artifact, with what `load_engine` needs to know of its adapters."""
+    """The artifact, with what `open_engine` needs to know of its adapters."""
     if not adapters:
         return artifact
     options = {**artifact.options, ADAPTERS_OPTION: adapters_to_json(adapters)}
     return dataclasses.replace(artifact, options=options)
-
-
-def adapters_in(options: Mapping[str, Any]) -> dict[str, Any]:
-    """What an artifact's options say of adapters, for another artifact of the same graph."""
-    return {name: value for name, value in options.items() if name == ADAPTERS_OPTION}
 
 
 def shape_values(
@@ -175,33 +167,7 @@ def shape_values(
     return values
 
 
-def load_engine(
-    folder: Path, artifact: Artifact, target: Target, signature: Signature | None = None
-) -> Engine:
-    """Opens what a backend compiled, in the form that the model declares.
-
-    Args:
-        folder: The folder that the artifact's paths are relative to.
-        artifact: What to open.
-        target: What to run on.
-        signature: What the model takes and gives; read from the graph by default.
-
-    Returns:
-        The backend's engine, behind adapters where the artifact has some.
-
-    Raises:
-        BuildError: The backend cannot open it.
-    """
-    backend = get_backend(target)
-    adapters = adapters_from_json(artifact.options.get(ADAPTERS_OPTION, ()))
-    if not adapters:
-        return backend.load(folder, artifact, target, signature)
-    options = {name: value for name, value in artifact.options.items() if name != ADAPTERS_OPTION}
-    engine = backend.load(folder, dataclasses.replace(artifact, options=options), target)
-    return AdaptedEngine(engine, adapters, signature or _public(engine.signature, adapters))
-
-
-def _public(signature: Signature, adapters: Sequence[Adapter]) -> Signature:
+def public_signature(signature: Signature, adapters: Sequence[Adapter]) -> Signature:
     """What the model declares, from what its engine takes and gives."""
     dtypes = {item.tensor: item.dtype for item in adapters if isinstance(item, FixedPoint)}
     trims = {item.tensor: item for item in adapters if isinstance(item, Trim)}

@@ -97,9 +97,12 @@ class Engine(ABC):
         target: What it runs on.
         task: What calling the engine does: takes the engine and what it is called with. None
             where the model does not say what its answers mean.
+        substituted: Why the reference runtime runs the engine's graph in its place; empty where
+            the engine itself runs.
     """
 
     task: Callable[..., Any] | None = None
+    substituted: str = ""
 
     def __init__(self, signature: Signature, target: Target) -> None:
         self.signature = signature
@@ -232,7 +235,8 @@ class Backend(Protocol):
             The files made, and the libraries that the engine needs.
 
         Raises:
-            BuildError: The backend refuses the graph.
+            BuildError: The backend refuses the graph. Where the engine is the graph itself, loading
+                it says so.
             UsageError: The backend does not offer what the target asks for.
         """
 

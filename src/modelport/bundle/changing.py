@@ -1,4 +1,4 @@
-"""Bundles from bundles: engines and libraries added, parts taken out, signed."""
+"""Bundles from bundles: libraries added, parts taken out, signed."""
 
 from __future__ import annotations
 
@@ -9,21 +9,15 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from modelport.backends import get_backend
-from modelport.backends.adapters import load_engine
 from modelport.backends.interface import GRAPH
 from modelport.bundle.manifest import FILE_NAME, SIGNATURE_NAME, Manifest
 from modelport.bundle.reader import Bundle
-from modelport.bundle.selftest import kept_references, verify_engine
 from modelport.bundle.signing import make_signature
 from modelport.bundle.trust import remember
-from modelport.bundle.writer import BundleWriter, all_code, engine_key
-from modelport.compilation import compile_model
+from modelport.bundle.writer import BundleWriter, all_code
 from modelport.errors import UsageError
-from modelport.model import Model
 from modelport.ops.binaries import FOLDER, SOURCES, platform_name
 from modelport.ops.libraries import place_library
-from modelport.precision.standing_in import stand_in
 from modelport.target import Target
 
 StrPath = str | os.PathLike[str]
@@ -53,14 +47,14 @@ def add_operators(
     """
     from modelport.ops.build import build_sources
 
-    with _changed(bundle, output, trust) as (opened, writer):
+    with changed_bundle(bundle, output, trust) as (opened, writer):
         if not _sources(opened):
             raise UsageError(
                 f"{bundle} has no sources of operators",
                 fix="deploy again: operators that are declared bring their sources along",
             )
         made = []
-        for place, own in _stages(opened):
+        for place, own in stages_of(opened):
             if _sources(own):
                 inside = add_operators(writer.folder / place, trust=own.is_trusted, cuda=cuda)
                 made += [f"{place}/{name}" for name in inside]
@@ -72,58 +66,8 @@ def add_operators(
             built = build_sources(writer.folder / SOURCES / domain, domain, cuda=cuda)
             place_library(built, (writer.folder / library).parent)
             made.append(library)
-        _commit(writer, opened.manifest, opened.manifest)
+        commit_changed(writer, opened.manifest, opened.manifest)
     return made
-
-
-def add_targets(
-    bundle: StrPath,
-    targets: Sequence[Target | str],
-    output: StrPath | None = None,
-    *,
-    trust: bool = False,
-) -> dict[Target, str]:
-    """Builds engines for more targets from the bundle's graph, and compares them with its cases.
-
-    An engine that is there, made from the same with the same version, stays.
-
-    Args:
-        bundle: The bundle.
-        targets: What to build for.
-        output: Where to write; in its place by default. What was signed is signed no more.
-        trust: As for `modelport.load`.
-
-    Returns:
-        What became of each target: ``built``, ``built, not run: WHY`` or ``there already``.
-
-    Raises:
-        UsageError: There is no such backend, or the bundle has no reference cases.
-        BundleError: The bundle is altered, or has code that is not known here.
-        BuildError: A backend refuses the graph.
-        ProofError: An engine does not compute what the original computed. Nothing is written.
-    """
-    wanted = list(dict.fromkeys(map(Target.parse, targets)))
-    done: dict[Target, str] = {}
-    with _changed(bundle, output, trust) as (opened, writer):
-        if opened.stages:
-            each = {
-                stage: add_targets(writer.folder / place, wanted, trust=own.is_trusted)
-                for stage, (place, own) in zip(opened.stages, _stages(opened), strict=True)
-            }
-            _commit(writer, _with_versions(opened.manifest, wanted), opened.manifest)
-            return {
-                target: "; ".join(f"{stage}: {done[target]}" for stage, done in each.items())
-                for target in wanted
-            }
-        manifest = _with_versions(opened.manifest, wanted)
-        for target in wanted:
-            if manifest.keys.get(target) == engine_key(target, manifest):
-                done[target] = "there already"
-            else:
-                manifest, done[target] = _add_target(opened, writer.folder, manifest, target)
-        if set(done.values()) != {"there already"} or output is not None:
-            _commit(writer, manifest, opened.manifest)
-    return done
 
 
 def strip(
@@ -150,12 +94,12 @@ def strip(
         UsageError: There is no such part, or no engine would be left.
         BundleError: The bundle is altered.
     """
-    with _changed(bundle, output, False) as (opened, writer):
+    with changed_bundle(bundle, output, False) as (opened, writer):
         manifest = opened.manifest
         if opened.stages:
             removed = [
                 f"{place}/{name}"
-                for place, _ in _stages(opened)
+                for place, _ in stages_of(opened)
                 for name in strip(
                     writer.folder / place, targets=targets, platforms=platforms, parts=parts
                 )
@@ -164,7 +108,7 @@ def strip(
             for name in own:
                 _remove(writer.folder, name)
             kept_cases = tuple(name for name in manifest.cases if name not in own)
-            _commit(writer, dataclasses.replace(manifest, cases=kept_cases), manifest)
+            commit_changed(writer, dataclasses.replace(manifest, cases=kept_cases), manifest)
             return sorted([*own, *removed])
         gone = {opened.choose(target) for target in targets}
         kept = {item: artifact for item, artifact in manifest.artifacts.items() if item not in gone}
@@ -184,7 +128,7 @@ def strip(
             keys={target: key for target, key in manifest.keys.items() if target in kept},
             cases=tuple(name for name in manifest.cases if name not in named),
         )
-        _commit(writer, changed, manifest)
+        commit_changed(writer, changed, manifest)
     return sorted(unused | named)
 
 
@@ -219,14 +163,14 @@ def sign(bundle: StrPath, private: StrPath) -> None:
         UsageError: There is no bundle, or the key cannot be read.
         BundleError: The bundle is altered.
     """
-    with _changed(bundle, None, False) as (opened, writer):
+    with changed_bundle(bundle, None, False) as (opened, writer):
         data = (opened.folder / FILE_NAME).read_bytes()
         (writer.folder / FILE_NAME).write_bytes(data)
         (writer.folder / SIGNATURE_NAME).write_bytes(make_signature(data, Path(private)))
         writer.place()
 
 
-def _stages(opened: Bundle) -> Iterator[tuple[str, Bundle]]:
+def stages_of(opened: Bundle) -> Iterator[tuple[str, Bundle]]:
     """The stages of a pipeline: their folders in the bundle, and the bundles that they are."""
     for stage in opened.manifest.stages:
         yield stage["bundle"], opened.stages[stage["name"]]
@@ -234,7 +178,7 @@ def _stages(opened: Bundle) -> Iterator[tuple[str, Bundle]]:
 
 def _code(opened: Bundle) -> set[str]:
     """The files that are code, those of stages included."""
-    inside = {f"{place}/{name}" for place, own in _stages(opened) for name in _code(own)}
+    inside = {f"{place}/{name}" for place, own in stages_of(opened) for name in _code(own)}
     return all_code(opened.manifest) | inside
 
 
@@ -245,7 +189,7 @@ def _sources(opened: Bundle) -> bool:
 
 
 @contextmanager
-def _changed(
+def changed_bundle(
     bundle: StrPath, output: StrPath | None, trust: bool
 ) -> Iterator[tuple[Bundle, BundleWriter]]:
     """A bundle, and a writer that has its files but for the manifest and its signature."""
@@ -261,49 +205,9 @@ def _changed(
         yield opened, writer
 
 
-def _commit(writer: BundleWriter, manifest: Manifest, before: Manifest) -> None:
+def commit_changed(writer: BundleWriter, manifest: Manifest, before: Manifest) -> None:
+    """Puts a changed bundle in its place; its code stays as well known as it was."""
     writer.commit(manifest, {record.sha256 for record in before.files.values()})
-
-
-def _with_versions(manifest: Manifest, targets: Sequence[Target]) -> Manifest:
-    """The same with the versions that the backends of targets have here."""
-    versions = dict(manifest.provenance.get("versions", {}))
-    versions |= {target.backend: get_backend(target).version() for target in targets}
-    return dataclasses.replace(manifest, provenance={**manifest.provenance, "versions": versions})
-
-
-def _add_target(
-    opened: Bundle, folder: Path, manifest: Manifest, target: Target
-) -> tuple[Manifest, str]:
-    model = Model.load(folder / GRAPH)
-    libraries = _libraries(opened)
-    compiled = compile_model(model, folder, target, libraries)
-    why_not = get_backend(target).why_not_run(target)
-    if not why_not:
-        engine = load_engine(folder, compiled.artifact, target, manifest.signature)
-        verification = verify_engine(engine, target, kept_references(opened))
-        verification.require(f"the engine for {target}")
-    else:
-        engine = stand_in(folder, compiled.artifact, manifest.signature)
-        verification = verify_engine(engine, target, kept_references(opened))
-        verification = dataclasses.replace(verification, substituted=why_not)
-        verification.require(f"the graph for {target}")
-    added = dataclasses.replace(
-        manifest,
-        artifacts={**manifest.artifacts, target: compiled.artifact},
-        keys={**manifest.keys, target: engine_key(target, manifest)},
-        verification={**manifest.verification, str(target): verification.to_json()},
-        findings=(*manifest.findings, *map(dataclasses.asdict, compiled.findings)),
-    )
-    return added, f"built, not run: {why_not}" if why_not else "built"
-
-
-def _libraries(opened: Bundle) -> list[str]:
-    """The bundle's libraries of operators for this platform."""
-    own = f"{FOLDER}/{platform_name()}/"
-    libraries = [name for name in opened.manifest.files if name.startswith(own)]
-    opened.require_known(libraries)
-    return libraries
 
 
 def _files_of(manifest: Manifest, targets: Collection[Target]) -> set[str]:

@@ -38,8 +38,8 @@ def requirements(manifest: Manifest, stages: Sequence[Manifest] = ()) -> list[st
     Raises:
         UsageError: A target's backend is of another package.
     """
-    versions = manifest.provenance.get("versions", {})
-    machine = manifest.provenance.get("machine", {})
+    versions = manifest.versions
+    machine = manifest.machine
     lines = [
         _pinned("modelport", versions.get("modelport")),
         _pinned("numpy", machine.get("numpy")),
@@ -123,7 +123,7 @@ def _dockerfile(
     wheel: str | os.PathLike[str] | None,
     key: str | os.PathLike[str] | None,
 ) -> Iterator[str]:
-    python = opened.manifest.provenance.get("machine", {}).get("python", "3.11")
+    python = opened.manifest.machine.get("python", "3.11")
     yield f"FROM python:{'.'.join(python.split('.')[:2])}-slim"
     yield "WORKDIR /app"
     yield f"COPY {' '.join([REQUIREMENTS, *([Path(wheel).name] if wheel else [])])} ./"

@@ -90,8 +90,8 @@ def describe(bundle: Bundle) -> dict[str, Any]:
             {name for model in bundle.models for name in platforms(model.manifest)}
         ),
         "signed": bundle.signed,
-        "machine": manifest.provenance.get("machine", {}),
-        "versions": manifest.provenance.get("versions", {}),
+        "machine": dict(manifest.machine),
+        "versions": dict(manifest.versions),
         "findings": list(manifest.findings),
     }
 

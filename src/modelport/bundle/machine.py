@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -24,20 +23,20 @@ def this_machine() -> dict[str, str]:
     }
 
 
-def differences(provenance: Mapping[str, Any]) -> list[str]:
+def differences(machine: Mapping[str, str], versions: Mapping[str, str]) -> list[str]:
     """What is other here than where a bundle was built, for people.
 
     Args:
-        provenance: The bundle's, with ``machine`` and ``versions``.
+        machine: The machine that it was built on.
+        versions: Versions of what it was built with, by name.
     """
     here = this_machine()
-    there = provenance.get("machine", {})
     found = [
-        f"{name}: {there[name]} there, {value} here"
+        f"{name}: {machine[name]} there, {value} here"
         for name, value in here.items()
-        if there.get(name, value) != value
+        if machine.get(name, value) != value
     ]
-    for name, version in provenance.get("versions", {}).items():
+    for name, version in versions.items():
         installed = _version(name)
         if installed is not None and installed != version:
             found.append(f"{name}: {version} there, {installed} here")

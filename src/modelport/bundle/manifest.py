@@ -75,6 +75,16 @@ class Manifest:
     outputs: Mapping[str, str] = field(default_factory=dict)
     result: Mapping[str, Any] | None = None
 
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """Versions of everything used, by name."""
+        return dict(self.provenance.get("versions", {}))
+
+    @property
+    def machine(self) -> Mapping[str, str]:
+        """The machine that the bundle was built on; see `modelport.bundle.machine`."""
+        return dict(self.provenance.get("machine", {}))
+
     def render(self) -> bytes:
         """The file's bytes; they end with a checksum of those before."""
         content = {

@@ -11,8 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelport.backends import Engine, get_backend
-from modelport.backends.adapters import load_engine
+from modelport.backends import Engine, open_engine
 from modelport.backends.interface import Artifact
 from modelport.bundle.archive import unpack
 from modelport.bundle.checksums import Check
@@ -99,7 +98,7 @@ class Bundle:
         wanted = self.choose(target)
         artifact = self.artifact(wanted)
         artifact = Artifact(artifact.graph, artifact.files, {**artifact.options, **options})
-        return self._with_task(load_engine(self.folder, artifact, wanted, self.manifest.signature))
+        return self._with_task(open_engine(self.folder, artifact, wanted, self.manifest.signature))
 
     def _with_task(self, engine: Engine) -> Engine:
         if self.manifest.result:
@@ -288,11 +287,11 @@ def load(
                 f"loading {path.name} converts nothing to {wanted.precision}",
                 fix="leave the precision away: the graph runs in the one that it has",
             )
-        return get_backend(wanted).load(path.parent, Artifact(path.name, (), options), wanted)
+        return open_engine(path.parent, Artifact(path.name, (), options), wanted)
     if path.suffix == ".engine":
-        from modelport.backends.tensorrt import open_engine
+        from modelport.backends.tensorrt import open_engine_file
 
-        return open_engine(path, target, options)
+        return open_engine_file(path, target, options)
     with _opened(path, trust, None if key is None else Path(key)) as (bundle, check):
         if bundle.manifest.stages:
             check.wait()

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from modelport.backends import Engine, get_backend
+from modelport.backends import Engine, get_backend, open_engine
 from modelport.bundle.machine import differences
 from modelport.bundle.reader import Bundle
 from modelport.errors import BuildError, UsageError
@@ -123,7 +123,10 @@ def self_test(
             here, or none for this platform.
     """
     with Bundle.open(bundle, trust=trust, key=key) as opened:
-        return SelfTest(tuple(_tests(opened)), tuple(differences(opened.manifest.provenance)))
+        return SelfTest(
+            tuple(_tests(opened)),
+            tuple(differences(opened.manifest.machine, opened.manifest.versions)),
+        )
 
 
 def _tests(opened: Bundle) -> Iterator[EngineTest]:
@@ -268,17 +271,17 @@ def _verify_model(
     results = {}
     for target in opened.manifest.artifacts:
         why_not = get_backend(target).why_not_run(target)
-        engine = _stand_in(opened, target) if why_not else opened.load(target)
-        result = verify_engine(engine, target, references, refused)
-        results[target] = dataclasses.replace(result, substituted=why_not)
+        engine = _fallback(opened, target) if why_not else opened.load(target)
+        results[target] = verify_engine(engine, target, references, refused)
     return results
 
 
-def _stand_in(bundle: Bundle, target: Target) -> Engine:
+def _fallback(bundle: Bundle, target: Target) -> Engine:
     # It needs packages that a machine which only runs bundles may lack.
-    from modelport.precision.standing_in import stand_in
+    from modelport.precision import widen
 
-    return stand_in(bundle.folder, bundle.artifact(target), bundle.manifest.signature)
+    artifact, signature = bundle.artifact(target), bundle.manifest.signature
+    return open_engine(bundle.folder, artifact, target, signature, fallback=widen)
 
 
 def verify_engine(
@@ -290,6 +293,7 @@ def verify_engine(
     """Compares an engine with what was recorded, within the tolerance of its precision."""
     tolerance = functools.partial(tolerance_for, precision=target.precision)
     result = verify_cases(references, engine.run_shared, tolerance=tolerance, refused=refused)
+    result = dataclasses.replace(result, substituted=engine.substituted)
     return result.without(far_cases([item.case for item in references], target.precision))
 
 
@@ -311,10 +315,10 @@ def kept_references(bundle: Bundle) -> list[ReferenceCase]:
 def _fresh_references(
     bundle: Bundle, against: str | Recipe, seed: int
 ) -> tuple[list[ReferenceCase], list[str]]:
-    from modelport.capture.original import open_original
     from modelport.capture.programs import open_program
+    from modelport.capture.reference_model import open_reference
 
     recipe = open_program(load_recipe(against) if isinstance(against, str) else against)
-    original = open_original(recipe, bundle.manifest.signature)
+    original = open_reference(recipe, bundle.manifest.signature)
     cases = draw_cases(original.signature, original.examples, recipe.values, seed)
     return run_reference(original.run, itertools.islice(cases, 1000), original.given)

@@ -149,5 +149,5 @@ def _provenance(bundles: Mapping[str, Bundle]) -> dict[str, Any]:
     """The machine that joins, and the versions of all stages."""
     versions: dict[str, str] = {}
     for bundle in bundles.values():
-        versions |= bundle.manifest.provenance.get("versions", {})
+        versions |= bundle.manifest.versions
     return {"versions": versions, "machine": this_machine()}

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,7 +19,7 @@ from modelport.bundle.checksums import record_files
 from modelport.bundle.manifest import FILE_NAME, PLATFORM, Manifest
 from modelport.errors import UsageError
 from modelport.ops.binaries import FOLDER, platform_name
-from modelport.proof import ReferenceCase, write_case
+from modelport.proof import ReferenceCase, smallest_cases, write_case
 from modelport.target import Target
 
 CASES_BUDGET = 600_000
@@ -52,6 +52,7 @@ class BundleWriter:
     """
 
     def __init__(self, path: Path, *, zipped: bool = False) -> None:
+        path = path.absolute()
         require_replaceable(path)
         self._path = path
         self._zipped = zipped
@@ -68,22 +69,26 @@ class BundleWriter:
     ) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def take(self, folder: Path, names: Iterable[str]) -> None:
+        """Moves files of another folder into the bundle, under the same names.
+
+        Args:
+            folder: The folder.
+            names: Their paths in it.
+        """
+        for name in names:
+            place = self.folder / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(folder / name, place)
+
     def add_cases(self, references: Sequence[ReferenceCase]) -> tuple[str, ...]:
         """Writes the smallest reference cases, in their order.
 
         Returns:
             Their paths inside the bundle.
         """
-        by_size = sorted(range(len(references)), key=lambda index: references[index].nbytes)
-        kept: list[int] = []
-        total = 0
-        for index in by_size:
-            total += references[index].nbytes
-            if kept and total > CASES_BUDGET:
-                break
-            kept.append(index)
         (self.folder / "cases").mkdir()
-        return tuple(self._add_case(references[index]) for index in sorted(kept))
+        return tuple(map(self._add_case, smallest_cases(references, CASES_BUDGET)))
 
     def _add_case(self, reference: ReferenceCase) -> str:
         path = f"cases/{reference.case.name}.npz"
@@ -181,13 +186,14 @@ def engine_key(target: Target, manifest: Manifest) -> str:
         target: What it is for; the manifest need not have it yet.
         manifest: With the checksums of the files.
     """
+    own = f"{FOLDER}/{platform_name()}/"
     made_from = {
         "target": str(target),
-        "version": manifest.provenance.get("versions", {}).get(target.backend, ""),
+        "version": manifest.versions.get(target.backend, ""),
         "files": {
             name: record.sha256
             for name, record in manifest.files.items()
-            if name == GRAPH or name.startswith(f"{FOLDER}/{platform_name()}/")
+            if name == GRAPH or name.startswith(own)
         },
     }
     return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()

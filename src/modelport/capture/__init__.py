@@ -5,7 +5,6 @@ import typing
 from modelport import lazy
 
 if typing.TYPE_CHECKING:
-    from modelport.capture.exporter import diagnose, export
     from modelport.capture.inputs import BoundInputs, bind_inputs
     from modelport.capture.marks import mark
     from modelport.capture.reference import torch_reference
@@ -17,7 +16,6 @@ else:
     __getattr__, __dir__ = lazy.public_names(
         __name__,
         {
-            "exporter": ("diagnose", "export"),
             "inputs": ("BoundInputs", "bind_inputs"),
             "marks": ("mark",),
             "reference": ("torch_reference",),
@@ -32,8 +30,6 @@ __all__ = [
     "BoundInputs",
     "bind_inputs",
     "describe_aten",
-    "diagnose",
-    "export",
     "is_exporting",
     "mark",
     "operator_support",

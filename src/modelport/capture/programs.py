@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,12 +63,31 @@ def _opened(recipe: Recipe) -> Recipe:
     )
 
 
-def write_program(recipe: Recipe, path: Path) -> None:
-    """Captures a PyTorch model by ``torch.export`` alone, and writes the program.
+@dataclass(frozen=True)
+class Program:
+    """A program of ``torch.export`` that takes tensors alone, and returns a tuple of them.
+
+    Attributes:
+        exported: The program.
+        inputs: Names of its inputs, in order.
+    """
+
+    exported: torch.export.ExportedProgram
+    inputs: tuple[str, ...]
+
+    def save(self, path: Path) -> None:
+        """Writes the program where the torch backend finds it."""
+        save_program(self.exported, self.inputs, path)
+
+
+def export_program(recipe: Recipe) -> Program:
+    """Captures a PyTorch model by ``torch.export`` alone.
 
     Args:
         recipe: The recipe, as `open_program` leaves it.
-        path: Where to write.
+
+    Returns:
+        The program.
 
     Raises:
         ExportError: The recipe is of an ONNX file, or torch cannot capture the model.
@@ -93,7 +113,7 @@ def write_program(recipe: Recipe, path: Path) -> None:
             why=f"{type(error).__name__}: {error}".partition("\n")[0],
             fix="leave the torch backend out: the graph may have been captured in another way",
         ) from error
-    save_program(program, bound.names, path)
+    return Program(program, tuple(bound.names))
 
 
 def _flat(model: Any, bound: BoundInputs) -> torch.nn.Module:

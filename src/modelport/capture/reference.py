@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -138,6 +140,25 @@ def run_plainly(model: Any, bound: BoundInputs, output_names: Sequence[str]) -> 
     return PlainRun(outputs, aliases, strides)
 
 
+_BY_REFERENCES: ContextVar[bool] = ContextVar("by references", default=False)
+
+
+@contextmanager
+def running_by_references() -> Iterator[None]:
+    """Switches operators to their references once for all runs of reference models in it.
+
+    Engines must not run in it: what is compared with a kernel must not come from the reference.
+    """
+    from modelport.ops.eager import use_references
+
+    token = _BY_REFERENCES.set(True)
+    try:
+        with use_references():
+            yield
+    finally:
+        _BY_REFERENCES.reset(token)
+
+
 def _run(
     model: Any, bound: BoundInputs, arrays: Mapping[str, np.ndarray[Any, Any]]
 ) -> tuple[list[torch.Tensor], dict[str, torch.Tensor]]:
@@ -156,8 +177,9 @@ def _run(
                 given[name] = leaves[path]
         return function(*args, **kwargs)
 
+    switch = contextlib.nullcontext() if _BY_REFERENCES.get() else use_references()
     try:
-        with evaluating(function), torch.no_grad(), use_references():
+        with evaluating(function), torch.no_grad(), switch:
             return flat_outputs(bound.call(call, arrays)), given
     except Exception as error:  # the user's model may raise anything
         raise RunError(

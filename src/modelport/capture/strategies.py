@@ -20,7 +20,7 @@ from modelport.capture.names import drop_invented_names, separate_outputs
 from modelport.capture.rewriters import Active, Applied, rewriting
 from modelport.capture.rewriters.translations import shipped_translations
 from modelport.capture.symbolic import honour_symbolics
-from modelport.capture.torch_private import graphs, programs, registries, symbolics
+from modelport.capture.torch_private import graphs, lookups, programs, registries, symbolics
 from modelport.capture.whole_sizes import sizes_stay_whole
 from modelport.errors import ExportError
 from modelport.findings import Finding, Severity
@@ -74,6 +74,16 @@ class Heard:
     is_users: bool
 
 
+class LaterOpsetError(ExportError):
+    """An operator has no translation that does, and another one at a later opset.
+
+    Attributes:
+        opset: That opset.
+    """
+
+    opset = 0
+
+
 @dataclass
 class Capture:
     """What a strategy gave.
@@ -106,6 +116,8 @@ def capture_dynamo(request: Request) -> Capture:
     try:
         with sizes_stay_whole(request.model) as changed:
             return _capture_dynamo(request)
+    except LaterOpsetError:
+        raise
     except ExportError:
         # What reads the source, torch's strict mode, wants Python's own.
         if not changed:
@@ -123,14 +135,14 @@ def _capture_dynamo(request: Request) -> Capture:
     shapes = to_torch_shapes(request.dims, bound) if request.dims and not is_program else None
     with (
         _listening() as heard,
-        _translating_errors("dynamo"),
+        registries.reused(request.opset) as lookup,
+        _translating_errors("dynamo", lookup),
         _rewritten(request, "dynamo") as active,
         honour_symbolics(
             active.model, args, kwargs, request.opset, has_kernel=has_kernel
         ) as bridge,
         programs.watching_guards() as guard_places,
         AssignmentsFollowed(),
-        registries.reused(request.opset),
     ):
         program = torch.onnx.export(
             active.model,
@@ -234,7 +246,8 @@ def _capture_torchscript(prepare: Callable[[Any], Any], request: Request, strate
         path = Path(folder) / "model.onnx"
         with (
             _listening() as heard,
-            _translating_errors(strategy),
+            lookups.watching_symbolics(request.opset) as lookup,
+            _translating_errors(strategy, lookup),
             _rewritten(request, strategy) as active,
             graphs.verbose_in_silence(),
         ):
@@ -336,16 +349,21 @@ def _is_error(record: logging.LogRecord) -> bool:
 
 
 @contextmanager
-def _translating_errors(strategy: str) -> Iterator[None]:
+def _translating_errors(strategy: str, lookup: lookups.TranslationLookup) -> Iterator[None]:
     try:
         yield
     except ExportError:
         raise
     except Exception as error:  # user code and torch raise anything
-        raise ExportError(
-            f"capturing by {strategy} failed: {_root(error)}",
-            where=places.of_error(_first_cause(error)) or None,
-        ) from error
+        what = f"capturing by {strategy} failed: {_root(error)}"
+        where = places.of_error(_first_cause(error)) or None
+        later = lookup.later_opset()
+        if later is None:
+            raise ExportError(what, where=where) from error
+        fix = f"{lookup.operator} has another translation at opset {later}: export at that"
+        found = LaterOpsetError(what, where=where, fix=fix)
+        found.opset = later
+        raise found from error
 
 
 _LISTED = 3

@@ -157,7 +157,8 @@ def _print_model(described: dict[str, Any], margin: str = "") -> None:
 
 
 def _add(arguments: argparse.Namespace) -> int:
-    from modelport.bundle.changing import add_operators, add_targets
+    from modelport.bundle.changing import add_operators
+    from modelport.deployment import add_targets
 
     if not arguments.operators and not arguments.target:
         raise UsageError("nothing to add", fix="--target TARGET, or --operators")

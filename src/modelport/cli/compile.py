@@ -12,7 +12,7 @@ from modelport.cli import console
 from modelport.errors import BuildError, RunError, UsageError
 
 if TYPE_CHECKING:
-    from modelport.compilation import Compilation
+    from modelport.deployment import Compilation
 
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 _SHOWN = 60
@@ -95,7 +95,7 @@ def _add_sizes(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from modelport.compilation import compile
+    from modelport.deployment import compile
     from modelport.recipe import load_function
 
     result = compile(

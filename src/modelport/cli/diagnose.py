@@ -20,7 +20,7 @@ def add(commands: console.Subparsers[argparse.ArgumentParser]) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from modelport.capture import diagnose
+    from modelport.deployment import diagnose
     from modelport.findings import Severity
 
     findings = diagnose(arguments.source, opset=arguments.opset, capture=arguments.capture)

@@ -21,7 +21,7 @@ def add(commands: console.Subparsers[argparse.ArgumentParser]) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from modelport.capture import export
+    from modelport.deployment import export
     from modelport.recipe import load_recipe
 
     recipe = load_recipe(arguments.source)

@@ -131,7 +131,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _read(arguments: argparse.Namespace) -> Model:
-    from modelport.capture import export
+    from modelport.deployment import export
     from modelport.model import Model
     from modelport.recipe import load_recipe
 

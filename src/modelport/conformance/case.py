@@ -13,7 +13,6 @@ import torch
 from modelport.backends.interface import Engine
 from modelport.backends.torch.arrays import from_numpy, to_numpy
 from modelport.capture.custom_operators import add_bodies
-from modelport.capture.exporter import export
 from modelport.conformance.graphs import (
     OPSET,
     NotPossibleError,
@@ -34,6 +33,7 @@ from modelport.conformance.tensors import (
     wide,
     with_leaves,
 )
+from modelport.deployment.exporter import export
 from modelport.errors import ModelportError
 from modelport.ops.calls import tensor_infos
 from modelport.ops.declaration import Operator

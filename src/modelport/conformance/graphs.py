@@ -10,7 +10,8 @@ import onnx_ir
 import torch
 from onnx_ir import tensor_adapters
 
-from modelport.backends import get_backend
+from modelport.backends import REFERENCE_RUNTIME
+from modelport.backends import open_engine as open_artifact
 from modelport.backends.interface import Artifact, Engine
 from modelport.capture.custom_operators import attribute_values
 from modelport.conformance.tensors import map_item
@@ -18,7 +19,6 @@ from modelport.errors import ModelportError
 from modelport.model import Model
 from modelport.ops.declaration import Operator
 from modelport.ops.libraries import collect_libraries
-from modelport.target import Target
 
 OPSET = 20
 """The opset of the graphs made here: old enough for the old exporter."""
@@ -58,10 +58,9 @@ def open_engine(model: Model, folder: Path, *, with_kernels: bool) -> Engine:
     """
     libraries = collect_libraries(model.operators(), folder) if with_kernels else []
     path = model.save(folder / "model.onnx")
-    target = Target("onnxruntime")
     artifact = Artifact(path.name, options={"libraries": libraries})
     try:
-        return get_backend(target).load(folder, artifact, target, model.signature)
+        return open_artifact(folder, artifact, REFERENCE_RUNTIME, model.signature)
     except ModelportError as error:
         if not with_kernels and "NOT_IMPLEMENTED" in str(error):
             raise NotPossibleError(

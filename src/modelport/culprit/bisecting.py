@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from modelport.backends import REFERENCE_RUNTIME
 from modelport.culprit.comparing import Cases, given_cases
 from modelport.culprit.culprits import Culprit, describe, save_culprit
 from modelport.culprit.parting import Link, Parting
 from modelport.culprit.references import Recorded, record_reference
 from modelport.culprit.running import Pieces, Store
 from modelport.culprit.subject import (
-    DEFAULT_TARGET,
     Source,
     Subject,
     model_of,
@@ -171,7 +171,7 @@ class Bisecting:
         stage: Stages,
     ) -> None:
         wanted = parse_targets(targets)
-        self.target = wanted[-1] if wanted else DEFAULT_TARGET
+        self.target = wanted[-1] if wanted else REFERENCE_RUNTIME
         self._own_target = wanted[0] if len(wanted) == 2 else None
         self._budget = budget
         self._stage = stage
@@ -316,7 +316,7 @@ def exported(source: Model | Recipe, target: Target) -> Model:
     """The graph that a target would run, whether or not it is right."""
     if isinstance(source, Model):
         return source
-    from modelport.capture import export
+    from modelport.deployment import export
 
     return export(source, target=target, probes=False)
 

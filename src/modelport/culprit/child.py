@@ -11,8 +11,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from modelport.backends import REFERENCE_OPTIONS, REFERENCE_RUNTIME
 from modelport.culprit.running import Pieces, Store, walk
-from modelport.culprit.subject import DEFAULT_TARGET, UNOPTIMIZED, build_engine
+from modelport.culprit.subject import build_engine
 from modelport.errors import ModelportError
 from modelport.model import Model
 from modelport.proof import read_case
@@ -29,7 +30,7 @@ def run_once(model: Path, case: Path, target: str) -> None:
 def record(model: Path, case: Path, folder: Path, budget: int) -> None:
     """Keeps every tensor of a model, piece by piece."""
     store = Store(folder)
-    pieces = Pieces(Model.load(model).ir, DEFAULT_TARGET, UNOPTIMIZED)
+    pieces = Pieces(Model.load(model).ir, REFERENCE_RUNTIME, REFERENCE_OPTIONS)
     for made, _ in walk(pieces, read_case(case)[0].inputs, budget << 20):
         for name, array in made.items():
             store.put(name, array)

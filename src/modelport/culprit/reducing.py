@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modelport.backends import REFERENCE_RUNTIME
 from modelport.culprit.bisecting import BUDGET, Bisecting, exported, graph_or_recipe, inputs_of
 from modelport.culprit.comparing import Cases, given_cases
 from modelport.culprit.failing import (
@@ -23,7 +24,7 @@ from modelport.culprit.failing import (
     outcome_of,
 )
 from modelport.culprit.running import Pieces, Store
-from modelport.culprit.subject import DEFAULT_TARGET, Source, parse_targets
+from modelport.culprit.subject import Source, parse_targets
 from modelport.culprit.submodel import normalized
 from modelport.errors import ProofError
 from modelport.model import Model
@@ -116,7 +117,7 @@ def shrink(
     """
     stage = Stages(progress)
     wanted = parse_targets(targets)
-    target = wanted[-1] if wanted else DEFAULT_TARGET
+    target = wanted[-1] if wanted else REFERENCE_RUNTIME
     with tempfile.TemporaryDirectory(prefix="modelport-") as name:
         folder = Path(name)
         test: FailureTest

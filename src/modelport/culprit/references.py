@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modelport.backends import REFERENCE_OPTIONS, REFERENCE_RUNTIME
 from modelport.culprit.alignment import align
 from modelport.culprit.modules import OUTPUT, anchors, record_modules
 from modelport.culprit.origin import module_of
 from modelport.culprit.parting import Parter
 from modelport.culprit.running import Pieces, Store, walk
 from modelport.culprit.subject import (
-    DEFAULT_TARGET,
-    UNOPTIMIZED,
     open_eager,
     source_name,
 )
@@ -118,8 +117,8 @@ def _record_graph(
 
 
 def _own_pieces(model: Model, target: Target | None) -> Pieces:
-    options = None if target else UNOPTIMIZED
-    return Pieces(normalized(model.ir), target or DEFAULT_TARGET, options)
+    options = None if target else REFERENCE_OPTIONS
+    return Pieces(normalized(model.ir), target or REFERENCE_RUNTIME, options)
 
 
 def _record_torch(
@@ -171,7 +170,7 @@ def _anchored(graph: onnx_ir.Graph, outputs: list[str]) -> dict[str, str]:
 
 def _capture_like(recipe: Recipe, candidate: onnx_ir.Model) -> Model | str:
     """A capture by the strategy that made the candidate, or why there is none."""
-    from modelport.capture import export
+    from modelport.deployment import export
 
     origins = [(node, module_of(node)) for node in candidate.graph]
     by_dynamo = any(origin is not None and origin.operator for _, origin in origins)

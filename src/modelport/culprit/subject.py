@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,13 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from modelport.backends import Engine, get_backend
-from modelport.backends.interface import GRAPH
+from modelport.backends import REFERENCE_OPTIONS, REFERENCE_RUNTIME, Engine, get_backend
 from modelport.bundle import Bundle, load
-from modelport.compilation import compile_model
+from modelport.deployment.plan import Plan
+from modelport.deployment.workspace import Workspace
 from modelport.errors import UsageError
 from modelport.model import Model
-from modelport.ops.libraries import collect_libraries
 from modelport.proof import Case, Runner, by_name_or_place
 from modelport.recipe import Recipe, ValueRule, load_recipe
 from modelport.signature import Signature, TensorSpec
@@ -24,10 +24,6 @@ from modelport.target import Target
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 Source = str | os.PathLike[str] | Recipe | Model
-
-DEFAULT_TARGET = Target("onnxruntime")
-UNOPTIMIZED = {"graph_optimization": "none", "spinning": False}
-"""How ONNX Runtime runs a reference: every node as it is written."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +83,7 @@ def open_subject(
     if isinstance(source, Recipe):
         if target is None and as_reference:
             return open_eager(source)
-        from modelport.capture import export
+        from modelport.deployment import export
 
         return _open_model(
             export(source, target=target, probes=False),
@@ -96,7 +92,7 @@ def open_subject(
             {},
             f"{source.title}, exported,",
         )
-    options = UNOPTIMIZED if target is None and as_reference else {}
+    options = REFERENCE_OPTIONS if target is None and as_reference else {}
     return _open_model(source, target, folder, options, source_name(source))
 
 
@@ -138,19 +134,21 @@ def model_of(bundle: Path) -> Model:
 
         model = Model.load(opened.folder / artifact.graph)
         onnx_ir.external_data.load_to_model(model.ir)
-        model.provenance["source"] = str(bundle)
+        model.facts = dataclasses.replace(model.facts, source=str(bundle))
         return model
 
 
 def source_name(model: Model) -> str:
     """A model's name, for people."""
-    return str(model.provenance.get("source") or model.ir.graph.name or "the model")
+    return model.facts.source or model.ir.graph.name or "the model"
 
 
 def build_engine(
     model: Model, target: Target, folder: Path, options: Mapping[str, Any] | None = None
 ) -> Engine:
     """Writes a model, with the libraries of declared operators, and makes an engine of it.
+
+    Where the engine cannot run here, it is ONNX Runtime on the graph that it was built from.
 
     Args:
         model: The model.
@@ -161,19 +159,18 @@ def build_engine(
     Raises:
         BuildError: The backend refuses the model.
     """
-    (folder / GRAPH).parent.mkdir(exist_ok=True)
-    model.save(folder / GRAPH)
-    libraries = collect_libraries(model.operators(), folder, cuda=target.device == "cuda")
-    compiled = compile_model(model, folder, target, libraries, options)
-    return get_backend(target).load(folder, compiled.artifact, target)
+    workspace = Workspace.create(folder, model, [target])
+    return workspace.open(workspace.build(Plan(target, options or {})))
 
 
 def _open_model(
     model: Model, target: Target | None, folder: Path, options: Mapping[str, Any], name: str
 ) -> Subject:
-    wanted = target or DEFAULT_TARGET
+    wanted = target or REFERENCE_RUNTIME
     engine = build_engine(model, wanted, folder, options)
     manner = " without graph optimizations" if options else ""
+    if engine.substituted:
+        manner = f" (not run: {engine.substituted}; its graph on ONNX Runtime)"
     return Subject(
         f"{name} on {wanted}{manner}", engine.run_shared, engine.signature, wanted.precision
     )
@@ -189,15 +186,15 @@ def open_eager(recipe: Recipe) -> Subject:
         RunError: The model fails on its example.
     """
     from modelport.capture.inputs import bind_inputs
-    from modelport.capture.original import open_original
     from modelport.capture.reference import count_outputs
+    from modelport.capture.reference_model import open_reference
 
     bound = bind_inputs(recipe.model, recipe.args, recipe.kwargs, recipe.input_names)
     names = list(recipe.output_names or ())
     count = count_outputs(recipe.model, bound)
     names = [*names[:count], *(f"output_{index}" for index in range(len(names), count))]
     outputs = tuple(TensorSpec(name, "unknown", None) for name in names)
-    original = open_original(recipe, Signature((), outputs))
+    original = open_reference(recipe, Signature((), outputs))
     return Subject(
         f"{recipe.title} in {original.runner}",
         original.run,

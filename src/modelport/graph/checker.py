@@ -111,14 +111,21 @@ def _check_standard(path: Path) -> list[Problem]:
     import onnx
 
     try:
-        onnx.checker.check_model(path)
-    except onnx.checker.ValidationError as error:
-        return [_problem("checker", str(error))]
-    try:
+        # It includes the other one, which is asked only for what is wrong.
         onnx.checker.check_model(path, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        return [_problem("shapes", str(error))]
+        return [_first_problem(path, str(error))]
     return []
+
+
+def _first_problem(path: Path, of_shapes: str) -> Problem:
+    import onnx
+
+    try:
+        onnx.checker.check_model(path)
+    except onnx.checker.ValidationError as error:
+        return _problem("checker", str(error))
+    return _problem("shapes", of_shapes)
 
 
 def _check_loads(path: Path, libraries: Iterable[Path]) -> list[Problem]:

@@ -6,13 +6,12 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from modelport.backends import get_backend
+from modelport.backends import REFERENCE_RUNTIME, open_engine
 from modelport.backends.interface import Artifact
 from modelport.errors import ProofError, UsageError
 from modelport.model import Model
 from modelport.proof import Verification, draw_cases, run_reference, verify_cases
 from modelport.proof.verification import Runner
-from modelport.target import Target
 
 CASES = 3
 
@@ -79,5 +78,4 @@ def _require_determined(model: Model) -> None:
 
 
 def _open(path: Path) -> Runner:
-    target = Target("onnxruntime")
-    return get_backend(target).load(path.parent, Artifact(path.name), target).run
+    return open_engine(path.parent, Artifact(path.name), REFERENCE_RUNTIME).run

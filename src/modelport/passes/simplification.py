@@ -104,12 +104,7 @@ def simplify(
     """
     original = model if isinstance(model, Model) else Model.load(model)
     begin = time.perf_counter()
-    simplified = Model(
-        original.ir.clone() if isinstance(model, Model) else original.ir,
-        original.dims,
-        list(original.findings),
-        dict(original.provenance),
-    )
+    simplified = original.copy() if isinstance(model, Model) else original
     before, bytes_before = _operators(simplified.ir), simplified.weight_bytes
     _require_sound(simplified.ir)
     with _quiet(), interface_kept(simplified.ir):

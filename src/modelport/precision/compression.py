@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import tempfile
 from collections.abc import Collection, Iterable, Iterator
@@ -122,7 +123,7 @@ def _dynamic(model: Model, kept: Collection[ir.Node]) -> Model:
             ) from error
         after = Model.load(folder / "after.onnx")
         ir.external_data.load_to_model(after.ir)
-    return Model(after.ir, model.dims, model.findings, model.provenance)
+    return dataclasses.replace(model, ir=after.ir)
 
 
 def _forget_shapes(model: ir.Model) -> None:

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from modelport.backends import get_backend
+from modelport.backends import REFERENCE_RUNTIME
+from modelport.backends import open_engine as open_artifact
 from modelport.backends.interface import Artifact, Engine
 from modelport.graph import expose
 from modelport.model import Model
 from modelport.ops import registry
 from modelport.ops.libraries import library_path
-from modelport.target import Target
 
 Array = np.ndarray[Any, Any]
 Arrays = dict[str, Array]
@@ -43,10 +43,11 @@ def open_engine(
         libraries: Libraries of operators that it needs.
         options: Those of the backend.
     """
-    target = Target("onnxruntime")
     path = model.save(folder / "model.onnx")
-    options = {**options, **({"libraries": [str(item) for item in libraries]} if libraries else {})}
-    return get_backend(target).load(folder, Artifact(path.name, (), options), target)
+    # Relative to where the caller is, not to the folder of the file.
+    absolute = [str(item.absolute()) for item in libraries]
+    options = {**options, **({"libraries": absolute} if absolute else {})}
+    return open_artifact(folder, Artifact(path.name, (), options), REFERENCE_RUNTIME)
 
 
 class Observer:

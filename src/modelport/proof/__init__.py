@@ -25,6 +25,7 @@ if typing.TYPE_CHECKING:
         Runner,
         Verification,
         run_reference,
+        smallest_cases,
         verify_cases,
     )
 else:
@@ -51,6 +52,7 @@ else:
                 "Runner",
                 "Verification",
                 "run_reference",
+                "smallest_cases",
                 "verify_cases",
             ),
         },
@@ -83,6 +85,7 @@ __all__ = [
     "read_case",
     "read_cases",
     "run_reference",
+    "smallest_cases",
     "tolerance_for",
     "verify_cases",
     "worst_output",

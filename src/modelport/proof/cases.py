@@ -135,14 +135,16 @@ def _why_far(array: Array, example: Array, precision: str, factor: float) -> str
     if _magnitude(array) < _LEAST * _magnitude(example):
         return f"less than {_LEAST:g} times"
     for sign in (1, -1):
-        if _reach(sign * array) > factor * _reach(sign * example):
+        if _reach(array, sign) > factor * _reach(example, sign):
             return "of another sign than"
     return ""
 
 
-def _reach(array: Array) -> float:
-    """How far values go above zero."""
-    return max(0.0, float(array.max(initial=0.0))) if array.dtype.kind == "f" else 0.0
+def _reach(array: Array, sign: int) -> float:
+    """How far values go above zero, or below it."""
+    if array.dtype.kind != "f":
+        return 0.0
+    return max(0.0, float((sign * array).max(initial=0.0)))
 
 
 def _magnitude(array: Array) -> float:
@@ -182,7 +184,7 @@ def _draw_sizes(
     signature: Signature, base: dict[str, int], rng: np.random.Generator
 ) -> Iterator[dict[str, int]]:
     dims = {name: _dim(signature, name) for name in base}
-    budget = 4 * count_elements(signature, base) + 1024
+    budget = 4 * signature.count_elements(base) + 1024
     if not base:
         yield from itertools.repeat({})
     yield {name: dim.min or dim.nearest(1) for name, dim in dims.items()}
@@ -231,26 +233,13 @@ def _within(
 ) -> dict[str, int]:
     """Halves dimensions, the largest first, until the case is small enough."""
     sizes = dict(sizes)
-    while count_elements(signature, sizes) > budget:
+    while signature.count_elements(sizes) > budget:
         movable = [name for name in sizes if name != keep and sizes[name] > max(1, dims[name].min)]
         if not movable:
             break
         largest = max(movable, key=lambda name: sizes[name])
         sizes[largest] = max(dims[largest].nearest(sizes[largest] // 2), 1)
     return sizes
-
-
-def _shape(spec: TensorSpec, sizes: Mapping[str, int]) -> tuple[int, ...]:
-    if spec.shape is None:
-        raise UsageError(
-            f"input {spec.name!r} has no known rank", fix="declare its shape in the model"
-        )
-    return tuple(dim if isinstance(dim, int) else sizes[dim] for dim in spec.shape)
-
-
-def count_elements(signature: Signature, sizes: Mapping[str, int]) -> int:
-    """Elements of all inputs together, at given sizes of the dynamic dimensions."""
-    return sum(int(np.prod(_shape(spec, sizes))) for spec in signature.inputs)
 
 
 def draw_values(
@@ -279,7 +268,7 @@ def draw_values(
     Returns:
         An array of the input's dtype.
     """
-    shape = _shape(spec, sizes)
+    shape = spec.shape_at(sizes)
     if rule is not None:
         drawn = _by_rule(spec, shape, rule, rng)
     else:

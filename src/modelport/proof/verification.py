@@ -35,6 +35,17 @@ class ReferenceCase:
         return sum(array.nbytes for array in arrays)
 
 
+def smallest_cases(references: Sequence[ReferenceCase], budget: int) -> list[ReferenceCase]:
+    """The smallest cases that fit into a number of bytes, in their order; at least one."""
+    sizes = [item.nbytes for item in references]
+    kept: list[int] = []
+    for index in sorted(range(len(sizes)), key=sizes.__getitem__):
+        if kept and sum(sizes[item] for item in (*kept, index)) > budget:
+            break
+        kept.append(index)
+    return [references[index] for index in sorted(kept)]
+
+
 @dataclass(frozen=True)
 class CaseResult:
     """How a candidate did on one case.

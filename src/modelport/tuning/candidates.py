@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from modelport.backends import backend_names, get_backend
-from modelport.compilation import Plan
+from modelport.deployment.plan import Plan
 from modelport.target import Target
 
 EXACT = ("fp32",)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from modelport.bundle import Bundle, load
-from modelport.compilation import Plan
+from modelport.deployment.plan import Plan
 from modelport.errors import RunError, UsageError
 from modelport.precision import form_for
 from modelport.progress import Progress, Stages
@@ -26,7 +26,7 @@ from modelport.tuning.contestant import Contestant, why_failed
 from modelport.tuning.measured import Bench, Measured
 from modelport.tuning.subjects import Subject, original_of, subjects_of
 from modelport.tuning.timing import median_interval, paired_ratios
-from modelport.tuning.workspace import Workspace
+from modelport.tuning.workspace import TuningWorkspace
 
 ROUNDS = 15
 """Turns of every model, unless it is said otherwise."""
@@ -35,7 +35,7 @@ Arrays = dict[str, np.ndarray[Any, Any]]
 
 
 def measure_plans(
-    workspace: Workspace, plans: Sequence[Plan], *, rounds: int = ROUNDS
+    workspace: TuningWorkspace, plans: Sequence[Plan], *, rounds: int = ROUNDS
 ) -> list[Measured]:
     """Measures ways to run one model in turn, each in a process of its own.
 

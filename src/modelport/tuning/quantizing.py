@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modelport.backends.interface import GRAPH
-from modelport.model import Model
 from modelport.precision import CalibrationTable, calibrate, quantize
 from modelport.precision.data import CalibrationData, Part, Source
 from modelport.precision.scoring import Metric, Run
@@ -20,7 +18,7 @@ from modelport.proof import Case, OutputComparison, ReferenceCase, tolerance_for
 from modelport.signature import Signature
 
 if TYPE_CHECKING:
-    from modelport.tuning.workspace import Workspace
+    from modelport.tuning.workspace import TuningWorkspace
 
 HELD_OUT = "data-"
 """How the names of cases begin that were held out of a user's data."""
@@ -72,7 +70,7 @@ def held_out_cases(place: str, signature: Signature) -> list[Case]:
     ]
 
 
-def quantize_workspace(workspace: Workspace, form: str, tolerance: float) -> dict[str, Any]:
+def quantize_workspace(workspace: TuningWorkspace, form: str, tolerance: float) -> dict[str, Any]:
     """Writes the workspace's model in int8, with as few operators in float32 as the bound asks.
 
     The ranges are read once, for all forms.
@@ -89,8 +87,7 @@ def quantize_workspace(workspace: Workspace, form: str, tolerance: float) -> dic
         UsageError: The data cannot be read, or nothing of the model can compute in 8 bits.
         ProofError: The bound cannot be met.
     """
-    model = Model.load(workspace.folder / GRAPH)
-    libraries = [workspace.folder / name for name in workspace.libraries()]
+    model, libraries = workspace.model, workspace.library_paths
     held_out = [item for item in workspace.references(model.signature) if is_held_out(item)]
     cases = Part(CalibrationData(workspace.data.read_text(), model.signature), held_out=False)
     if not workspace.table.exists():

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from modelport.compilation import Plan
+from modelport.deployment.plan import Plan
 from modelport.errors import RunError
 from modelport.precision import form_for
 from modelport.progress import Stages
@@ -15,7 +15,7 @@ from modelport.tuning.candidates import merged, variations
 from modelport.tuning.contestant import Contestant, why_failed
 from modelport.tuning.rows import FAILED, FINISHED, SLOWER, UNTRIED, WRONG, Row
 from modelport.tuning.timing import median_interval, paired_ratios
-from modelport.tuning.workspace import Workspace
+from modelport.tuning.workspace import TuningWorkspace
 
 _DUEL = 5
 """Rounds of a challenger against the best so far."""
@@ -43,7 +43,7 @@ class Race:
 
     def __init__(
         self,
-        workspace: Workspace,
+        workspace: TuningWorkspace,
         *,
         tolerance: float | None,
         at_once: int,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from modelport.compilation import Plan
+from modelport.deployment.plan import Plan
 from modelport.tuning.timing import Timing
 
 FINISHED, SLOWER, WRONG, FAILED, UNTRIED = "finished", "slower", "wrong", "failed", "not tried"

@@ -15,6 +15,7 @@ from modelport.errors import UsageError
 from modelport.recipe import load_recipe
 from modelport.target import Target
 from modelport.tuning.contestant import Contestant
+from modelport.tuning.workspace import TuningWorkspace
 
 
 @dataclass(frozen=True)
@@ -124,12 +125,11 @@ def original_of(
             f"{model} holds no PyTorch program for {target}",
             fix=f"say where the original is with source, or deploy with the target {target}, too",
         )
-    from modelport.capture import export
-    from modelport.capture.programs import open_program, write_program
+    from modelport.capture.attempts import capture_attempts
+    from modelport.capture.programs import open_program
 
-    recipe = open_program(load_recipe(source))
-    (folder / GRAPH).parent.mkdir()
-    export(recipe, probes=False).save(folder / GRAPH)
-    write_program(recipe, folder / program_of(GRAPH))
+    attempt = next(capture_attempts(open_program(load_recipe(source))))
+    TuningWorkspace.create(folder, attempt.model, [target]).describe()
+    attempt.program.save(folder / program_of(GRAPH))
     what = {"folder": str(folder), "target": str(target), "options": {}, "rewrites": []}
-    return Subject(f"{target} of {recipe.title}", "compile", what)
+    return Subject(f"{target} of {attempt.recipe.title}", "compile", what)

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelport.backends import get_backend
-from modelport.backends.interface import GRAPH
-from modelport.compilation import Plan
+from modelport.bundle import require_replaceable
+from modelport.deployment.plan import Plan
 from modelport.errors import ProofError, UsageError
 from modelport.model import Model
 from modelport.passes import applicable
@@ -136,9 +136,15 @@ def tune(
         ProofError: No candidate computes what the original computes, within the tolerance.
     """
     # Here and below: the processes that are timed load this package, and must not load PyTorch.
+    from modelport.capture.attempts import capture_attempts
     from modelport.capture.programs import open_program
+    from modelport.capture.rewriters import same_rewrites
+    from modelport.deployment.deployer import deploy_attempts
+    from modelport.deployment.exporter import proven_attempt
 
     _examine(metric, tolerance, budget)
+    if output is not None:
+        require_replaceable(Path(output))
     if data is not None and tolerance is None:
         raise UsageError(
             "data are to calibrate int8 on, which is not tried without a tolerance",
@@ -153,8 +159,9 @@ def tune(
     with tempfile.TemporaryDirectory(prefix="modelport-") as name:
         with stage("prepare"):
             folder = Path(name) / "model"
-            workspace = make_workspace(folder, recipe, plans, case=case, data=data, seed=seed)
-            rewrites = applicable(Model.load(workspace.folder / GRAPH))
+            attempt = proven_attempt(recipe).attempt
+            workspace = make_workspace(folder, attempt, plans, case=case, data=data, seed=seed)
+            rewrites = applicable(workspace.model)
         race = Race(
             workspace,
             tolerance=tolerance,
@@ -172,13 +179,15 @@ def tune(
         plan = dataclasses.replace(winner.plan, reason=reason)
         if choice is not None:
             model = Model.load(workspace.quantized(form_for(plan.target)))
-            model.provenance["quantization"] = choice
-            plan = dataclasses.replace(plan, model=model)
+            plan = dataclasses.replace(plan, model=model, quantization=choice)
         deployment = None
         if output is not None:
-            from modelport.deployment import deploy
-
-            deployment = deploy(recipe, output, targets=[plan], seed=seed, progress=progress)
+            # The graph that was measured, unless the winner's target has rewrites of its own.
+            alike = choice is not None or same_rewrites(None, plan.target)
+            attempts = [attempt] if alike else capture_attempts(recipe, plan.target)
+            deployment = deploy_attempts(
+                attempts, Path(output), [plan], seed=seed, stage=Stages(progress)
+            )
     right = [row for row in race.rows if row.error is not None and row.timing is not None]
     return Tuning(
         recipe.title,

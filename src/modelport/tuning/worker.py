@@ -23,16 +23,16 @@ from typing import Any
 import numpy as np
 
 from modelport.backends import Engine, get_backend
-from modelport.backends.interface import GRAPH
 from modelport.bundle import load
-from modelport.compilation import Compiled, compile_model
+from modelport.deployment.build import Build
+from modelport.deployment.plan import Plan
 from modelport.errors import ModelportError, UsageError
 from modelport.model import Model
 from modelport.precision import form_for
 from modelport.proof import ReferenceCase, Verification, far_cases, tolerance_for, verify_cases
 from modelport.target import Target
 from modelport.tuning.quantizing import is_held_out, quantize_workspace
-from modelport.tuning.workspace import Workspace, read_inputs
+from modelport.tuning.workspace import TuningWorkspace, read_inputs
 
 Reply = dict[str, Any]
 _DIE_WITH_PARENT = 1
@@ -55,35 +55,25 @@ class Worker:
         case: str,
     ) -> Reply:
         """Compiles the model of a workspace for a target, and opens it."""
-        workspace = Workspace(Path(folder))
+        workspace = TuningWorkspace.reopen(Path(folder))
         self._target = Target.parse(target)
         begin = time.perf_counter()
-        model = Model.load(workspace.folder / GRAPH)
         form = workspace.quantized(form_for(self._target))
         in_8_bits = self._target.precision == "int8" and form.exists()
-        compiled = compile_model(
-            model,
-            workspace.folder,
-            self._target,
-            workspace.libraries(),
-            options,
-            rewrites,
-            quantized=Model.load(form) if in_8_bits else None,
-        )
+        quantized = Model.load(form) if in_8_bits else None
+        plan = Plan(self._target, options, tuple(rewrites), model=quantized)
         self._workspace = workspace
-        self._open = functools.partial(self._open_compiled, compiled, model)
+        self._open = functools.partial(self._open_built, workspace.build(plan))
         return self._opened(Path(case), begin)
 
-    def _open_compiled(self, compiled: Compiled, model: Model) -> Engine:
-        backend = get_backend(compiled.target)
-        if why_not := backend.why_not_run(compiled.target):
-            raise UsageError(f"{compiled.target} cannot run here", why=why_not)
-        folder = self._workspace.folder
-        return backend.load(folder, compiled.artifact, compiled.target, model.signature)
+    def _open_built(self, build: Build) -> Engine:
+        if why_not := get_backend(build.target).why_not_run(build.target):
+            raise UsageError(f"{build.target} cannot run here", why=why_not)
+        return self._workspace.open(build, substitute=False)
 
     def quantize(self, folder: str, form: str, tolerance: float) -> Reply:
         """Writes the model of a workspace in int8."""
-        return {"choice": quantize_workspace(Workspace(Path(folder)), form, tolerance)}
+        return {"choice": quantize_workspace(TuningWorkspace.reopen(Path(folder)), form, tolerance)}
 
     def load(
         self,

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from modelport.backends.interface import GRAPH
 from modelport.backends.torch.program import program_of
-from modelport.compilation import Plan
+from modelport.deployment.plan import Plan
+from modelport.deployment.workspace import Workspace
 from modelport.errors import ExportError
-from modelport.model import Model
-from modelport.ops.binaries import FOLDER, platform_name
-from modelport.ops.libraries import collect_libraries
 from modelport.precision.data import Source
 from modelport.proof import (
     Case,
@@ -29,10 +26,12 @@ from modelport.proof import (
     run_reference,
     write_case,
 )
-from modelport.recipe import Recipe
 from modelport.signature import Signature
 from modelport.tensorfile import as_declared
 from modelport.tuning.quantizing import held_out_cases, place_of
+
+if TYPE_CHECKING:
+    from modelport.capture.attempts import CaptureAttempt
 
 Array = np.ndarray[Any, Any]
 
@@ -40,14 +39,8 @@ _CASES = "cases"
 
 
 @dataclass(frozen=True)
-class Workspace:
-    """A folder that processes share.
-
-    Attributes:
-        folder: The folder; the graph lies in it where `compile_model` looks for it.
-    """
-
-    folder: Path
+class TuningWorkspace(Workspace):
+    """A workspace with what candidates, each a process of its own, are timed and judged on."""
 
     @property
     def inputs(self) -> Path:
@@ -67,11 +60,6 @@ class Workspace:
     def quantized(self, form: str) -> Path:
         """Where the model in int8 is, in a form of Q/DQ, once it was quantized."""
         return self.folder / "graphs" / f"quantized-{form}.onnx"
-
-    def libraries(self) -> list[str]:
-        """Libraries of operators, relative to the folder."""
-        own = f"{FOLDER}/{platform_name()}"
-        return [f"{own}/{path.name}" for path in sorted((self.folder / own).glob("*"))]
 
     def write_cases(self, references: Sequence[ReferenceCase], inputs: Mapping[str, Array]) -> None:
         """Keeps cases with the original's outputs, and what to time on.
@@ -99,11 +87,6 @@ class Workspace:
             for case, outputs in read_cases(self.folder / _CASES)
         ]
 
-    def copy(self, folder: Path) -> Workspace:
-        """The same in another folder, where a contestant may write; the files are shared."""
-        shutil.copytree(self.folder, folder, copy_function=os.link)
-        return Workspace(folder)
-
 
 def read_inputs(path: Path, signature: Signature) -> dict[str, Array]:
     """The inputs of a case in a file, in the dtypes that a model takes."""
@@ -112,19 +95,19 @@ def read_inputs(path: Path, signature: Signature) -> dict[str, Array]:
 
 def make_workspace(
     folder: Path,
-    recipe: Recipe,
+    attempt: CaptureAttempt,
     plans: Sequence[Plan],
     *,
     case: str | os.PathLike[str] | None = None,
     data: Source | None = None,
     seed: int = 0,
-) -> Workspace:
-    """Captures a model, and runs the original on cases.
+) -> TuningWorkspace:
+    """Writes what candidates need: the graph, and cases that the reference model was run on.
 
     Args:
         folder: Where; it must not exist.
-        recipe: The model, as `modelport.capture.programs.open_program` leaves it.
-        plans: What is to be compiled.
+        attempt: The model.
+        plans: What is to be built.
         case: An ``.npz`` file with the inputs to time on, in place of the example.
         data: Data to calibrate on, of which some cases are held out to judge by; see
             `modelport.precision.data.CalibrationData`.
@@ -136,28 +119,19 @@ def make_workspace(
     Raises:
         UsageError: The case or the data cannot be read, or do not fit the model.
         RunError: The model does not take the case.
-        ExportError: The model cannot be captured.
     """
-    # The processes that are timed load this module, and must not load PyTorch.
-    from modelport.capture import export
-    from modelport.capture.programs import write_program
-
-    workspace = Workspace(folder)
-    graph = folder / GRAPH
-    graph.parent.mkdir(parents=True)
-    model = export(recipe)
-    model.save(graph)
-    cuda = any(plan.target.device == "cuda" for plan in plans)
-    collect_libraries(model.operators(), folder, cuda=cuda)
+    model = attempt.model
+    workspace = TuningWorkspace.create(folder, model, [plan.target for plan in plans])
+    workspace.describe()
     if any(plan.target.backend == "torch" for plan in plans):
         # Without a program its candidates fail, and say so.
         with contextlib.suppress(ExportError):
-            write_program(recipe, folder / program_of(GRAPH))
+            attempt.program.save(folder / program_of(GRAPH))
     held_out: list[Case] = []
     if data is not None:
         workspace.data.write_text(place_of(data, model.signature, folder.with_name("data")))
         held_out = held_out_cases(workspace.data.read_text(), model.signature)
-    references = _references(recipe, model, held_out, seed)
+    references = _references(attempt, held_out, seed)
     inputs = references[0].case.inputs
     if case is not None:
         inputs = read_inputs(Path(case), model.signature)
@@ -167,17 +141,17 @@ def make_workspace(
 
 
 def _references(
-    recipe: Recipe, model: Model, held_out: Sequence[Case], seed: int
+    attempt: CaptureAttempt, held_out: Sequence[Case], seed: int
 ) -> list[ReferenceCase]:
-    """The original on its example, on drawn cases, and on those of a user's data.
+    """The reference model on its example, on drawn cases, and on those of a user's data.
 
     Without an example, the largest that was drawn is first.
     """
-    from modelport.capture.original import open_original
-
-    original = open_original(recipe, model.signature)
-    cases = draw_cases(original.signature, original.examples, recipe.values, seed)
-    references, _ = run_reference(original.run, cases, original.given)
-    if not original.given:
+    reference = attempt.reference
+    with reference.unchanged():
+        cases = draw_cases(reference.signature, reference.examples, attempt.recipe.values, seed)
+        references, _ = run_reference(reference.run, cases, reference.given)
+        further = [ReferenceCase(case, reference.run(case.inputs)) for case in held_out]
+    if not reference.given:
         references.sort(key=lambda item: item.nbytes, reverse=True)
-    return [*references, *(ReferenceCase(case, original.run(case.inputs)) for case in held_out)]
+    return [*references, *further]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+import modelport
 from modelport import Dim, Target, UsageError
-from modelport.backends import get_backend
 from modelport.backends.onnxruntime.providers import choose_providers, profile_options
 from modelport.signature import Signature, TensorSpec
 from tests.conftest import RunCli
@@ -72,7 +72,7 @@ def test_a_provider_that_is_missing_is_an_error(model: Path, cli: RunCli, tmp_pa
         target = Target.parse(f"onnxruntime:{token}")
         assert target.device == "cuda"
         with pytest.raises(UsageError, match=f"this ONNX Runtime has no {name}Execution") as caught:
-            get_backend(target).compile(model.parent, model.name, target)
+            modelport.load(model, target)
         assert caught.value.fix
     ran = cli("deploy", model, "--target", "onnxruntime:tensorrt", "-o", tmp_path / "m.port")
     assert ran.code == 2

@@ -260,3 +260,14 @@ def test_a_refusal_names_the_node_and_its_place_in_pytorch(tmp_path: Path) -> No
     assert "torch.matmul" in Path(file).read_text().splitlines()[int(line) - 1]
     assert "tensorrt-rtx:fp16:sm75" in str(caught.value.fix)
     assert "/_src/" not in str(caught.value)
+
+
+@pytest.mark.parametrize("dtype", ["float", "int64", "bool"])
+def test_a_graph_of_indices_alone_asks_for_no_precision(tmp_path: Path, dtype: str) -> None:
+    path = onnx_text(
+        tmp_path / "m.onnx", f"g ({dtype}[N] x) => (int64[1,K] y) {{ y = NonZero(x) }}"
+    )
+    done = modelport.deploy(path, tmp_path / "m.port", targets=[TARGET])
+    (verification,) = done.verifications.values()
+    assert verification.ok
+    assert list(done.path.rglob("*.engine"))

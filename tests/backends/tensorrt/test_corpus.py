@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import modelport
-from modelport.compilation import GRAPH, compile_model
+from modelport.deployment import Plan, Workspace
 from modelport.errors import BuildError, ModelportError
 from modelport.findings import Severity
 from modelport.passes import lint_for
@@ -66,10 +66,9 @@ def opened(case: Refused, folder: Path) -> modelport.Model:
 
 def compiled(case: Refused, folder: Path) -> Path:
     model = opened(case, folder)
-    (folder / GRAPH).parent.mkdir()
-    model.save(folder / GRAPH)
-    result = compile_model(model, folder, TARGET, options={"values": dict(case.values)})
-    return folder / result.artifact.options["engine"]
+    workspace = Workspace.create(folder, model, [TARGET])
+    built = workspace.build(Plan(TARGET, {"values": dict(case.values)}))
+    return folder / built.artifact.options["engine"]
 
 
 @pytest.mark.parametrize("name", cases({**BUILDS}, SAMPLE))

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 import modelport
-from modelport.backends.adapters import adapters_of, load_engine, with_adapters
+from modelport.backends import open_engine
+from modelport.backends.adapters import adapters_of, with_adapters
 from modelport.backends.interface import Artifact
 from modelport.recipe import load_recipe
 from modelport.target import Target
@@ -56,7 +57,7 @@ def test_the_engines_graph_equals_pytorch_at_any_scale(deployment: modelport.Dep
     (path,) = [item for item in deployment.path.rglob("*.onnx") if item.name != "model.onnx"]
     adapters = adapters_of(modelport.Model.load(path).ir)
     artifact = with_adapters(Artifact(path.name), adapters)
-    engine = load_engine(path.parent, artifact, Target("onnxruntime"))
+    engine = open_engine(path.parent, artifact, Target("onnxruntime"))
     picture = np.random.default_rng(0).uniform(0, 255, (2, 3, 20, 34)).astype(np.float32)
     model = load_recipe(SOURCE).model
     for factor in (2, 2.5, 3.75):

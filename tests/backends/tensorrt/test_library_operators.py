@@ -9,9 +9,10 @@ import pytest
 import torch
 
 import modelport
-from modelport.backends.adapters import adapters_of, load_engine, with_adapters
+from modelport.backends import open_engine
+from modelport.backends.adapters import adapters_of, with_adapters
 from modelport.backends.interface import Artifact
-from modelport.compilation import GRAPH, compile_model
+from modelport.deployment import Plan, Workspace
 from modelport.ops.library import load
 from modelport.target import Target
 
@@ -79,17 +80,16 @@ def test_operator_is_built_from_standard_ones(name: str, tmp_path: Path) -> None
     model = modelport.export(
         module, (x,), input_names=["x"], output_names=outputs, capture="trace", opset=19
     )
-    (tmp_path / GRAPH).parent.mkdir()
-    model.save(tmp_path / GRAPH)
+    workspace = Workspace.create(tmp_path, model, [Target.parse("tensorrt-rtx:sm89")])
     with torch.no_grad():
         expected = module(x)
     for precision, atol in (("fp32", 1e-4), ("fp16", 5e-2)):
         target = Target.parse(f"tensorrt-rtx:sm89:{precision}")
-        compiled = compile_model(model, tmp_path, target)
+        compiled = workspace.build(Plan(target))
         assert "inlined-body" in {finding.rule for finding in compiled.findings}
         assert (tmp_path / compiled.artifact.options["engine"]).stat().st_size > 0
         graph = Artifact(compiled.artifact.graph)
-        engine = load_engine(
+        engine = open_engine(
             tmp_path, with_adapters(graph, adapters_of(compiled.model.ir)), Target("onnxruntime")
         )
         made = engine.run({"x": x.numpy()})

@@ -13,7 +13,7 @@ from modelport import BuildError, ExportError, RunError, UsageError
 from modelport.backends import get_backend
 from modelport.backends.interface import Artifact
 from modelport.backends.torch.engine import TorchEngine
-from modelport.capture.programs import write_program
+from modelport.capture.programs import export_program
 from modelport.signature import Dim, Signature, TensorSpec
 from modelport.target import Target
 from tests.support import Ran, onnx_text
@@ -63,7 +63,7 @@ def folder(model: Scale, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ({"x": torch.rand(1, 3), "z": torch.arange(1)}, 2.0),
         dynamic={"pair_x": {0: Dim("N", 1, 8)}, "pair_z": {0: Dim("N", 1, 8)}},
     )
-    write_program(recipe, path / "model.pt2")
+    export_program(recipe).save(path / "model.pt2")
     return path
 
 
@@ -193,6 +193,5 @@ def test_what_torch_export_refuses_is_told(tmp_path: Path) -> None:
             return x if x.sum() > 0 else -x
 
     with pytest.raises(ExportError, match="cannot capture the model as a program") as caught:
-        write_program(modelport.Recipe(Branching(), (torch.rand(2),)), tmp_path / "m.pt2")
+        export_program(modelport.Recipe(Branching(), (torch.rand(2),)))
     assert caught.value.why
-    assert not (tmp_path / "m.pt2").exists()

@@ -6,7 +6,7 @@ import onnx_ir
 import pytest
 
 from modelport.capture.diagnosis import fragile_probes
-from modelport.capture.original import Original
+from modelport.capture.reference_model import ReferenceModel
 from modelport.proof import Case, CaseResult, OutputComparison, ReferenceCase
 from modelport.signature import Signature, TensorSpec
 
@@ -26,7 +26,7 @@ def fragile(gap: float, graph: str) -> dict[str, str]:
     def run(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         return {"y": np.argmax(inputs["x"], keepdims=True)}
 
-    original = Original(SIGNATURE, run, {"x": x}, (), "NumPy")
+    original = ReferenceModel(SIGNATURE, run, {"x": x}, (), "NumPy")
     case = Case("drawn-0", {"x": x}, "drawn")
     references = [ReferenceCase(case, run(case.inputs))]
     results = [CaseResult("drawn-0", "drawn", {"x": (8,)}, (OutputComparison("y", False),))]
@@ -49,7 +49,9 @@ def unsteady(times: float, off: float, allowed: float = 1e-4) -> dict[str, str]:
     x = np.arange(8, dtype=np.float32)
     exact = {"y": np.ones(8)}
     came = {"y": np.full(8, 1 + off, np.float32)}
-    original = Original(SIGNATURE, lambda _: came, {"x": x}, (), "NumPy", None, lambda _: exact)
+    original = ReferenceModel(
+        SIGNATURE, lambda _: came, {"x": x}, (), "NumPy", None, lambda _: exact
+    )
     apart = OutputComparison(
         "y",
         False,

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 import modelport
-from modelport.backends.adapters import AdaptedEngine, adapters_of, load_engine, with_adapters
+from modelport.backends import open_engine
+from modelport.backends.adapters import AdaptedEngine, adapters_of, with_adapters
 from modelport.backends.interface import Artifact
 from modelport.errors import PassError
 from modelport.passes import prepare
@@ -33,7 +34,7 @@ def run(path: Path, inputs: Arrays) -> Arrays:
     """Runs a graph, behind its adapters."""
     model = modelport.Model.load(path)
     artifact = with_adapters(Artifact(path.name), adapters_of(model.ir))
-    return load_engine(path.parent, artifact, ORT).run(inputs)
+    return open_engine(path.parent, artifact, ORT).run(inputs)
 
 
 def drawn(case: Refused, path: Path, seed: int) -> Arrays:
@@ -283,7 +284,7 @@ def test_public_signature_is_the_models(tmp_path: Path) -> None:
     model = prepared(path)
     assert {spec.name: spec.dtype for spec in model.signature.inputs}["s"] == "int64"
     artifact = with_adapters(Artifact("prepared.onnx"), adapters_of(model.ir))
-    engine = load_engine(tmp_path, artifact, ORT)
+    engine = open_engine(tmp_path, artifact, ORT)
     assert isinstance(engine, AdaptedEngine)
     before = modelport.Model.load(path).signature
     assert engine.signature.inputs == before.inputs

@@ -1,4 +1,4 @@
-"""Compiling for ONNX Runtime: the graph is the engine; what is proven is that it loads."""
+"""Compiling for ONNX Runtime: the graph is the engine, and loading it is what compiles it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 from modelport.backends.interface import Artifact, Capabilities
 from modelport.backends.onnxruntime.providers import profile_options
-from modelport.backends.onnxruntime.session import absolute, open_session
 from modelport.findings import Finding
 from modelport.model import Model
 from modelport.progress import Progress
@@ -29,7 +28,7 @@ CAPABILITIES = Capabilities(
 
 
 def why_not_run(target: Target) -> str:
-    """Nothing: what compiles has been opened; see `modelport.backends.Backend.why_not_run`."""
+    """Nothing: what loads runs; see `modelport.backends.Backend.why_not_run`."""
     return ""
 
 
@@ -41,11 +40,10 @@ def compile(
     options: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Artifact:
-    """Proves that ONNX Runtime takes the graph; see `modelport.backends.Backend.compile`."""
+    """Collects what a session is opened with; see `modelport.backends.Backend.compile`."""
     options = {**(options or {}), **({"libraries": list(libraries)} if libraries else {})}
     findings: list[Finding] = []
     if target.provider in ON_GPUS:
         given, findings = profile_options(target, Model.load(folder / graph).signature)
         options["provider_options"] = given | options.get("provider_options", {})
-    open_session(folder / graph, target, absolute(options, folder))
     return Artifact(graph, tuple(libraries), options, tuple(findings))

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from modelport.backends.adapters import adapters_from_json, load_engine, with_adapters
+from modelport.backends.adapters import adapters_from_json, with_adapters
 from modelport.backends.interface import Arrays, Artifact, Binding, Engine
+from modelport.backends.loader import open_engine
 from modelport.backends.tensorrt.caches import runtime_cache
 from modelport.backends.tensorrt.device import compute_capability, why_no_gpu
 from modelport.backends.tensorrt.dlpack import CPU, ForeignTensor, is_foreign, read_foreign
@@ -75,7 +76,7 @@ def load(
     return TensorRtEngine(session, target, signature or record.signature)
 
 
-def open_engine(path: Path, target: Target | str | None, options: Mapping[str, Any]) -> Engine:
+def open_engine_file(path: Path, target: Target | str | None, options: Mapping[str, Any]) -> Engine:
     """Opens an engine file that lies beside its record.
 
     Args:
@@ -95,7 +96,7 @@ def open_engine(path: Path, target: Target | str | None, options: Mapping[str, A
         raise UsageError(f"{path} is an engine for {built}, not for {Target.parse(target)}")
     given = {"engine": path.name, "record": record_of(path).name, **options}
     artifact = with_adapters(Artifact("", options=given), adapters_from_json(record.adapters))
-    return load_engine(path.parent, artifact, built)
+    return open_engine(path.parent, artifact, built)
 
 
 def _require_fitting(record: BuildRecord, flavor: Flavor, version: str) -> None:

@@ -152,7 +152,8 @@ def confirm_types(
 
     Args:
         precision: The target's precision.
-        network: Name, kind and output types of every layer of the strongly typed network.
+        network: Name, kind and types of inputs and outputs of every layer of the strongly typed
+            network.
         layers: The engine's layers.
 
     Raises:
@@ -177,7 +178,8 @@ def confirm_types(
             "left away",
         )
     strange = [dtype for dtype in _FLOATS if built[dtype] and not asked[dtype]]
-    if strange:
+    # A graph of integers alone asks for no precision: how TensorRT makes them is its own affair.
+    if strange and any(asked[dtype] for dtype in _FLOATS):
         raise BuildError(
             f"the engine computes in {', '.join(strange)}, which the graph does not",
             why=f"the graph has: {_counted(asked)}; the engine has: {_counted(built)}",

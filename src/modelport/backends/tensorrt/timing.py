@@ -9,7 +9,8 @@ import numpy as np
 
 from modelport.backends.adapters import FixedPoint, adapters_from_json
 from modelport.backends.interface import Artifact
-from modelport.backends.tensorrt.engine import load, why_not_run
+from modelport.backends.loader import open_engine
+from modelport.backends.tensorrt.engine import TensorRtEngine, why_not_run
 from modelport.backends.tensorrt.record import BuildRecord, record_of
 from modelport.backends.tensorrt.session import numpy_dtype
 from modelport.errors import RunError
@@ -37,7 +38,9 @@ def time_layers(path: Path, seed: int = 0) -> dict[str, float]:
     if missing:
         raise RunError(f"the layers of {path.name} are not timed: {missing}")
     artifact = Artifact("", options={"engine": path.name, "record": record_of(path).name})
-    engine = load(path.parent, artifact, record.target)
+    # Without its adapters: the inputs are drawn as the engine itself takes them.
+    engine = open_engine(path.parent, artifact, record.target)
+    assert isinstance(engine, TensorRtEngine)
     return engine.layer_times(_usual_inputs(record, np.random.default_rng(seed)))
 
 

@@ -165,11 +165,13 @@ def _monitor(trt: Any, tell: Any) -> Any:
 def _network_layers(network: Any) -> Any:
     for place in range(network.num_layers):
         layer = network.get_layer(place)
-        outputs = [layer.get_output(number) for number in range(layer.num_outputs)]
+        # What a layer takes counts, too: an input of the network is the output of none.
+        tensors = [layer.get_input(number) for number in range(layer.num_inputs)]
+        tensors += [layer.get_output(number) for number in range(layer.num_outputs)]
         yield {
             "name": layer.name,
             "kind": layer.type.name,
-            "types": [item.dtype.name for item in outputs if item is not None],
+            "types": [item.dtype.name for item in tensors if item is not None],
         }
 
 

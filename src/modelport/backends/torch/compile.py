@@ -1,4 +1,4 @@
-"""Compiling for PyTorch: the exported program is what is kept; what is proven is that it runs."""
+"""Compiling for PyTorch: the exported program is what is kept."""
 
 from __future__ import annotations
 
@@ -41,18 +41,25 @@ def compile(
     options: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Artifact:
-    """Runs the program beside the graph on its example; see `modelport.backends.Backend.compile`.
+    """Keeps the program beside the graph; see `modelport.backends.Backend.compile`.
+
+    With ``torch.compile`` it is run once on its example: only then is it compiled.
 
     Libraries of operators are not for PyTorch: it takes those that are declared.
     """
     path = program_of(graph)
-    program = load_program(folder / path, target, options)
+    if target.provider == COMPILE:
+        _require_compilable(folder / path, target, options)
+    return Artifact(graph, (path,), dict(options or {}))
+
+
+def _require_compilable(path: Path, target: Target, options: Mapping[str, Any] | None) -> None:
+    program = load_program(path, target, options)
     try:
         program.run(program.examples)
     except RunError as error:
         raise BuildError(
-            f"PyTorch cannot run {path} as {target}",
+            f"PyTorch cannot run {path.name} as {target}",
             why=error.why,
             fix="torch.compile needs g++; deploy for torch without compile",
         ) from error
-    return Artifact(graph, (path,), dict(options or {}))

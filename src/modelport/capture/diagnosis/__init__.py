@@ -8,7 +8,7 @@ a probe confirms becomes an error, one that none can confirm a note.
 from modelport.capture.diagnosis.example import example_findings
 from modelport.capture.diagnosis.fragile import fragile_probes
 from modelport.capture.diagnosis.hygiene import hygiene_findings
-from modelport.capture.diagnosis.judging import judge, sizes_of
+from modelport.capture.diagnosis.judging import judge
 from modelport.capture.diagnosis.loops import KEEP_LOOP
 from modelport.capture.diagnosis.probes import Probe, draw_probes, run_probes
 from modelport.capture.diagnosis.suspicion import Suspicion, find_suspicions
@@ -24,5 +24,4 @@ __all__ = [
     "hygiene_findings",
     "judge",
     "run_probes",
-    "sizes_of",
 ]

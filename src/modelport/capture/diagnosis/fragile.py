@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modelport.capture.diagnosis.suspicion import Suspicion
-from modelport.capture.original import Original
+from modelport.capture.reference_model import ReferenceModel
 from modelport.errors import RunError
 from modelport.proof import CaseResult, ReferenceCase, compare_outputs, tolerance_for
 from modelport.proof.metrics import rms
@@ -32,7 +32,7 @@ _AT_A_TIE, _BESIDE_ONE = 2, 8
 
 
 def fragile_probes(
-    original: Original,
+    original: ReferenceModel,
     ir: onnx_ir.Model,
     suspicions: Sequence[Suspicion],
     references: Sequence[ReferenceCase],
@@ -108,7 +108,7 @@ def _level_inputs(reference: ReferenceCase) -> list[str]:
 
 
 def _is_steady(
-    original: Original, reference: ReferenceCase, result: CaseResult, level: Sequence[str]
+    original: ReferenceModel, reference: ReferenceCase, result: CaseResult, level: Sequence[str]
 ) -> bool:
     """Whether small values that are all the same give results that lie close together.
 
@@ -128,7 +128,7 @@ def _is_steady(
     return math.isfinite(spread) and spread <= _STEADY * max(errors, default=math.inf)
 
 
-def _own_rounding(original: Original, reference: ReferenceCase, result: CaseResult) -> float:
+def _own_rounding(original: ReferenceModel, reference: ReferenceCase, result: CaseResult) -> float:
     """The error of the original's result, where it explains the difference; 0 where it does not."""
     differing = [output for output in result.outputs if not output.ok]
     if result.failure or any(output.reason for output in differing):
@@ -158,7 +158,7 @@ def _distance(one: Array, other: Array) -> float:
 
 
 def _jumps(
-    original: Original,
+    original: ReferenceModel,
     reference: ReferenceCase,
     level: Sequence[str],
     orders: bool,
@@ -175,7 +175,7 @@ def _jumps(
 
 
 def _outputs_beside(
-    original: Original,
+    original: ReferenceModel,
     reference: ReferenceCase,
     level: Sequence[str],
     draw: Callable[[tuple[int, ...]], Any],

@@ -12,7 +12,7 @@ from modelport.graph.places import source_place
 if TYPE_CHECKING:
     import onnx_ir
 
-    from modelport.capture.original import Original
+    from modelport.capture.reference_model import ReferenceModel
 
 _RANDOM = {
     "Bernoulli",
@@ -26,7 +26,7 @@ _MODE_DEPENDENT = ("dropout", "batchnorm", "instancenorm", "rrelu", "stochasticd
 
 
 def hygiene_findings(
-    ir: onnx_ir.Model, original: Original, model: Any, was_training: bool
+    ir: onnx_ir.Model, original: ReferenceModel, model: Any, was_training: bool
 ) -> list[Finding]:
     """Looks a captured graph and its model over.
 
@@ -166,7 +166,7 @@ def _elements(target: onnx_ir.Value) -> list[int | None] | None:
     return elements
 
 
-def _example_batches(original: Original) -> dict[int | str, int]:
+def _example_batches(original: ReferenceModel) -> dict[int | str, int]:
     """The example's size of every input's first axis, by its declared name or by itself."""
     return {
         spec.shape[0]: original.examples[spec.name].shape[0]

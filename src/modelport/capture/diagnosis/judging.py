@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 
 from modelport.capture.diagnosis.suspicion import Suspicion
 from modelport.findings import Finding, Severity
@@ -12,7 +13,7 @@ from modelport.signature import Signature
 
 def judge(
     suspicions: Sequence[Suspicion], results: Sequence[CaseResult], signature: Signature
-) -> list[Finding]:
+) -> tuple[list[Finding], list[Finding]]:
     """Turns suspicions into findings.
 
     Args:
@@ -23,7 +24,8 @@ def judge(
     Returns:
         An error for every suspicion that a failed case proves, and one (``differs``) for a failed
         case that none explains; notes for the rest, but for assumptions about sizes that a case
-        broke without harm.
+        broke without harm; and a note for each dimension that is declared dynamic, but had one size
+        in all cases.
     """
     failed = [result for result in results if not result.ok]
     proven: dict[int, CaseResult] = {}
@@ -49,7 +51,7 @@ def judge(
     unexplained = [result for result in failed if result.case not in explained]
     if unexplained:
         findings.append(_differs(unexplained))
-    return findings
+    return findings, list(_never_moved(signature, results))
 
 
 def _proves(result: CaseResult, suspicion: Suspicion, signature: Signature) -> bool:
@@ -87,3 +89,21 @@ def _differs(results: Sequence[CaseResult]) -> Finding:
         fix="look for code that leaves tensors (NumPy, Python numbers, loops and branches on "
         "values or sizes), or capture by another strategy",
     )
+
+
+def _never_moved(signature: Signature, results: Sequence[CaseResult]) -> Iterator[Finding]:
+    sizes: dict[str, set[int]] = defaultdict(set)
+    for result in results:
+        for dim, size in sizes_of(result, signature).items():
+            sizes[dim].add(size)
+    for dim, tried in sizes.items():
+        if len(tried) == 1:
+            yield Finding(
+                "dynamic-dim-unproven",
+                Severity.NOTE,
+                f"the dimension {dim!r} was declared dynamic, but the original took no other size "
+                f"than {tried.pop()} of those that were tried",
+                where=dim,
+                fix="do not declare it dynamic, or say which sizes it can have: "
+                "modelport.Dim(name, min=..., max=...), Recipe(cases=...)",
+            )

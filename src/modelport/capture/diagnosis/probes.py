@@ -13,10 +13,10 @@ import numpy as np
 from modelport.capture.diagnosis.memory import bounded_memory
 from modelport.capture.diagnosis.sizes import informative_sizes
 from modelport.capture.diagnosis.suspicion import Suspicion
-from modelport.capture.original import Original
+from modelport.capture.reference_model import ReferenceModel
 from modelport.errors import RunError
 from modelport.proof import Case, ReferenceCase
-from modelport.proof.cases import ValueRule, count_elements, draw_values, example_sizes
+from modelport.proof.cases import ValueRule, draw_values, example_sizes
 from modelport.signature import Dim, Signature, TensorSpec
 
 _DEAR_FLOATS = ("negated", "large", "zeros")
@@ -53,7 +53,7 @@ class Probe:
 
 
 def draw_probes(
-    original: Original,
+    original: ReferenceModel,
     suspicions: Sequence[Suspicion],
     values: Mapping[str, ValueRule],
     seed: int = 0,
@@ -80,7 +80,7 @@ def draw_probes(
     """
     rng = np.random.default_rng(seed)
     base = example_sizes(original.signature, original.examples)
-    dear = count_elements(original.signature, base) > _ELEMENTS_FREE
+    dear = original.signature.count_elements(base) > _ELEMENTS_FREE
     budget = _Budget(thorough, dear and not thorough)
     return [
         *_value_probes(original, base, values, rng, budget),
@@ -114,7 +114,7 @@ class _Budget:
 
 
 def run_probes(
-    original: Original, probes: Sequence[Probe]
+    original: ReferenceModel, probes: Sequence[Probe]
 ) -> tuple[list[ReferenceCase], list[str]]:
     """Runs the original on its given cases and on probes, some of which it may refuse.
 
@@ -146,7 +146,7 @@ def run_probes(
 
 
 def _value_probes(
-    original: Original,
+    original: ReferenceModel,
     base: Mapping[str, int],
     values: Mapping[str, ValueRule],
     rng: np.random.Generator,
@@ -175,13 +175,13 @@ def _value_probes(
             yield Probe(partial(draw, manner, *floats), f"{manner} values together", moved)
 
 
-def _kind(original: Original, spec: TensorSpec) -> str:
+def _kind(original: ReferenceModel, spec: TensorSpec) -> str:
     dtype = original.examples[spec.name].dtype
     return "f" if dtype.name == "bfloat16" else dtype.kind
 
 
 def _size_probes(
-    original: Original,
+    original: ReferenceModel,
     base: Mapping[str, int],
     suspicions: Sequence[Suspicion],
     values: Mapping[str, ValueRule],
@@ -217,8 +217,14 @@ def _plans(
     suspicions: Sequence[Suspicion],
 ) -> Iterator[tuple[dict[str, int], str]]:
     """Sizes to try, each with the group that it belongs to."""
+    usual = signature.count_elements(base)
+
+    def affordable(sizes: Mapping[str, int], growth: int) -> bool:
+        elements = signature.count_elements({**base, **sizes})
+        return elements <= max(growth * usual, _ELEMENTS_FREE)
+
     for sizes in itertools.chain.from_iterable(suspicion.sizes for suspicion in suspicions):
-        if _is_affordable(signature, base, sizes, _MOST_GROWTH_SUSPECTED):
+        if affordable(sizes, _MOST_GROWTH_SUSPECTED):
             yield dict(sizes), ""
     kinds = {name: informative_sizes(size, dims[name]) for name, size in base.items()}
     plans = [({name: size}, f"sizes of {name}") for name in kinds for size in kinds[name]]
@@ -230,12 +236,5 @@ def _plans(
             }
             plans.append((chosen, "sizes together"))
     for plan, group in plans:
-        if _is_affordable(signature, base, plan, _MOST_GROWTH):
+        if affordable(plan, _MOST_GROWTH):
             yield plan, group
-
-
-def _is_affordable(
-    signature: Signature, base: Mapping[str, int], plan: Mapping[str, int], growth: int
-) -> bool:
-    elements = count_elements(signature, {**base, **plan})
-    return elements <= max(growth * count_elements(signature, base), _ELEMENTS_FREE)

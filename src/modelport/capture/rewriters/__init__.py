@@ -8,6 +8,7 @@ from modelport.capture.rewriters.registry import (
     registrations,
     rewrite,
     rewrite_module,
+    same_rewrites,
     unregister,
 )
 from modelport.capture.rewriters.report import Active, Applied, Context
@@ -25,5 +26,6 @@ __all__ = [
     "rewrite",
     "rewrite_module",
     "rewriting",
+    "same_rewrites",
     "unregister",
 ]

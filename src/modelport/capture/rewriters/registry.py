@@ -188,6 +188,13 @@ def common_target(targets: Sequence[Target]) -> Target:
     )
 
 
+def same_rewrites(one: Target | None, other: Target | None) -> bool:
+    """Whether a capture for one target gets the rewrites that a capture for another gets."""
+    return all(
+        entry.conditions.fit(one) == entry.conditions.fit(other) for entry in registrations()
+    )
+
+
 def class_of(registration: Registration) -> type[Any] | None:
     """The class that a module rewrite was registered with, where it was one and not a path."""
     return _classes.get(registration.serial)

@@ -65,6 +65,7 @@ PRIVATE: Mapping[str, tuple[str, str]] = {
     "dispatch mode": ("torch.utils._python_dispatch", "TorchDispatchMode"),
     "graph log": ("torch._C", "_jit_onnx_log"),
     "register": ("torch.onnx", "register_custom_op_symbolic"),
+    "symbolic registry": (f"{_TORCHSCRIPT}.registration", "registry"),
     "translations": ("torch.onnx._internal.exporter._registration", "ONNXRegistry"),
     "operator names": ("torch._C", "_dispatch_get_all_op_names"),
     "pytree nodes": ("torch.utils._pytree", "SUPPORTED_NODES"),

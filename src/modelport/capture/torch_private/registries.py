@@ -1,4 +1,4 @@
-"""torch's tables of translations and operators: made once, not once an export."""
+"""torch's tables of translations and operators: made once, and asked which opset has one."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from typing import Any
 import torch
 
 from modelport.capture.torch_private.access import resolve
+from modelport.capture.torch_private.lookups import TranslationLookup
 from modelport.capture.torch_private.operators import (
     sources_unparsed,
+    target_name,
     torchlib_entries,
     torchlib_opset,
 )
@@ -32,18 +34,18 @@ def load_exporter() -> None:
 
 
 @contextmanager
-def reused(opset: int) -> Iterator[None]:
+def reused(opset: int) -> Iterator[TranslationLookup]:
     """Within, exports at an opset share the tables that torch makes for each of them.
 
     They are more than half of a small model's export. Each export gets a copy of the table of
     translations, so that a translation of one's own stays with the export that it was meant for.
     """
-    registry = resolve("translations")
+    registry, lookup = resolve("translations"), TranslationLookup(opset)
     made = registry_for(opset, {})
 
     def copied(cls: Any, opset_version: int = made.opset_version) -> Any:
         if opset_version == made.opset_version:
-            return copy_registry(made)
+            return _noting(copy_registry(made), lookup)
         return _reading()(cls, opset_version)
 
     with ExitStack() as undo:
@@ -55,7 +57,19 @@ def reused(opset: int) -> Iterator[None]:
         # It writes this name into annotations of a function that it makes 10,000 times an export;
         # typing's remembers its subscripts.
         _replace(torch._ops, "Callable", lambda _: typing.Callable, undo)
-        yield
+        yield lookup
+
+
+def _noting(registry: Any, lookup: TranslationLookup) -> Any:
+    """The same table, which notes what it is asked for."""
+    find = registry.get_decomps
+
+    def noted(target: Any) -> Any:
+        lookup.operator = target_name(target)
+        return find(target)
+
+    registry.get_decomps = noted
+    return registry
 
 
 def _replace(owner: Any, name: str, replacement: Callable[[Any], Any], undo: ExitStack) -> None:

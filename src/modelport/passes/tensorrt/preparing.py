@@ -142,7 +142,7 @@ def _take_integers(model: Model, title: str) -> list[Finding]:
     taking = TakeIntegers()
     apply_passes([taking], model.ir)
     findings = []
-    seen = model.provenance.get("seen_values", {})
+    seen = model.facts.seen_values
     for adapter in taking.taken:
         findings.append(
             Finding(

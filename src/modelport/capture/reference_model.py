@@ -1,10 +1,11 @@
-"""The original model: what it takes, how to run it, and the cases its user gave."""
+"""The reference model: what it takes, how to run it, and the cases its user gave."""
 
 from __future__ import annotations
 
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from modelport.backends import get_backend
+from modelport.backends import REFERENCE_RUNTIME, open_engine
 from modelport.backends.interface import Artifact
 from modelport.backends.torch.arrays import to_numpy
 from modelport.capture.custom_operators import add_bodies
@@ -25,6 +26,7 @@ from modelport.capture.reference import (
     run_plainly,
     torch_reference,
 )
+from modelport.capture.state import unchanged
 from modelport.errors import ExportError
 from modelport.findings import Finding, Severity
 from modelport.model import Model
@@ -34,7 +36,6 @@ from modelport.passes.adoption import UNKNOWN_PLUGIN, adopt
 from modelport.proof import EXAMPLE, Case
 from modelport.recipe import Recipe
 from modelport.signature import Signature, TensorSpec
-from modelport.target import Target
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 _FEW = 16
@@ -42,8 +43,8 @@ _FEW = 16
 
 
 @dataclass(frozen=True)
-class Original:
-    """The model as it came.
+class ReferenceModel:
+    """The model that says what is right: a module in PyTorch, or an ONNX file.
 
     Attributes:
         signature: Its inputs with declared dimensions, and its outputs.
@@ -53,6 +54,7 @@ class Original:
         runner: What runs it, for the report.
         run_plainly: Runs its example without telling it that it is being exported.
         run_in_float64: As `run`, with less rounding; gives None where that cannot be had.
+        module: The module whose state runs may change; None where there is none.
     """
 
     signature: Signature
@@ -62,6 +64,11 @@ class Original:
     runner: str
     run_plainly: Callable[[], PlainRun] | None = None
     run_in_float64: Callable[[Mapping[str, np.ndarray[Any, Any]]], Arrays | None] | None = None
+    module: Any = None
+
+    def unchanged(self) -> AbstractContextManager[None]:
+        """Puts back what runs make the module remember, when they are over."""
+        return unchanged(self.module)
 
     def usual_sizes(self) -> dict[str, int]:
         """The most frequent size of each dynamic dimension in the example and the given cases."""
@@ -105,8 +112,8 @@ class Original:
         ]
 
 
-def open_original(recipe: Recipe, captured: Signature) -> Original:
-    """Makes the original model runnable on arrays.
+def open_reference(recipe: Recipe, captured: Signature) -> ReferenceModel:
+    """Makes the model of a recipe runnable on arrays.
 
     Args:
         recipe: The recipe, as `open_program` leaves it.
@@ -114,7 +121,7 @@ def open_original(recipe: Recipe, captured: Signature) -> Original:
             dimensions.
 
     Returns:
-        The original. For an ONNX file it is the file itself, run by ONNX Runtime with its graph
+        The reference. For an ONNX file it is the file itself, run by ONNX Runtime with its graph
         optimizations off.
     """
     if isinstance(recipe.model, str | Path):
@@ -140,7 +147,7 @@ def read_graph(path: Path) -> Model:
     return model
 
 
-def open_graph(path: Path, model: Model, signature: Signature) -> Original:
+def open_graph(path: Path, model: Model, signature: Signature) -> ReferenceModel:
     """Makes an ONNX file runnable.
 
     One whose nodes have kernels of ours runs by their bodies: kernels are what is proven.
@@ -151,13 +158,13 @@ def open_graph(path: Path, model: Model, signature: Signature) -> Original:
         signature: Its inputs and outputs.
     """
     if not any(registry.find(f"{domain}::{name}") for domain, name in model.operators()):
-        return Original(signature, _runner(path, signature), {}, (), _RUNNER)
+        return ReferenceModel(signature, _runner(path, signature), {}, (), _RUNNER)
     with tempfile.TemporaryDirectory() as folder:
         bodied = model.save(Path(folder) / path.name)
         bodies = {name[:2] for name in model.ir.functions}
         libraries = collect_libraries(model.operators() - bodies, Path(folder))
         run = _runner(bodied, signature, libraries)
-    return Original(signature, run, {}, (), f"{_RUNNER}, by the bodies of its operators")
+    return ReferenceModel(signature, run, {}, (), f"{_RUNNER}, by the bodies of its operators")
 
 
 _RUNNER = "ONNX Runtime without graph optimizations"
@@ -166,20 +173,19 @@ _RUNNER = "ONNX Runtime without graph optimizations"
 def _runner(
     path: Path, signature: Signature, libraries: Sequence[str] = ()
 ) -> Callable[[Mapping[str, np.ndarray[Any, Any]]], Arrays]:
-    target = Target("onnxruntime")
     options = {"graph_optimization": "none", "libraries": libraries}
     artifact = Artifact(path.name, options=options)
-    return get_backend(target).load(path.parent, artifact, target, signature).run
+    return open_engine(path.parent, artifact, REFERENCE_RUNTIME, signature).run
 
 
 def open_module(
     recipe: Recipe, captured: Signature, bound: BoundInputs, dims: DynamicDims
-) -> Original:
+) -> ReferenceModel:
     """Makes a module or an exported program runnable on arrays.
 
     Args:
         recipe: The recipe, as `open_program` leaves it.
-        captured: As for `open_original`.
+        captured: As for `open_reference`.
         bound: The recipe's example inputs.
         dims: Its dynamic dimensions.
     """
@@ -203,7 +209,7 @@ def open_module(
         arrays = {name: to_numpy(tensor) for name, tensor in further.tensors.items()}
         given.append(Case(f"given-{index}", arrays, "given by the recipe"))
     names = [spec.name for spec in captured.outputs]
-    return Original(
+    return ReferenceModel(
         signature,
         torch_reference(recipe.model, bound, names),
         examples,
@@ -211,4 +217,5 @@ def open_module(
         f"PyTorch {torch.__version__}, eager",
         partial(run_plainly, recipe.model, bound, names),
         float64_reference(recipe.model, bound, names),
+        recipe.model,
     )

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import tempfile
+import dataclasses
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from modelport.backends import get_backend
-from modelport.backends.interface import Artifact
+from modelport.backends import REFERENCE_RUNTIME
 from modelport.backends.onnxruntime.session import NO_KERNEL
-from modelport.capture.captures import Captured, captures
+from modelport.capture.attempts import CaptureAttempt, capture_attempts
 from modelport.capture.programs import open_program
+from modelport.deployment.verification import References, Verdict, settled, verify
+from modelport.deployment.workspace import Workspaces
 from modelport.errors import BuildError, ExportError, UsageError
 from modelport.findings import Finding, Severity
 from modelport.model import Model
-from modelport.ops.libraries import collect_libraries
-from modelport.precision import is_quantized
-from modelport.proof import CaseResult, verify_cases
+from modelport.proof import Verification
 from modelport.recipe import Recipe, load_recipe
 from modelport.target import Target
 
@@ -93,9 +91,8 @@ def export(
         recipe = model_or_recipe.with_options(**given)
     else:
         recipe = Recipe(model_or_recipe, args=() if args is None else args).with_options(**given)
-    return _export_proven(
-        open_program(recipe), probes, None if target is None else Target.parse(target)
-    )
+    wanted = None if target is None else Target.parse(target)
+    return export_recipe(open_program(recipe), wanted, probes=probes)
 
 
 def diagnose(source: Any, *, opset: int | None = None, capture: str | None = None) -> list[Finding]:
@@ -115,7 +112,7 @@ def diagnose(source: Any, *, opset: int | None = None, capture: str | None = Non
     recipe = source if isinstance(source, Recipe) else load_recipe(source)
     recipe = open_program(recipe.with_options(opset=opset, capture=capture))
     try:
-        findings = _export_proven(recipe, probes=True).findings
+        findings = export_recipe(recipe).findings
     except ExportError as error:
         findings = error.findings or [
             Finding("not-captured", Severity.ERROR, error.what, error.where or "", error.fix or "")
@@ -124,47 +121,64 @@ def diagnose(source: Any, *, opset: int | None = None, capture: str | None = Non
     return sorted(findings, key=lambda finding: order.index(finding.severity))
 
 
-def _export_proven(recipe: Recipe, probes: bool, target: Target | None = None) -> Model:
-    """The first capture that no probe proves wrong."""
-    wrong: list[Captured] = []
-    for captured in captures(recipe, target):
-        try:
-            # Without its weights a graph cannot run.
-            results = _run_probes(recipe, captured) if probes and recipe.export_params else []
-        except BuildError as error:
-            foreign = captured.foreign_operators
-            captured.model.findings.append(
-                _not_run(foreign, error) if foreign else _invalid_graph(error)
-            )
-            results = []
-        if not captured.settle(results):
-            return captured.model
-        wrong.append(captured)
-    raise not_the_same(wrong[0].model)
+def export_recipe(recipe: Recipe, target: Target | None = None, *, probes: bool = True) -> Model:
+    """The graph of the first attempt that no probe proves wrong.
 
+    Args:
+        recipe: The recipe, as `open_program` leaves it.
+        target: What the graph is for, which decides on rewrites.
+        probes: As for `export`.
 
-def _run_probes(recipe: Recipe, captured: Captured) -> list[CaseResult]:
-    references, refused = captured.run_original(recipe)
-    target = Target("onnxruntime")
-    with tempfile.TemporaryDirectory() as folder:
-        path = captured.model.save(Path(folder) / "model.onnx")
-        # A few runs between others' work: threads that wait busily would take its cores.
-        libraries = collect_libraries(captured.model.operators(), Path(folder))
-        options = {"libraries": libraries, "spinning": False}
-        if is_quantized(captured.model):
-            # A graph that was trained to be quantized computes in float32 between its roundings;
-            # what a runtime makes integers of is off by more than a capture may be.
-            options["graph_optimization"] = "none"
-        artifact = Artifact(path.name, options=options)
-        engine = get_backend(target).load(Path(folder), artifact, target, captured.model.signature)
-        results = verify_cases(references, engine.run_shared).cases
-    fragile = captured.fragile(references, results)
-    captured.model.provenance["probes"] = {
-        "run": len(references) - len(fragile),
-        "refused": len(refused),
-        "fragile": len(fragile),
+    Raises:
+        ExportError: As for `export`.
+    """
+    verdict = proven_attempt(recipe, target, probes=probes)
+    model, references = verdict.attempt.model, verdict.references
+    probed = bool(verdict.verifications)
+    counts = {
+        "run": len(references.cases),
+        "refused": len(references.refused),
+        "fragile": len(references.fragile),
     }
-    return [result for result in results if result.case not in fragile]
+    provenance = {**model.provenance, **({"probes": counts} if probed else {})}
+    return dataclasses.replace(model, findings=list(verdict.findings), provenance=provenance)
+
+
+def proven_attempt(recipe: Recipe, target: Target | None = None, *, probes: bool = True) -> Verdict:
+    """The first attempt at capturing that no probe proves wrong, with its verdict.
+
+    Args:
+        recipe: The recipe, as `open_program` leaves it.
+        target: What the graph is for, which decides on rewrites.
+        probes: As for `export`.
+
+    Raises:
+        ExportError: As for `export`.
+    """
+    wrong: list[Verdict] = []
+    for attempt in capture_attempts(recipe, target):
+        # Without its weights a graph cannot run.
+        runs = probes and recipe.export_params
+        verdict = _probe(attempt) if runs else _unproven(attempt)
+        if not verdict.errors:
+            return verdict
+        wrong.append(verdict)
+    raise wrong[0].wrong_capture()
+
+
+def _probe(attempt: CaptureAttempt) -> Verdict:
+    with Workspaces() as workspaces:
+        try:
+            engine = workspaces.new(attempt).open_reference()
+            return verify(attempt, {REFERENCE_RUNTIME: engine}, drawn=0)
+        except BuildError as error:
+            foreign = attempt.foreign_operators
+            return _unproven(attempt, _not_run(foreign, error) if foreign else _invalid(error))
+
+
+def _unproven(attempt: CaptureAttempt, *findings: Finding) -> Verdict:
+    references = References((), findings=findings)
+    return Verdict(attempt, references, {}, tuple(settled(attempt, references, Verification(()))))
 
 
 def _not_run(operators: Sequence[str], error: BuildError) -> Finding:
@@ -177,23 +191,10 @@ def _not_run(operators: Sequence[str], error: BuildError) -> Finding:
     )
 
 
-def _invalid_graph(error: BuildError) -> Finding:
+def _invalid(error: BuildError) -> Finding:
     message = f"{error.what}: {error.why}"
     if NO_KERNEL in message:
         return Finding("no-kernel", Severity.ERROR, message, fix=error.fix or "")
     return Finding(
         "invalid-graph", Severity.ERROR, message, fix="capture by another strategy or opset"
-    )
-
-
-def not_the_same(model: Model) -> ExportError:
-    """The error for a graph that probes proved wrong."""
-    errors = [finding for finding in model.findings if finding.severity is Severity.ERROR]
-    strategy = model.provenance["capture"]["strategy"]
-    return ExportError(
-        f"what {strategy} captured is not the same model",
-        where=errors[0].where,
-        why="\n    ".join(f"[{finding.rule}] {finding.message}" for finding in errors),
-        fix=errors[0].fix,
-        findings=model.findings,
     )

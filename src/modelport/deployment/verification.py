@@ -1,0 +1,282 @@
+"""Verification: what engines compute, beside the reference model."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from modelport.backends import Engine
+from modelport.capture.attempts import CaptureAttempt
+from modelport.capture.diagnosis import (
+    draw_probes,
+    example_findings,
+    fragile_probes,
+    judge,
+    run_probes,
+)
+from modelport.capture.reference import agree, running_by_references
+from modelport.errors import ExportError, ProofError
+from modelport.findings import Finding, Severity
+from modelport.progress import Stages
+from modelport.proof import (
+    ReferenceCase,
+    Verification,
+    draw_cases,
+    far_cases,
+    run_reference,
+    tolerance_for,
+    verify_cases,
+)
+from modelport.proof.verification import MINIMUM_CASES
+from modelport.target import Target
+
+RANDOM = "random-op"
+
+
+@dataclass(frozen=True)
+class References:
+    """What the reference model computed.
+
+    Attributes:
+        cases: The cases with its outputs, the given ones first.
+        refused: Cases that it refuses, with its reason.
+        fragile: Why cases that were run prove nothing, by name; they are not among `cases`.
+        findings: What its outputs alone say about the model.
+    """
+
+    cases: tuple[ReferenceCase, ...]
+    refused: tuple[str, ...] = ()
+    fragile: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+
+    def without(self, fragile: Mapping[str, str]) -> References:
+        """The same but for cases that prove nothing."""
+        cases = tuple(item for item in self.cases if item.case.name not in fragile)
+        return dataclasses.replace(self, cases=cases, fragile={**self.fragile, **fragile})
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a verification says about an attempt.
+
+    Attributes:
+        attempt: What was verified.
+        references: The cases, with what the reference model computed.
+        verifications: The comparison, by target.
+        findings: What is to be said about the model; its suspicions are settled.
+    """
+
+    attempt: CaptureAttempt
+    references: References
+    verifications: Mapping[Target, Verification]
+    findings: tuple[Finding, ...]
+
+    @property
+    def errors(self) -> list[Finding]:
+        """The errors among the findings: what proves that the graph is another model."""
+        return [item for item in self.findings if item.severity is Severity.ERROR]
+
+    @property
+    def wrong(self) -> list[Target]:
+        """The targets whose engines differ from the reference model."""
+        return [target for target, item in self.verifications.items() if not item.ok]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing differs."""
+        return not self.wrong and not self.errors
+
+    @property
+    def explanations(self) -> list[str]:
+        """What explains a difference, where that is known."""
+        return [f"[{finding.rule}] {finding.message}" for finding in self.errors]
+
+    def wrong_engine(self) -> ProofError:
+        """The error for the first engine that differs."""
+        target = self.wrong[0]
+        failed = [case for case in self.verifications[target].cases if not case.ok]
+        count = len(self.verifications[target].cases)
+        return ProofError(
+            f"the engine for {target} does not compute what the original model computes",
+            where="\n    ".join(map(str, failed[:3])),
+            why="\n    ".join([f"{len(failed)} of {count} cases differ", *self.explanations]),
+            fix="`modelport diagnose SOURCE` names what was baked in, and where",
+        )
+
+    def wrong_capture(self) -> ExportError:
+        """The error for a graph that is proven to be another model."""
+        return ExportError(
+            f"what {self.attempt.facts.strategy} captured is not the same model",
+            where=self.errors[0].where,
+            why="\n    ".join(self.explanations),
+            fix=self.errors[0].fix,
+            findings=list(self.findings),
+        )
+
+
+def verify(
+    attempt: CaptureAttempt,
+    engines: Mapping[Target, Engine],
+    *,
+    seed: int = 0,
+    drawn: int = MINIMUM_CASES,
+    stage: Stages | None = None,
+) -> Verdict:
+    """Runs engines beside the reference model, and judges the attempt that they were built of.
+
+    The cases are those that the recipe has, probes that are chosen to break what is suspected, and
+    drawn ones. What the runs make the reference model remember is put back.
+
+    Args:
+        attempt: What the engines were built of.
+        engines: The engines, by target.
+        seed: Seed of the probes and of the drawn cases.
+        drawn: How many cases are drawn beside the probes; the recipe's own count among them.
+        stage: Told of the stages.
+
+    Returns:
+        The verdict.
+
+    Raises:
+        RunError: The reference model refuses a case that it was given with.
+        ProofError: Too few cases prove anything.
+    """
+    stage = stage or Stages()
+    with attempt.reference.unchanged():
+        with stage("run the original"), running_by_references():
+            references = run_references(attempt, seed, drawn)
+        with stage("verify"):
+            verifications = compare_engines(references, engines)
+            fragile = _fragile(attempt, references, verifications)
+            references = references.without(fragile)
+            if drawn and fragile:
+                _require_enough(attempt, references)
+            cases = [item.case for item in references.cases]
+            verifications = {
+                target: item.without(fragile | far_cases(cases, target.precision))
+                for target, item in verifications.items()
+            }
+            first = next(iter(verifications.values()), Verification(()))
+            findings = settled(attempt, references, first)
+    return Verdict(attempt, references, verifications, tuple(findings))
+
+
+def cleared(verdict: Verdict, target: Target, engine: Engine) -> Verdict | None:
+    """The verdict on a graph that is right although an engine that was built of it is wrong.
+
+    Args:
+        verdict: What says that an engine is wrong.
+        target: Another target.
+        engine: Its engine.
+
+    Returns:
+        The same verdict with findings that the other engine's results settle; None where that
+        engine differs as well, so that the graph itself is wrong.
+    """
+    attempt, references = verdict.attempt, verdict.references
+    with attempt.reference.unchanged():
+        compared = compare_engines(references, {target: engine})
+        found = compared[target].without(_fragile(attempt, references, compared))
+        if not found.cases or not found.ok:
+            return None
+        return dataclasses.replace(verdict, findings=tuple(settled(attempt, references, found)))
+
+
+def run_references(attempt: CaptureAttempt, seed: int, drawn: int) -> References:
+    """Runs the reference model on its own cases, on probes, and on drawn cases."""
+    reference = attempt.reference
+    cases: list[ReferenceCase] = []
+    refused: list[str] = []
+    findings: list[Finding] = []
+    if reference.given:
+        cases, refused = _run_probes(attempt, seed)
+        findings = _output_findings(attempt, cases[0])
+    if drawn:
+        pool = draw_cases(reference.signature, reference.examples, attempt.recipe.values, seed)
+        # Further cases of the recipe's own count: it knows which sizes go together.
+        least = max(0, drawn - len(reference.given[1:]))
+        more, refused = run_reference(reference.run, pool, count=drawn, least=least)
+        cases += more
+    return References(tuple(cases), tuple(refused), {}, tuple(findings))
+
+
+def _run_probes(attempt: CaptureAttempt, seed: int) -> tuple[list[ReferenceCase], list[str]]:
+    suspicions = attempt.suspicions
+    traced = attempt.facts.strategy == "trace"
+    thorough = traced or any(not suspicion.is_specific for suspicion in suspicions)
+    values = attempt.recipe.values
+    probes = draw_probes(attempt.reference, suspicions, values, seed, thorough=thorough)
+    return run_probes(attempt.reference, probes)
+
+
+def _output_findings(attempt: CaptureAttempt, example: ReferenceCase) -> list[Finding]:
+    """What the outputs for the example say, with and without the model knowing of the export."""
+    reference = attempt.reference
+    if reference.run_plainly is None or _is_random(attempt.model.findings):
+        return []
+    plain = reference.run_plainly()
+    found = [] if agree(plain.outputs, example.outputs) else reference.random_findings()
+    if not _is_random(found):
+        found += example_findings(attempt.model.ir, plain, example.outputs)
+    return found
+
+
+def compare_engines(
+    references: References, engines: Mapping[Target, Engine]
+) -> dict[Target, Verification]:
+    """Runs engines on the references' cases, each within the tolerance of its precision."""
+    found = {}
+    for target, engine in engines.items():
+        tolerance = functools.partial(tolerance_for, precision=target.precision)
+        result = verify_cases(
+            references.cases, engine.run_shared, tolerance=tolerance, refused=references.refused
+        )
+        found[target] = dataclasses.replace(result, substituted=engine.substituted)
+    return found
+
+
+def _fragile(
+    attempt: CaptureAttempt,
+    references: References,
+    verifications: Mapping[Target, Verification],
+) -> dict[str, str]:
+    """Failed cases that prove nothing, by name, with the reason; see `fragile_probes`."""
+    found: dict[str, str] = {}
+    for item in verifications.values():
+        if item.ok:
+            continue
+        found |= fragile_probes(
+            attempt.reference, attempt.model.ir, attempt.suspicions, references.cases, item.cases
+        )
+    return found
+
+
+def _require_enough(attempt: CaptureAttempt, references: References) -> None:
+    left, fragile = len(references.cases), references.fragile
+    if left >= MINIMUM_CASES:
+        return
+    by_chance = [item.message for item in attempt.reference.random_findings()]
+    raise ProofError(
+        f"only {left} of {left + len(fragile)} cases prove anything about the model",
+        why="\n    ".join([*by_chance, *fragile.values()][:3]),
+        fix="give five cases at which the model is steady with Recipe(cases=...)",
+    )
+
+
+def settled(
+    attempt: CaptureAttempt, references: References, verification: Verification
+) -> list[Finding]:
+    """The model's findings, with suspicions turned into what a comparison says of them."""
+    findings = [*attempt.model.findings, *references.findings]
+    if not _is_random(findings) and not verification.ok:
+        findings += attempt.reference.random_findings()
+    # Of a model that draws random numbers, two runs of itself differ as well.
+    results = () if _is_random(findings) else verification.cases
+    judged, unmoved = judge(attempt.suspicions, results, attempt.reference.signature)
+    return [*judged, *findings, *unmoved]
+
+
+def _is_random(findings: Sequence[Finding]) -> bool:
+    return any(finding.rule == RANDOM for finding in findings)
