@@ -9,7 +9,7 @@ import io
 LIBRARIES = (
     *("torchvision", "timm", "transformers", "diffusers", "segmentation_models_pytorch"),
     *("spandrel", "torch_geometric.nn", "torchaudio", "onnx", "onnx_ir", "onnxscript"),
-    *("modelport.deployment", "modelport.passes", "zoo.steps"),
+    *("modelport.deployment.deployer", "modelport.passes", "zoo.steps"),
 )
 
 

@@ -164,8 +164,11 @@ def add_bodies(model: onnx_ir.Model) -> list[Finding]:
     """
     findings: dict[str, Finding] = {}
     overloads: dict[str, dict[Any, str]] = {}
-    for node in model.graph.all_nodes():
-        operator = registry.find(f"{node.domain}::{node.op_type}")
+    nodes = list(model.graph.all_nodes())
+    names = {f"{node.domain}::{node.op_type}" for node in nodes}
+    declared = {name: registry.find(name) for name in names}
+    for node in nodes:
+        operator = declared[f"{node.domain}::{node.op_type}"]
         if operator is None or operator.decomposition is None:
             continue
         opset = model.opset_imports.get("", 0)

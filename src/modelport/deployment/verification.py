@@ -96,7 +96,7 @@ class Verdict:
     def wrong_engine(self) -> ProofError:
         """The error for the first engine that differs."""
         target = self.wrong[0]
-        failed = [case for case in self.verifications[target].cases if not case.ok]
+        failed = self.verifications[target].failed
         count = len(self.verifications[target].cases)
         return ProofError(
             f"the engine for {target} does not compute what the original model computes",
@@ -273,8 +273,8 @@ def settled(
     if not _is_random(findings) and not verification.ok:
         findings += attempt.reference.random_findings()
     # Of a model that draws random numbers, two runs of itself differ as well.
-    results = () if _is_random(findings) else verification.cases
-    judged, unmoved = judge(attempt.suspicions, results, attempt.reference.signature)
+    measure = Verification(()) if _is_random(findings) else verification
+    judged, unmoved = judge(attempt.suspicions, measure, attempt.reference.signature)
     return [*judged, *findings, *unmoved]
 
 

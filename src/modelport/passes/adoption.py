@@ -129,9 +129,10 @@ def _unknown_plugin(foreign: str) -> Finding:
 def _entry_for(node: ir.Node, known: Mapping[tuple[str, str], Adopted]) -> Adopted | None:
     if node.op_type == PLUGIN:
         return _PLUGINS.get(str(_plain(node).get("name")))
-    if registry.find(f"{node.domain}::{node.op_type}") is not None:
-        return None
-    return known.get((node.domain, node.op_type))
+    entry = known.get((node.domain, node.op_type))
+    # What is declared under the same name is the user's own.
+    declared = entry and registry.find(f"{node.domain}::{node.op_type}")
+    return None if declared else entry
 
 
 def _replace(node: ir.Node, entry: Adopted, foreign: str) -> None:

@@ -33,7 +33,8 @@ def widen(model: Model) -> Model:
     if any(value.dtype is None for node in model.ir.graph.all_nodes() for value in node.outputs):
         typed = model.copy()
         infer_types(typed.ir)
-    if not any(_lacks_kernel(node, typed.opset) for node in typed.ir.graph.all_nodes()):
+    opset = typed.opset
+    if not any(_lacks_kernel(node, opset) for node in typed.ir.graph.all_nodes()):
         return model
     # Most graphs declare their types and have every kernel: those are never copied.
     copy = model.copy() if typed is model else typed

@@ -102,6 +102,11 @@ class Verification:
         """Whether every case agrees."""
         return all(case.ok for case in self.cases)
 
+    @property
+    def failed(self) -> list[CaseResult]:
+        """The cases that do not agree."""
+        return [case for case in self.cases if not case.ok]
+
     def to_json(self) -> dict[str, Any]:
         """The results as plain dicts and lists."""
         cases = [case.to_json() for case in self.cases]
@@ -134,7 +139,7 @@ class Verification:
             what: What was verified, for the message.
             explanations: What explains the difference, where that is known.
         """
-        failed = [case for case in self.cases if not case.ok]
+        failed = self.failed
         if failed:
             raise ProofError(
                 f"{what} does not compute what the original model computes",

@@ -7,18 +7,18 @@ from collections.abc import Iterator, Sequence
 
 from modelport.capture.diagnosis.suspicion import Suspicion
 from modelport.findings import Finding, Severity
-from modelport.proof import CaseResult
+from modelport.proof import CaseResult, Verification
 from modelport.signature import Signature
 
 
 def judge(
-    suspicions: Sequence[Suspicion], results: Sequence[CaseResult], signature: Signature
+    suspicions: Sequence[Suspicion], verification: Verification, signature: Signature
 ) -> tuple[list[Finding], list[Finding]]:
     """Turns suspicions into findings.
 
     Args:
         suspicions: What is suspected.
-        results: What probes and cases gave.
+        verification: What probes and cases gave.
         signature: The original's inputs with declared dimensions.
 
     Returns:
@@ -27,7 +27,7 @@ def judge(
         broke without harm; and a note for each dimension that is declared dynamic, but had one size
         in all cases.
     """
-    failed = [result for result in results if not result.ok]
+    results, failed = verification.cases, verification.failed
     proven: dict[int, CaseResult] = {}
     explained: set[str] = set()
     # What names no input or dimension explains only what is left unexplained.
