@@ -16,6 +16,11 @@ if _WORKER:
     _CORES = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {_CORES[int(_WORKER.removeprefix("gw")) % len(_CORES)]})
 
+# Where `make tensorrt-headers` puts them.
+_HEADERS = Path(__file__).parent.parent / "build" / "tensorrt-headers"
+if (_HEADERS / "NvInfer.h").is_file():
+    os.environ.setdefault("TENSORRT_INCLUDE_DIR", str(_HEADERS))
+
 # Libraries of operators are built once: by content, so what is there is never out of date.
 os.environ.setdefault("MODELPORT_CACHE", str(Path(__file__).parent.parent / "build" / "cache"))
 
@@ -46,9 +51,6 @@ hypothesis.settings.register_profile("modelport", deadline=None, derandomize=Tru
 hypothesis.settings.load_profile("modelport")
 
 RunCli = Callable[..., Ran]
-
-TENSORRT_HEADERS = Path(__file__).parent.parent / "build" / "tensorrt-headers"
-"""Where `make tensorrt-headers` puts them."""
 
 
 COSTLY_PLACES = (
@@ -143,13 +145,11 @@ def trial(trial_names: list[str]) -> dict[str, Operator]:
 
 @pytest.fixture(scope="session")
 def tensorrt_headers() -> Path:
-    """A folder with TensorRT's headers; TENSORRT_INCLUDE_DIR names it from then on."""
-    chosen = os.environ.get("TENSORRT_INCLUDE_DIR")
-    include = Path(chosen) if chosen else TENSORRT_HEADERS
-    if not (include / "NvInfer.h").is_file():
-        pytest.skip(f"there are no headers of TensorRT in {include}: make tensorrt-headers")
-    os.environ["TENSORRT_INCLUDE_DIR"] = str(include)
-    return include
+    """The folder with TensorRT's headers, TENSORRT_INCLUDE_DIR."""
+    folder = Path(os.environ.get("TENSORRT_INCLUDE_DIR", ""))
+    if not (folder / "NvInfer.h").is_file():
+        pytest.skip("there are no headers of TensorRT: make tensorrt-headers")
+    return folder
 
 
 @pytest.fixture(scope="session")
