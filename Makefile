@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Holds for build dependencies too, unlike --constraint.
 export PIP_CONSTRAINT := $(abspath constraints.txt)
 
-.PHONY: demo test test-all fuzz corpus bundles public lint bench zoo zoo-test packages clean
+.PHONY: demo test test-all fuzz corpus bundles public lint bench versions zoo zoo-test packages clean
 
 demo: $(VENV)/.demo
 	mkdir -p build
@@ -24,8 +24,15 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 8 --dist wo
 test: $(VENV)/.test
 	$(PYTEST) -m "not slow"
 
-test-all: $(VENV)/.test
+test-all: $(VENV)/.test versions
 	$(PYTEST)
+
+# What depends on versions, on the oldest and the newest that pyproject.toml allows and on every
+# Python that is found, in environments of their own. COLUMNS names some of them.
+COLUMNS ?=
+versions: export PIP_CONSTRAINT :=
+versions:
+	$(PYTHON) -m tests.versions $(COLUMNS)
 
 # How many files each command of `modelport graph` is given, and how many bundles are damaged.
 FUZZ ?= 2000
