@@ -50,9 +50,9 @@ class Column:
         if not stamp.is_file() or stamp.read_text(encoding="utf-8") != wanted:
             shutil.rmtree(folder, ignore_errors=True)
             _call(self.python, "-m", "venv", folder)
-            # Pins that are not asked for by name would be ignored where nothing needs them.
             pip = (folder / "bin" / "python", "-m", "pip", "install", "--quiet")
-            _call(*pip, "--constraint", pins, "--editable", self.install, "pytest", "pytest-xdist")
+            # As a variable it takes the place of constraints in the user's settings, too.
+            _call(*pip, "--editable", self.install, "pytest", "pytest-xdist", PIP_CONSTRAINT=pins)
             stamp.write_text(wanted, encoding="utf-8")
         outcomes = [_passes(folder / "bin" / "python", arguments) for arguments in self.runs]
         return all(outcomes)
@@ -95,8 +95,9 @@ def _passes(python: Path, arguments: Sequence[str]) -> bool:
     return done.returncode == 0
 
 
-def _call(*command: object) -> None:
-    subprocess.run(list(map(str, command)), check=True)
+def _call(*command: object, **variables: object) -> None:
+    environment = os.environ | {name: str(value) for name, value in variables.items()}
+    subprocess.run(list(map(str, command)), env=environment, check=True)
 
 
 def main() -> int:
