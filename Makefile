@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Holds for build dependencies too, unlike --constraint.
 export PIP_CONSTRAINT := $(abspath constraints.txt)
 
-.PHONY: demo test test-fast test-all docs-test fuzz corpus bundles public lint bench zoo zoo-test \
+.PHONY: demo test test-fast test-all docs-test fuzz corpus bundles public lint bench versions zoo zoo-test \
 	packages tensorrt-headers clean
 
 demo: $(VENV)/.demo
@@ -35,7 +35,7 @@ test: $(VENV)/.test
 test-fast: $(VENV)/.test
 	$(PYTEST) -m "not slow and not costly"
 
-test-all: $(VENV)/.test
+test-all: $(VENV)/.test versions
 	-@$(MAKE) --no-print-directory tensorrt-headers
 	$(PYTEST)
 
@@ -54,6 +54,13 @@ $(HEADERS)/NvInfer.h: | $(BIN)/python
 	$(BIN)/python -m zipfile --extract $(HEADERS)/kernel_lens-*.whl $(HEADERS)/wheel
 	mv $(HEADERS)/wheel/kernel_lens/include/tensorrt/* $(HEADERS)
 	rm -r $(HEADERS)/wheel $(HEADERS)/kernel_lens-*.whl
+
+# What depends on versions, on the oldest and the newest that pyproject.toml allows and on every
+# Python that is found, in environments of their own. COLUMNS names some of them.
+COLUMNS ?=
+versions: export PIP_CONSTRAINT :=
+versions:
+	$(PYTHON) -m tests.versions $(COLUMNS)
 
 # How many files each command of `modelport graph` is given, and how many bundles are damaged.
 FUZZ ?= 2000

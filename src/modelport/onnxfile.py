@@ -225,6 +225,12 @@ def _require_data_inside(model: onnx_ir.Model, path: Path) -> None:
     sizes: dict[str, int] = {}
     for tensor in external_tensors(model):
         location = str(tensor.location)
+        if "\0" in location:
+            raise UsageError(
+                f"{path} names no file for its data: {location!r}",
+                where=f"tensor {tensor.name!r}",
+                fix=_REWRITE,
+            )
         if location not in sizes:
             file = (folder / location).resolve()
             if Path(location).is_absolute() or not file.is_relative_to(folder):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import onnxruntime
 import pytest
 
 import modelport
@@ -12,9 +14,14 @@ from modelport import Bundle, BundleError, Target
 from modelport.backends import get_backend
 from modelport.backends.adapters import ADAPTERS_OPTION, adapters_from_json
 from modelport.ops.binaries import platform_name
-from tests.conftest import RunCli
-from tests.data.kinds import KINDS
 from tests.data.stored import BUNDLES, FOLDER, KEY, name_of, read_runs, require_near
+
+# `make versions` runs these tests without PyTorch, too.
+if TYPE_CHECKING:
+    from tests.conftest import RunCli
+
+WITHOUT_OPSET_22 = tuple(map(int, onnxruntime.__version__.split(".")[:2])) < (1, 21)
+"""Whether ONNX Runtime is older than the opset that has operators in bfloat16."""
 
 
 @pytest.fixture(params=BUNDLES, ids=name_of)
@@ -32,11 +39,16 @@ def runnable(bundle: Bundle) -> Iterator[Target | None]:
         yield None
     for target in bundle.manifest.artifacts:
         backend = get_backend(target)
+        if target.precision == "bf16" and WITHOUT_OPSET_22:
+            continue
         if target.device == "cpu" and backend.probe().works and not backend.why_not_run(target):
             yield target
 
 
 def test_this_version_has_stored_one_of_every_kind() -> None:
+    pytest.importorskip("torch")
+    from tests.data.kinds import KINDS
+
     folder = FOLDER / modelport.__version__
     missing = set(KINDS) - {path.stem for path in folder.glob("*.port")}
     assert not missing, f"{folder} has no bundle of: {missing}; `make bundles` writes them"
@@ -47,6 +59,8 @@ def test_stored_bundle_computes_what_pytorch_computed(stored: Path) -> None:
     assert runs
     with Bundle.open(stored, trust=True) as bundle:
         targets = list(runnable(bundle))
+        if not targets and stored.stem in ("openvino", "torch"):
+            pytest.skip(f"there is no {stored.stem} here")
         assert targets
         for target in targets:
             engine = bundle.load(target)

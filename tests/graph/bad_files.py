@@ -115,6 +115,7 @@ BAD: dict[str, tuple[Callable[[Path], None], str]] = {
     "data outside": (_external("../outside.bin"), "outside of its folder"),
     "data at an absolute path": (_external("/etc/passwd"), "outside of its folder"),
     "data behind a link": (_external("link.bin"), "outside of its folder"),
+    "data in no file": (_external("\0"), "names no file for its data"),
     "data missing": (_external("none.bin"), "there is no 'none.bin'"),
     "data cut off": (_external("short.bin"), "'short.bin' has 5 bytes"),
     "random bytes": (_noise, "not a readable ONNX model"),

@@ -11,7 +11,7 @@ import onnx
 import onnx.parser
 import onnx_ir
 import onnxruntime
-from onnx.backend.test.loader import load_model_tests
+from onnx.backend.test import loader
 from onnxruntime.capi import onnxruntime_pybind11_state as states
 
 from modelport.graph import diff, expose, extract, model_text
@@ -38,7 +38,12 @@ float16 in float32, and what is an output is rounded to float16 on the way."""
 @functools.cache
 def cases() -> dict[str, Any]:
     """Every case of the standard, by name; making them takes half a minute."""
-    return {case.name: case for case in load_model_tests(kind="node")}
+    return {case.name: case for case in loader.load_model_tests(kind="node")}
+
+
+def has_cases() -> bool:
+    """Whether this version of onnx makes the cases; older ones keep them in files."""
+    return hasattr(loader, "load_node_model_tests")
 
 
 def sample() -> list[Any]:

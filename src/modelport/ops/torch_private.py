@@ -12,7 +12,7 @@ import torch
 
 from modelport.errors import OperatorError
 
-TESTED_TORCH = "2.13 or 2.14"
+TESTED_TORCH = "2.13, 2.14 or 2.15"
 """The releases of PyTorch that these accesses were tested with."""
 
 

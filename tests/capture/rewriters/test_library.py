@@ -442,6 +442,9 @@ def test_a_shipped_rewrite_is_enough(case, capture, outcome):
 
 
 # The other half of the proof; the new exporter takes more than a second for each.
+@pytest.mark.skipif(
+    not torch.__version__.startswith("2.13"), reason="later versions do some of it right themselves"
+)
 @pytest.mark.parametrize(
     ("case", "capture"),
     [

@@ -69,8 +69,7 @@ def _install() -> None:
     global _installed
     with _LOCK:
         if not _installed:
-            functions.install_apply(_apply)
-            _undo.append(functions.remove_apply)
+            _undo.append(functions.install_apply(_apply, _is_wanted))
             _undo.append(functions.watch_transforms(_refuse_transformed))
             _undo.append(functions.redirect_dynamo(_for_dynamo))
         _installed += 1
@@ -86,13 +85,18 @@ def _uninstall() -> None:
             _DYNAMO_FUNCTIONS.clear()
 
 
-def _apply(cls: type, *args: Any, **kwargs: Any) -> Any:
+def _is_wanted(cls: type) -> bool:
+    """Whether a handler takes the calls of a class here and now."""
+    return _STATE.handler is not None and not _STATE.inside and has_symbolic(cls)
+
+
+def _apply(cls: type, otherwise: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     handler = _STATE.handler
-    if handler is None or _STATE.inside or not has_symbolic(cls):
-        return functions.original_apply(cls)(*args, **kwargs)
-    if kwargs:
-        args = _positional(cls, args, kwargs)
+    if handler is None or not _is_wanted(cls):
+        return otherwise(*args, **kwargs)
     with aside():
+        if kwargs:
+            args = _positional(cls, args, kwargs)
         return handler(cls, args)
 
 
@@ -106,7 +110,7 @@ def _positional(cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tupl
 
 def _refuse_transformed(cls: type) -> None:
     """torch makes other Functions out of one that is transformed, and `symbolic` is lost."""
-    if _STATE.handler is None or _STATE.inside or not has_symbolic(cls):
+    if not _is_wanted(cls):
         return
     raise ExportError(
         f"the symbolic function of {cls.__qualname__} cannot be honoured under torch.func",
@@ -118,12 +122,12 @@ def _refuse_transformed(cls: type) -> None:
 
 
 def _for_dynamo(cls: type) -> Callable[..., Any] | None:
-    if _STATE.handler is None or _STATE.inside or not has_symbolic(cls):
+    if not _is_wanted(cls):
         return None
     _STATE.seen_by_dynamo.add(cls)
 
     def apply_honoured(*args: Any, **kwargs: Any) -> Any:
-        return _apply(cls, *args, **kwargs)
+        return _apply(cls, functions.original_apply(cls), *args, **kwargs)
 
     allow: Any = torch.compiler.allow_in_graph
     allow(apply_honoured)

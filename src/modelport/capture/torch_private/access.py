@@ -16,7 +16,7 @@ import torch
 from modelport.errors import ExportError
 from modelport.findings import Finding, Severity
 
-TESTED = ("2.13", "2.14")
+TESTED = ("2.13", "2.14", "2.15")
 """Versions of PyTorch (major.minor) with which the private parts were tested."""
 
 _TORCHSCRIPT = "torch.onnx._internal.torchscript_exporter"

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
+import types
 from collections.abc import Callable
 from typing import Any
 
+import torch
+
 from modelport.capture.torch_private.access import PRIVATE, resolve
 from modelport.errors import ExportError
+
+Hook = Callable[..., Any]
+"""Called as ``hook(cls, otherwise, *args, **kwargs)``; ``otherwise(*args, **kwargs)`` is what is
+done without it."""
 
 
 def original_apply(cls: type) -> Callable[..., Any]:
@@ -23,25 +31,82 @@ def has_setup_context(cls: Any) -> bool:
     return cls.setup_context is not resolve("function base").setup_context
 
 
-def install_apply(hook: Callable[..., Any]) -> None:
-    """Makes ``hook(cls, *args, **kwargs)`` what every Function's `apply` ends in.
+def install_apply(hook: Hook, wanted: Callable[[type], bool]) -> Callable[[], None]:
+    """Makes a hook what the `apply` of Functions ends in.
 
-    `Function.apply` ends with ``super().apply``. The class between it and the C base does not
-    define `apply`, so that one attribute there catches also an `apply` that was looked up before.
+    An `apply` that was looked up before is caught, too. Up to PyTorch 2.13 it ends with
+    ``super().apply``: one attribute of the class between it and the C base is found there. From
+    2.14 on it is in C, which asks the class for its `forward` each time it runs.
+
+    Args:
+        hook: What is called.
+        wanted: Which classes it is called for; the others are left alone.
+
+    Returns:
+        What undoes it.
     """
     base = resolve("function base")
+    if is_compiled():
+        return _install_forward(type(base), hook, wanted)
     if "apply" in base.__dict__:
-        raise ExportError(
-            "torch.autograd.Function is already patched by somebody else",
-            where=repr(base.__dict__["apply"]),
-            fix="remove the other patch of _SingleLevelFunction.apply during the export",
-        )
-    base.apply = classmethod(hook)
+        raise _patched("_SingleLevelFunction.apply", base.__dict__["apply"])
+
+    def apply(cls: type, *args: Any, **kwargs: Any) -> Any:
+        otherwise = original_apply(cls)
+        return hook(cls, otherwise, *args, **kwargs) if wanted(cls) else otherwise(*args, **kwargs)
+
+    base.apply = classmethod(apply)
+
+    def restore() -> None:
+        del base.apply
+
+    return restore
 
 
-def remove_apply() -> None:
-    """Takes the hook of `install_apply` away again."""
-    del resolve("function base").apply
+def is_compiled() -> bool:
+    """Whether `Function.apply` is in C alone, as from PyTorch 2.14 on."""
+    apply = vars(torch.autograd.Function).get("apply")
+    return isinstance(apply, types.ClassMethodDescriptorType)
+
+
+def is_hooked() -> bool:
+    """Whether there is a hook in `Function.apply`, ours or another one."""
+    base = resolve("function base")
+    return "apply" in vars(base) or "__getattribute__" in vars(type(base))
+
+
+def _install_forward(meta: Any, hook: Hook, wanted: Callable[[type], bool]) -> Callable[[], None]:
+    """Makes the `forward` of Functions end in a hook."""
+    if "__getattribute__" in vars(meta):
+        raise _patched("FunctionMeta.__getattribute__", vars(meta)["__getattribute__"])
+
+    def find(cls: type, name: str) -> Any:
+        found = type.__getattribute__(cls, name)
+        if name != "forward" or not wanted(cls):
+            return found
+        first = 0 if has_setup_context(cls) else 1
+
+        @functools.wraps(found)
+        def forward(*args: Any, **kwargs: Any) -> Any:
+            otherwise = functools.partial(found, *args[:first])
+            return hook(cls, otherwise, *args[first:], **kwargs)
+
+        return forward
+
+    meta.__getattribute__ = find
+
+    def restore() -> None:
+        del meta.__getattribute__
+
+    return restore
+
+
+def _patched(name: str, by: object) -> ExportError:
+    return ExportError(
+        "torch.autograd.Function is already patched by somebody else",
+        where=repr(by),
+        fix=f"remove the other patch of {name} during the export",
+    )
 
 
 def watch_transforms(seen: Callable[[type], None]) -> Callable[[], None]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import onnx_ir
     import torch
 
-TESTED_TORCH = "2.13 or 2.14"
+TESTED_TORCH = "2.13, 2.14 or 2.15"
 """The releases of torch that these accesses were tested with."""
 
 
