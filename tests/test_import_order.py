@@ -13,6 +13,7 @@ ROOT = Path(modelport.__file__).parent
 ORDER = [
     "garbage_collection",
     "lazy",
+    "arrays",
     "findings",
     "errors",
     "places",

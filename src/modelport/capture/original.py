@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from modelport.arrays import Array, Arrays
 from modelport.backends import get_backend
 from modelport.backends.interface import Artifact
 from modelport.backends.torch.arrays import to_numpy
@@ -36,7 +37,6 @@ from modelport.recipe import Recipe
 from modelport.signature import Signature, TensorSpec
 from modelport.target import Target
 
-Arrays = dict[str, np.ndarray[Any, Any]]
 _FEW = 16
 """Numbers that an input may have whose values say how large an output is."""
 
@@ -56,12 +56,12 @@ class Original:
     """
 
     signature: Signature
-    run: Callable[[Mapping[str, np.ndarray[Any, Any]]], Arrays]
+    run: Callable[[Mapping[str, Array]], Arrays]
     examples: Arrays
     given: tuple[Case, ...]
     runner: str
     run_plainly: Callable[[], PlainRun] | None = None
-    run_in_float64: Callable[[Mapping[str, np.ndarray[Any, Any]]], Arrays | None] | None = None
+    run_in_float64: Callable[[Mapping[str, Array]], Arrays | None] | None = None
 
     def usual_sizes(self) -> dict[str, int]:
         """The most frequent size of each dynamic dimension in the example and the given cases."""
@@ -165,7 +165,7 @@ _RUNNER = "ONNX Runtime without graph optimizations"
 
 def _runner(
     path: Path, signature: Signature, libraries: Sequence[str] = ()
-) -> Callable[[Mapping[str, np.ndarray[Any, Any]]], Arrays]:
+) -> Callable[[Mapping[str, Array]], Arrays]:
     target = Target("onnxruntime")
     options = {"graph_optimization": "none", "libraries": libraries}
     artifact = Artifact(path.name, options=options)

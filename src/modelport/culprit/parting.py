@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modelport.arrays import Array
 from modelport.culprit.running import Failures, Pieces, Store, split, walk
 from modelport.culprit.submodel import closure, is_tensor, used_values
 from modelport.errors import BuildError, RunError
@@ -22,7 +23,6 @@ from modelport.proof import (
 if TYPE_CHECKING:
     import onnx_ir
 
-Array = np.ndarray[Any, Any]
 
 RANDOM = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
 RANDOM |= {"Bernoulli", "Dropout", "Multinomial"}

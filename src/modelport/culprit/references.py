@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
+from modelport.arrays import Array
 from modelport.culprit.alignment import align
 from modelport.culprit.modules import OUTPUT, anchors, record_modules
 from modelport.culprit.origin import module_of
@@ -28,8 +27,6 @@ from modelport.target import Target
 
 if TYPE_CHECKING:
     import onnx_ir
-
-Array = np.ndarray[Any, Any]
 
 
 @dataclass

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modelport.arrays import Array, Arrays
 from modelport.culprit.subject import as_dtype, build_engine
 from modelport.culprit.submodel import GIVEN, declare_inputs, is_tensor, submodel, used_values
 from modelport.errors import BuildError, RunError
@@ -23,8 +24,6 @@ from modelport.target import Target
 if TYPE_CHECKING:
     import onnx_ir
 
-Array = np.ndarray[Any, Any]
-Arrays = dict[str, Array]
 
 _MOST_NODES = 400
 """Nodes of a piece at most: a runtime takes long for a graph with very many outputs."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from modelport.arrays import Array
 from modelport.errors import UsageError
 from modelport.graph.shapes import infer_types
 from modelport.onnxfile import subgraphs
@@ -14,7 +15,6 @@ from modelport.onnxfile import subgraphs
 if TYPE_CHECKING:
     import onnx_ir
 
-Array = np.ndarray[Any, Any]
 
 GIVEN = "/given"
 """Ends the name of an input that stands for a tensor which the model computes as well."""

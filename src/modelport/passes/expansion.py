@@ -11,11 +11,12 @@ import numpy as np
 import onnx_ir as ir
 from onnx_ir.passes.common import NameFixPass
 
+from modelport.arrays import Array
 from modelport.findings import Finding, Severity
 from modelport.passes.contract import Rewrite
 from modelport.passes.values import INSTEAD_OF, constant, is_onnx
 
-Operand = ir.Value | int | float | Sequence[int] | np.ndarray[Any, Any] | None
+Operand = ir.Value | int | float | Sequence[int] | Array | None
 """What a node reads: a value; an integer, or a list of them, for an int64 constant; a float for a
 constant of the type of the node's first input that is no constant; an array; None for nothing."""
 
@@ -68,7 +69,7 @@ class Writer:
         self._nodes.append(made)
         return made.outputs[0] if outputs == 1 else list(made.outputs)
 
-    def constant(self, array: np.ndarray[Any, Any]) -> ir.Value:
+    def constant(self, array: Array) -> ir.Value:
         """Writes a constant with the values of an array."""
         tensor = ir.tensor(array)
         value: ir.Value = self("Constant", value=tensor)
@@ -232,7 +233,7 @@ def input_of(node: ir.Node, place: int) -> ir.Value | None:
     return node.inputs[place] if place < len(node.inputs) else None
 
 
-def known(value: ir.Value | None) -> np.ndarray[Any, Any] | None:
+def known(value: ir.Value | None) -> Array | None:
     """The array of a constant, an initializer or a `Constant` node; None where it is none."""
     if value is None:
         return None

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
+from modelport.arrays import Array
 from modelport.passes.expansion import Expansion, Writer, input_of, known, rank
 
-Array = np.ndarray[Any, Any]
 _TURN = 2 * math.pi
 _FLOATS = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.DOUBLE)
 

@@ -19,13 +19,12 @@ import numpy as np
 import onnx_ir as ir
 from onnx_ir.passes import common
 
+from modelport.arrays import Array
 from modelport.model import Model
 from modelport.passes.contract import Rewrite, apply_passes
 from modelport.passes.expansion import Writer
 from modelport.passes.upsampling_sites import REACH, Site, array_of, find_site
 from modelport.passes.values import add_constant, is_onnx
-
-Array = np.ndarray[Any, Any]
 
 _WHOLE = np.iinfo(np.int64).max
 """An end of a slice beyond any axis."""

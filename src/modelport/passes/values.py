@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import onnx_ir as ir
 
-Array = np.ndarray[Any, Any]
-
+from modelport.arrays import Array
 
 INSTEAD_OF = "modelport.instead_of"
 """Key of a node's metadata: the operator in whose place it stands, where one became several."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from modelport.arrays import Array, Arrays
 from modelport.errors import UsageError
 from modelport.graph.shapes import infer_types
 from modelport.model import Model
@@ -18,7 +19,7 @@ from modelport.precision.histograms import (
     least_divergence,
     least_squares,
 )
-from modelport.precision.observing import Array, Arrays, Observer, libraries_of
+from modelport.precision.observing import Observer, libraries_of
 from modelport.precision.roles import tensors_to_calibrate
 from modelport.precision.tables import CalibrationTable
 from modelport.progress import Progress, Silent

@@ -8,8 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import numpy as np
-
+from modelport.arrays import Array
 from modelport.backends import get_backend
 from modelport.backends.interface import Artifact, Engine
 from modelport.graph import expose
@@ -17,9 +16,6 @@ from modelport.model import Model
 from modelport.ops import registry
 from modelport.ops.libraries import library_path
 from modelport.target import Target
-
-Array = np.ndarray[Any, Any]
-Arrays = dict[str, Array]
 
 BUDGET = 64 << 20
 """Bytes of tensors that are looked at in one run; where there are more, there are more runs."""

@@ -25,8 +25,6 @@ from modelport.precision.roles import (
 from modelport.precision.weights import add_dequantized, quantize_weight
 from modelport.target import Target
 
-Array = np.ndarray[Any, Any]
-
 FORMS = ("symmetric", "mixed", "unsigned")
 """Activations as int8 around zero, which TensorRT asks for; likewise, but as uint8 where none is
 negative, which OpenVINO takes as well; or all as uint8 with a zero point, and with every tensor

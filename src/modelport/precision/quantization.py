@@ -10,6 +10,7 @@ from pathlib import Path
 
 import onnx_ir as ir
 
+from modelport.arrays import Array, Arrays
 from modelport.errors import ProofError, UsageError
 from modelport.graph.shapes import infer_types
 from modelport.model import Model
@@ -22,7 +23,7 @@ from modelport.precision.data import CalibrationData, Part, Source
 from modelport.precision.forms import NAMES
 from modelport.precision.improving import IMPROVEMENTS, bias_errors, correct_biases
 from modelport.precision.keeping import MOVEMENT, asked_for
-from modelport.precision.observing import Array, Arrays, libraries_of
+from modelport.precision.observing import libraries_of
 from modelport.precision.qdq import LEVELS
 from modelport.precision.results import Point, Quantization
 from modelport.precision.roles import is_float, tensors_to_calibrate, weighted_nodes

@@ -8,10 +8,8 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
+from modelport.arrays import Array
 from modelport.backends.interface import GRAPH
 from modelport.backends.torch.program import program_of
 from modelport.compilation import Plan
@@ -33,8 +31,6 @@ from modelport.recipe import Recipe
 from modelport.signature import Signature
 from modelport.tensorfile import as_declared
 from modelport.tuning.quantizing import held_out_cases, place_of
-
-Array = np.ndarray[Any, Any]
 
 _CASES = "cases"
 

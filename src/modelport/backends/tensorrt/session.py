@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from modelport.arrays import Array
 from modelport.backends.tensorrt.device import Memory, call, cuda_runtime
 from modelport.backends.tensorrt.layers import dtype_of
 from modelport.backends.tensorrt.logger import logger
@@ -162,11 +163,11 @@ class Session:
         if not self._context.execute_async_v3(self.stream):
             raise RunError("TensorRT failed to run the engine", why=self._reason())
 
-    def copy_in(self, address: int, array: np.ndarray[Any, Any]) -> None:
+    def copy_in(self, address: int, array: Array) -> None:
         """Enqueues a copy from NumPy's memory."""
         self._copy(address, array.ctypes.data, array.nbytes, "cudaMemcpyHostToDevice")
 
-    def copy_out(self, array: np.ndarray[Any, Any], address: int) -> None:
+    def copy_out(self, array: Array, address: int) -> None:
         """Enqueues a copy to NumPy's memory."""
         self._copy(array.ctypes.data, address, array.nbytes, "cudaMemcpyDeviceToHost")
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modelport.arrays import Array
+
 if TYPE_CHECKING:
     import onnx_ir
 
-Array = np.ndarray[Any, Any]
 
 _FOLDED: Mapping[str, Callable[..., Any]] = {
     "Add": np.add,

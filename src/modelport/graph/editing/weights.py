@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from modelport.arrays import Array
 from modelport.errors import UsageError
 from modelport.graph.copies import AnyModel, changed
 from modelport.graph.lookup import did_you_mean
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     import onnx_ir
 
 
-def replace_initializer(model: AnyModel, name: str, array: np.ndarray[Any, Any]) -> AnyModel:
+def replace_initializer(model: AnyModel, name: str, array: Array) -> AnyModel:
     """Gives a weight other values, of any shape.
 
     Args:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 
+from modelport.arrays import Array
 from modelport.passes.expansion import Expansion, Writer, input_of, known, rank
-
-Array = np.ndarray[Any, Any]
 
 
 class ExpandQuantization(Expansion):

@@ -8,11 +8,11 @@ what is computed from it must get the second.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 
+from modelport.arrays import Array
 from modelport.passes.expansion import Writer, input_of, known, rank, sizes
 
 Places = Mapping[int, ir.Value]
@@ -121,7 +121,7 @@ def _size(value: ir.Value | None) -> int:
     return int(np.prod(sizes(value) or [1]))
 
 
-def _items(node: ir.Node) -> np.ndarray[Any, Any] | None:
+def _items(node: ir.Node) -> Array | None:
     """The numbers of the items that a node gives, counted through all of its inputs."""
     numbers = _numbered(node.inputs)
     if numbers is None:
@@ -141,7 +141,7 @@ def _items(node: ir.Node) -> np.ndarray[Any, Any] | None:
     return None
 
 
-def _numbered(values: Sequence[ir.Value | None]) -> list[np.ndarray[Any, Any]] | None:
+def _numbered(values: Sequence[ir.Value | None]) -> list[Array] | None:
     numbers, first = [], 0
     for value in values:
         shape = sizes(value)
