@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelport.errors import UsageError
+from modelport.errors import UsageError, first_cause, first_line
+from modelport.files.replacement import written
 from modelport.findings import Finding
 from modelport.onnxfile import read_onnx
 from modelport.signature import Dim, Signature, TensorSpec, dims_from_json, dims_to_json
@@ -87,21 +88,17 @@ class Model:
         path = Path(path)
         self.ir.metadata_props[DIMS_KEY] = json.dumps(dims_to_json(self.dims.values()))
         external = f"{path.name}.data" if self.weight_bytes >= EXTERNAL_DATA_THRESHOLD else None
-        temporary = path.with_name(f".{path.name}.partial")
         try:
-            if external is None:
-                # What lies in another file now is looked for beside the new one.
-                onnx_ir.external_data.load_to_model(self.ir)
-            onnx_ir.save(self.ir, temporary, format="protobuf", external_data=external)
-            temporary.replace(path)
-        except OSError as error:
-            raise UsageError(f"cannot write {path}: {error.strerror}") from error
+            with written(path) as made:
+                if external is None:
+                    # What lies in another file now is looked for beside the new one.
+                    onnx_ir.external_data.load_to_model(self.ir)
+                onnx_ir.save(self.ir, made, format="protobuf", external_data=external)
         except (onnx_ir.serde.SerdeError, TypeError, ValueError) as error:
             raise UsageError(
-                f"cannot write {path}: the graph has what ONNX cannot hold", why=_first_line(error)
+                f"cannot write {path}: the graph has what ONNX cannot hold",
+                why=first_line(first_cause(error)),
             ) from error
-        finally:
-            temporary.unlink(missing_ok=True)
         return path
 
     @classmethod
@@ -137,13 +134,6 @@ def nbytes_of(tensor: onnx_ir.TensorProtocol) -> int:
     if tensor.dtype == onnx_ir.DataType.STRING:
         return sum(map(len, tensor.numpy().reshape(-1).tolist()))
     return tensor.nbytes
-
-
-def _first_line(error: BaseException) -> str:
-    """What began it, without the pages that are wrapped around it."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return f"{type(error).__name__}: {error}".partition("\n")[0]
 
 
 def _spec_of(value: onnx_ir.Value) -> TensorSpec:

@@ -34,6 +34,7 @@ from modelport.capture.status import exporting
 from modelport.capture.strategies import STRATEGIES, Capture, Request
 from modelport.errors import ExportError, UsageError
 from modelport.findings import Finding, Severity
+from modelport.ir.domains import STANDARD_DOMAINS
 from modelport.model import Model
 from modelport.passes import adopt
 from modelport.proof import CaseResult, ReferenceCase
@@ -42,7 +43,6 @@ from modelport.signature import Signature
 from modelport.target import Target
 
 LOWEST_OPSET = 18
-STANDARD_DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
 HIGHEST_OPSETS = {"dynamo": 23, "trace": 20, "script": 20}
 _UNMAPPED = re.compile(r"No ONNX function found|UnsupportedOperator|is not supported", re.I)
 
@@ -68,7 +68,7 @@ class Captured:
         return sorted(
             f"{domain}::{name}"
             for domain, name in self.model.operators() - bodies
-            if domain not in STANDARD_DOMAINS
+            if domain not in STANDARD_DOMAINS | {"com.microsoft"}
         )
 
     def run_original(self, recipe: Recipe, seed: int = 0) -> tuple[list[ReferenceCase], list[str]]:

@@ -22,7 +22,7 @@ from modelport.capture.rewriters.translations import shipped_translations
 from modelport.capture.symbolic import honour_symbolics
 from modelport.capture.torch_private import graphs, programs, registries, symbolics
 from modelport.capture.whole_sizes import sizes_stay_whole
-from modelport.errors import ExportError
+from modelport.errors import ExportError, first_cause
 from modelport.findings import Finding, Severity
 from modelport.graph.places import keep_documented_places
 from modelport.target import Target
@@ -344,7 +344,7 @@ def _translating_errors(strategy: str) -> Iterator[None]:
     except Exception as error:  # user code and torch raise anything
         raise ExportError(
             f"capturing by {strategy} failed: {_root(error)}",
-            where=places.of_error(_first_cause(error)) or None,
+            where=places.of_error(first_cause(error)) or None,
         ) from error
 
 
@@ -354,13 +354,7 @@ _LISTED = 3
 
 def _root(error: BaseException) -> str:
     """The first cause's first line, or the list that it announces: torch adds pages of advice."""
-    error = _first_cause(error)
+    error = first_cause(error)
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
     last = 1 + _LISTED if lines[0].endswith(":") else 1
     return f"{type(error).__name__}: {' '.join(lines[:last])}"
-
-
-def _first_cause(error: BaseException) -> BaseException:
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return error

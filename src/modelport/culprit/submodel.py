@@ -10,7 +10,7 @@ import numpy as np
 from modelport.arrays import Array
 from modelport.errors import UsageError
 from modelport.graph.shapes import infer_types
-from modelport.onnxfile import subgraphs
+from modelport.ir.subgraphs import subgraphs
 
 if TYPE_CHECKING:
     import onnx_ir

@@ -10,7 +10,7 @@ from modelport.errors import UsageError
 from modelport.graph.copies import AnyModel, changed
 from modelport.graph.lookup import Tensors, did_you_mean
 from modelport.graph.shapes import complete_types
-from modelport.onnxfile import subgraphs
+from modelport.ir.subgraphs import subgraphs
 
 if TYPE_CHECKING:
     import onnx_ir

@@ -13,14 +13,13 @@ from modelport.graph.shapes import infer_types
 from modelport.graph.tensors import initializers
 from modelport.graph.texts import dtype_text, operator_text, type_text
 from modelport.graph.work import macs_of
-from modelport.onnxfile import subgraphs
+from modelport.ir.domains import STANDARD_DOMAINS
+from modelport.ir.subgraphs import subgraphs
 
 if TYPE_CHECKING:
     import onnx_ir
 
     from modelport.model import Model
-
-STANDARD_DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "ai.onnx.preview.training")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from modelport.onnxfile import subgraphs
+from modelport.ir.subgraphs import subgraphs
 
 if TYPE_CHECKING:
     import onnx_ir

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from modelport.ir.domains import DEFAULT_DOMAIN
+
 if TYPE_CHECKING:
     import onnx_ir
 
@@ -24,7 +26,7 @@ def macs_of(node: onnx_ir.Node) -> int | str | None:
         A number; a product of dynamic dimensions as text, such as ``1728*batch``; 0 for an
         operator that multiplies no matrices; None where shapes that matter are not known.
     """
-    count = _COUNTS.get(node.op_type) if node.domain in ("", "ai.onnx") else None
+    count = _COUNTS.get(node.op_type) if node.domain in DEFAULT_DOMAIN else None
     if count is None:
         return 0
     try:

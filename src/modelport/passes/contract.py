@@ -7,7 +7,8 @@ from contextlib import contextmanager
 
 import onnx_ir as ir
 
-from modelport.errors import ModelportError, PassError
+from modelport.errors import ModelportError, PassError, causes, first_cause
+from modelport.ir.subgraphs import subgraphs
 
 
 class Rewrite(ir.passes.InPlacePass):
@@ -53,11 +54,10 @@ def apply_passes(passes: Iterable[ir.passes.PassBase], model: ir.Model) -> bool:
             # Whatever a pass raises, a sequence turns it into one class of errors.
             modified |= ir.passes.Sequential(item)(model).modified
         except ir.passes.PassError as error:
-            cause: BaseException = error
-            while cause.__cause__ is not None:
-                cause = cause.__cause__
+            for cause in causes(error):
                 if isinstance(cause, ModelportError):
                     raise cause from error
+            cause = first_cause(error)
             raise PassError(
                 "a pass failed on the model",
                 where=type(item).__name__,
@@ -87,24 +87,12 @@ def unsound(graph: ir.Graph, outer: frozenset[ir.Value] = frozenset()) -> Iterat
         for value in node.inputs:
             if value is not None and value not in known:
                 yield f"node {node.name!r} ({node.op_type}) reads {value.name!r}, not made before"
-        for attribute in node.attributes.values():
-            for inner in subgraphs_of(attribute):
-                yield from unsound(inner, frozenset(known))
+        for inner in subgraphs(node):
+            yield from unsound(inner, frozenset(known))
         known.update(node.outputs)
     for value in graph.outputs:
         if value not in known:
             yield f"nothing makes the output {value.name!r}"
-
-
-def subgraphs_of(attribute: ir.Attr) -> list[ir.Graph]:
-    """The graphs that an attribute holds."""
-    if attribute.is_ref():
-        return []
-    if attribute.type == ir.AttributeType.GRAPH:
-        return [attribute.as_graph()]
-    if attribute.type == ir.AttributeType.GRAPHS:
-        return list(attribute.as_graphs())
-    return []
 
 
 @contextmanager

@@ -13,12 +13,15 @@ from onnx_ir.passes.common import NameFixPass
 
 from modelport.arrays import Array
 from modelport.findings import Finding, Severity
+from modelport.ir.domains import is_onnx
 from modelport.passes.contract import Rewrite
-from modelport.passes.values import INSTEAD_OF, constant, is_onnx
 
 Operand = ir.Value | int | float | Sequence[int] | Array | None
 """What a node reads: a value; an integer, or a list of them, for an int64 constant; a float for a
 constant of the type of the node's first input that is no constant; an array; None for nothing."""
+
+INSTEAD_OF = "modelport.instead_of"
+"""Key of a node's metadata: the operator in whose place it stands, where one became several."""
 
 OLDEST = 16
 """The oldest opset that has the operators written here."""
@@ -226,35 +229,3 @@ def looked_at(write: Writer, x: Operand, places: Operand) -> ir.Value:
     mode = "linear" if write.opset >= 20 else "bilinear"
     seen: ir.Value = write("GridSample", x, write("CastLike", grid, x), mode=mode, align_corners=0)
     return seen
-
-
-def input_of(node: ir.Node, place: int) -> ir.Value | None:
-    """An input by its place; None where it is left out."""
-    return node.inputs[place] if place < len(node.inputs) else None
-
-
-def known(value: ir.Value | None) -> Array | None:
-    """The array of a constant, an initializer or a `Constant` node; None where it is none."""
-    if value is None:
-        return None
-    found = constant(value)
-    if found is not None:
-        return found
-    node = value.producer()
-    if node is None or not is_onnx(node, "Constant"):
-        return None
-    tensor = ir.convenience.get_const_tensor(value)
-    return None if tensor is None else np.asarray(tensor.numpy())
-
-
-def rank(value: ir.Value | None) -> int | None:
-    """The rank, where it is known."""
-    return None if value is None or value.shape is None else len(value.shape)
-
-
-def sizes(value: ir.Value | None) -> list[int] | None:
-    """The sizes, where all of them are fixed."""
-    if value is None or value.shape is None:
-        return None
-    found = [size for size in value.shape if isinstance(size, int)]
-    return found if len(found) == len(value.shape) else None

@@ -9,17 +9,15 @@ from contextlib import contextmanager
 import onnx_ir as ir
 from onnxscript.optimizer import FOLDED_FROM_KEY, fold_constants_ir
 
+from modelport.ir.domains import is_onnx
+from modelport.ir.random_operators import draws
 from modelport.model import nbytes_of
 from modelport.passes.contract import Rewrite, functions_aside
-from modelport.passes.values import is_onnx
 
 _KEPT = frozenset(
     {
         # They say how a tensor is quantized.
         *("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"),
-        # Chance is drawn anew in every run.
-        *("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"),
-        *("Bernoulli", "Multinomial"),
         # The reference implementation is slow, or known to differ from those that run models.
         *("Resize", "Upsample", "GridSample", "RoiAlign", "NonMaxSuppression", "DFT", "STFT"),
         *("Conv", "ConvTranspose", "ConvInteger", "QLinearConv", "DeformConv", "Einsum"),
@@ -60,7 +58,7 @@ class FoldConstants(Rewrite):
         return ir.passes.PassResult(model, result.modified)
 
     def _should_fold(self, node: ir.Node) -> bool | None:
-        if node.op_type in _KEPT:
+        if node.op_type in _KEPT or draws(node):  # in every run anew
             return False
         if any(value.dtype in _NARROW for value in node.outputs):
             return False

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 import onnx
 import onnx_ir as ir
 
+from modelport.ir.subgraphs import subgraphs_of
 from modelport.model import nbytes_of
-from modelport.passes.contract import Rewrite, subgraphs_of
+from modelport.passes.contract import Rewrite
 
 _LARGE = 1000
 """Bytes from which on a weight is left out: its values are no sizes."""

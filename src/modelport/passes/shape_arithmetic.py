@@ -7,10 +7,12 @@ from collections.abc import Mapping
 import numpy as np
 import onnx_ir as ir
 
+from modelport.ir.constants import add_constant, constant
+from modelport.ir.domains import is_onnx
+from modelport.ir.values import replace_value
 from modelport.passes.contents import Contents, Elements
 from modelport.passes.contract import Rewrite
 from modelport.passes.sizes import Size
-from modelport.passes.values import add_constant, constant, is_onnx, replace_value
 from modelport.signature import Dim
 
 

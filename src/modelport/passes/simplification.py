@@ -130,15 +130,13 @@ def _run_passes(model: Model, size_limit: int) -> None:
         FoldShapes(model.dims),
         common.RemoveUnusedNodesPass(),
         FoldConstants(size_limit),
+        common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
         RemoveNoOps(),
         common.RemoveUnusedNodesPass(),
         ShareSubexpressions(),
         FuseNeighbours(),
         common.RemoveUnusedNodesPass(),
     ]
-    if not _has_sparse_constants(model.ir):
-        lift = common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)
-        passes.insert(3, lift)
     for _ in range(_ROUNDS):
         apply_passes([infer], model.ir)
         if not apply_passes(passes, model.ir):
@@ -172,14 +170,6 @@ def _operators(model: ir.Model) -> dict[str, int]:
         f"{node.domain}::{node.op_type}" if node.domain else node.op_type for node in nodes
     )
     return dict(counts.most_common())
-
-
-def _has_sparse_constants(model: ir.Model) -> bool:
-    return any(
-        "sparse_value" in node.attributes
-        for node in model.graph.all_nodes()
-        if node.op_type == "Constant"
-    )
 
 
 @contextmanager

@@ -13,7 +13,9 @@ import numpy as np
 import onnx_ir as ir
 
 from modelport.arrays import Array
-from modelport.passes.expansion import Expansion, Writer, input_of, known, rank
+from modelport.ir.constants import constant
+from modelport.ir.values import input_of, rank
+from modelport.passes.expansion import Expansion, Writer
 
 _TURN = 2 * math.pi
 _FLOATS = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.DOUBLE)
@@ -67,7 +69,7 @@ def _axis(node: ir.Node, opset: int) -> int | None:
     given = input_of(node, 2)
     if given is None:
         return -2
-    array = known(given)
+    array = constant(given)
     return None if array is None else int(array)
 
 
@@ -111,8 +113,8 @@ class ExpandSpectrogram(Expansion):
 
     def expand(self, node: ir.Node, write: Writer) -> Sequence[ir.Value | None] | None:
         """Writes the convolution."""
-        signal, step = node.inputs[0], known(node.inputs[1])
-        window, given = known(input_of(node, 2)), known(input_of(node, 3))
+        signal, step = node.inputs[0], constant(node.inputs[1])
+        window, given = constant(input_of(node, 2)), constant(input_of(node, 3))
         if signal is None or signal.shape is None or rank(signal) != 3 or step is None:
             return None
         if signal.shape[2] != 1 or signal.dtype not in _FLOATS:

@@ -7,15 +7,12 @@ from collections.abc import Hashable, MutableMapping
 
 import onnx_ir as ir
 
-from modelport.passes.contract import Rewrite, subgraphs_of
-from modelport.passes.values import replace_value
+from modelport.ir.domains import DEFAULT_DOMAIN
+from modelport.ir.random_operators import draws
+from modelport.ir.subgraphs import subgraphs
+from modelport.ir.values import replace_value
+from modelport.passes.contract import Rewrite
 
-_RANDOM = frozenset(
-    {
-        *("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"),
-        *("Bernoulli", "Multinomial", "Dropout"),
-    }
-)
 _MOST_ELEMENTS = 64
 """Tensors in attributes that are compared; larger ones are initializers by then."""
 
@@ -35,9 +32,8 @@ class ShareSubexpressions(Rewrite):
 def _share(graph: ir.Graph, seen: MutableMapping[Hashable, ir.Node]) -> bool:
     modified = False
     for node in graph:
-        for attribute in node.attributes.values():
-            for inner in subgraphs_of(attribute):
-                modified |= _share(inner, ChainMap({}, seen))
+        for inner in subgraphs(node):
+            modified |= _share(inner, ChainMap({}, seen))
         key = _key(node)
         if key is None:
             continue
@@ -51,7 +47,7 @@ def _share(graph: ir.Graph, seen: MutableMapping[Hashable, ir.Node]) -> bool:
 
 def _key(node: ir.Node) -> Hashable | None:
     """What two nodes that compute the same have in common; None where that cannot be known."""
-    if node.domain not in ("", "ai.onnx") or node.op_type in _RANDOM or not node.inputs:
+    if node.domain not in DEFAULT_DOMAIN or draws(node) or not node.inputs:
         return None
     attributes = []
     for name, attribute in sorted(node.attributes.items()):

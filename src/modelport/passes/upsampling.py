@@ -20,11 +20,12 @@ import onnx_ir as ir
 from onnx_ir.passes import common
 
 from modelport.arrays import Array
+from modelport.ir.constants import add_constant
+from modelport.ir.domains import is_onnx
 from modelport.model import Model
 from modelport.passes.contract import Rewrite, apply_passes
 from modelport.passes.expansion import Writer
 from modelport.passes.upsampling_sites import REACH, Site, array_of, find_site
-from modelport.passes.values import add_constant, is_onnx
 
 _WHOLE = np.iinfo(np.int64).max
 """An end of a slice beyond any axis."""

@@ -9,7 +9,8 @@ import numpy as np
 import onnx_ir as ir
 
 from modelport.arrays import Array
-from modelport.passes.values import constant, is_onnx
+from modelport.ir.constants import constant
+from modelport.ir.domains import is_onnx
 
 _POINTWISE = (
     *("Relu", "LeakyRelu", "Elu", "Selu", "Celu", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh"),

@@ -13,9 +13,9 @@ import onnx_ir as ir
 from modelport.arrays import Array, Arrays
 from modelport.errors import ProofError, UsageError
 from modelport.graph.shapes import infer_types
+from modelport.ir.domains import is_onnx
 from modelport.model import Model
 from modelport.passes import simplify
-from modelport.passes.values import is_onnx
 from modelport.precision.calibration import METHOD, read_ranges
 from modelport.precision.compression import SCHEMES, compress, compressible
 from modelport.precision.conversion import EIGHT_BITS, convert, is_quantized

@@ -7,7 +7,7 @@ import numpy as np
 import onnx_ir as ir
 
 from modelport.arrays import Array
-from modelport.passes.values import add_constant
+from modelport.ir.constants import add_constant
 
 
 def quantize_weight(array: Array, axis: int | None, levels: int = 127) -> tuple[Array, Array]:

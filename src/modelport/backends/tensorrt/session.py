@@ -16,6 +16,7 @@ from modelport.backends.tensorrt.layers import dtype_of
 from modelport.backends.tensorrt.logger import logger
 from modelport.backends.tensorrt.profiles import Profile
 from modelport.errors import BuildError, RunError, UsageError
+from modelport.files.replacement import replacing
 from modelport.ops.plugins import load_plugins
 
 
@@ -92,9 +93,8 @@ class Session:
     def _keep_cache(self) -> None:
         """Writes what running compiled, once."""
         if self._runtime_cache is not None and self._cache is not None:
-            partial = self._cache.with_name(f".{self._cache.name}.partial")
-            partial.write_bytes(bytes(self._runtime_cache.serialize()))
-            partial.replace(self._cache)
+            with replacing(self._cache) as made:
+                made.write_bytes(bytes(self._runtime_cache.serialize()))
             self._runtime_cache = None
 
     def _refit(self, weights: Path) -> None:

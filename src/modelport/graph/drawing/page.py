@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modelport.errors import UsageError
+from modelport.files.replacement import write_text
 from modelport.graph.copies import ir_of
 from modelport.graph.drawing.layout import lay_out
 from modelport.graph.drawing.scene import Box, Scene, scene_of
@@ -72,14 +73,7 @@ def draw(
     else:
         first = 0 if level is None else deepest
         text = _page(ir, scene, range(first, deepest + 1))
-    temporary = path.with_name(f".{path.name}.partial")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_text(path, text)
     return path
 
 

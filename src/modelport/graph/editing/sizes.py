@@ -12,6 +12,8 @@ from modelport.graph.copies import AnyModel, changed
 from modelport.graph.lookup import Tensors, did_you_mean, free_name
 from modelport.graph.shapes import infer_anew
 from modelport.graph.tensors import read_array
+from modelport.ir.constants import tensor_of
+from modelport.ir.values import input_of
 
 if TYPE_CHECKING:
     import onnx_ir
@@ -88,7 +90,7 @@ def reshape_targets(model: AnyModel, rule: ReshapeRule) -> AnyModel:
         for node in list(ir.graph.all_nodes()):
             if node.op_type != "Reshape" or node.domain:
                 continue
-            old = onnx_ir.convenience.get_const_tensor(node.inputs[1]) if node.inputs[1] else None
+            old = tensor_of(input_of(node, 1), default=True)
             name = node.name or node.outputs[0].name or ""
             was = None if old is None else tuple(map(int, read_array(name, old)))
             new = rule(name, was)

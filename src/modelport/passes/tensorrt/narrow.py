@@ -8,8 +8,10 @@ import numpy as np
 import onnx_ir as ir
 from onnx_ir.passes.common import LiftConstantsToInitializersPass
 
-from modelport.passes.contract import Rewrite, subgraphs_of
-from modelport.passes.values import add_constant, is_onnx
+from modelport.ir.constants import add_constant
+from modelport.ir.domains import is_onnx
+from modelport.ir.subgraphs import has_subgraphs
+from modelport.passes.contract import Rewrite
 
 _INT32 = ir.DataType.INT32
 NARROW = (ir.DataType.UINT8, ir.DataType.INT16, ir.DataType.UINT16)
@@ -96,7 +98,7 @@ def _is_movable(node: ir.Node) -> bool:
             return False
     if any(value.dtype in NARROW for value in values):
         return is_onnx(node, *_MOVING)
-    return not any(subgraphs_of(attribute) for attribute in node.attributes.values())
+    return not has_subgraphs(node)
 
 
 def _cast_input(graph: ir.Graph, value: ir.Value) -> None:

@@ -8,10 +8,12 @@ import numpy as np
 import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
+from modelport.ir.constants import constant
+from modelport.ir.domains import is_onnx
+from modelport.ir.values import input_of
 from modelport.passes.contract import Rewrite
-from modelport.passes.expansion import Expansion, Writer, input_of, known
+from modelport.passes.expansion import Expansion, Writer
 from modelport.passes.folding import FoldConstants
-from modelport.passes.values import is_onnx
 
 _SIZE_LIMIT = 1 << 20
 _OPERATORS = (
@@ -40,7 +42,7 @@ class ExpandSequences(Expansion):
             if node.op_type == "OptionalHasElement":
                 return [write.constant(np.asarray(True))]
             return [write("Identity", source.inputs[0])]
-        place = known(node.inputs[1])
+        place = constant(node.inputs[1])
         if not is_onnx(source, "SplitToSequence") or place is None:
             return None
         if input_of(source, 1) is not None:

@@ -9,9 +9,10 @@ import onnx_ir as ir
 
 from modelport.backends.adapters import FixedPoint, add_adapters
 from modelport.graph.lookup import origins
+from modelport.ir.constants import add_constant
+from modelport.ir.domains import is_onnx
+from modelport.ir.values import sizes
 from modelport.passes.contract import Rewrite
-from modelport.passes.expansion import sizes
-from modelport.passes.values import add_constant, is_onnx
 
 BITS = 30
 """Bits after the point: scales from 2 ** -7 up are exact, up to 2 ** 33."""
