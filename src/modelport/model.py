@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from modelport.errors import UsageError, first_cause, first_line
 from modelport.files.replacement import written
 from modelport.findings import Finding
+from modelport.ir.constants import nbytes_of
 from modelport.onnxfile import read_onnx
 from modelport.signature import Dim, Signature, TensorSpec, dims_from_json, dims_to_json
 
@@ -125,15 +126,6 @@ class Model:
                 fix="export the model again",
             ) from error
         return cls(model, dims, provenance={"source": str(path)})
-
-
-def nbytes_of(tensor: onnx_ir.TensorProtocol) -> int:
-    """Bytes of a tensor's elements; of strings, those of the text."""
-    import onnx_ir
-
-    if tensor.dtype == onnx_ir.DataType.STRING:
-        return sum(map(len, tensor.numpy().reshape(-1).tolist()))
-    return tensor.nbytes
 
 
 def _spec_of(value: onnx_ir.Value) -> TensorSpec:

@@ -25,6 +25,7 @@ from modelport.capture.whole_sizes import sizes_stay_whole
 from modelport.errors import ExportError, first_cause
 from modelport.findings import Finding, Severity
 from modelport.graph.places import keep_documented_places
+from modelport.ir.shape_inference import infer_shapes
 from modelport.target import Target
 
 if TYPE_CHECKING:
@@ -256,36 +257,12 @@ def _capture_torchscript(prepare: Callable[[Any], Any], request: Request, strate
         # Large weights lie in files of the folder that is about to go.
         onnx_ir.external_data.load_to_model(graph)
     keep_documented_places(graph)
-    _infer_shapes(graph)
+    infer_shapes(graph)
     separate_outputs(graph, request.output_names)
     drop_invented_names(graph, request.dims)
     return Capture(
         graph, strategy, warnings=heard, findings=active.findings(), rewrites=active.called
     )
-
-
-def _infer_shapes(graph: onnx_ir.Model) -> None:
-    """Infers the shapes inside of a graph; unlike dynamo's, TorchScript's has none."""
-    from onnx_ir.passes.common import ShapeInferencePass
-
-    ShapeInferencePass(check_type=False, strict_mode=False)(graph)
-    for node in graph.graph.all_nodes():
-        # The pass takes a sequence of tensors for a tensor, which ONNX Runtime refuses.
-        sequences: list[Any] = list(node.outputs) if node.op_type in _GIVE_SEQUENCES else []
-        sequences += node.inputs[:1] if node.op_type in _TAKE_SEQUENCES else []
-        for value in sequences:
-            if value is not None and not value.is_graph_input() and not value.is_graph_output():
-                value.type = value.shape = None
-
-
-_GIVE_SEQUENCES = (
-    *("SplitToSequence", "SequenceConstruct", "SequenceEmpty"),
-    *("SequenceErase", "SequenceInsert", "SequenceMap"),
-)
-_TAKE_SEQUENCES = (
-    *("ConcatFromSequence", "SequenceAt", "SequenceLength"),
-    *("SequenceErase", "SequenceInsert"),
-)
 
 
 def _rewritten(request: Request, strategy: str) -> AbstractContextManager[Active]:

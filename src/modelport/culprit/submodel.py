@@ -9,7 +9,7 @@ import numpy as np
 
 from modelport.arrays import Array
 from modelport.errors import UsageError
-from modelport.graph.shapes import infer_types
+from modelport.ir.shape_inference import infer_shapes
 from modelport.ir.subgraphs import subgraphs
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def normalized(ir: onnx_ir.Model) -> onnx_ir.Model:
             why=str(cause.__cause__ or cause),
             fix="`modelport check` says what is wrong with a graph",
         ) from error
-    infer_types(result)
+    infer_shapes(result)
     return result
 
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from modelport.graph.copies import ir_of
 from modelport.graph.lookup import module_path
-from modelport.graph.shapes import infer_types
 from modelport.graph.tensors import initializers
 from modelport.graph.texts import dtype_text, operator_text, type_text
 from modelport.graph.work import macs_of
+from modelport.ir.constants import nbytes_of
 from modelport.ir.domains import STANDARD_DOMAINS
+from modelport.ir.shape_inference import infer_shapes
 from modelport.ir.subgraphs import subgraphs
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def inspect(model: Model | onnx_ir.Model) -> Inspection:
         What was found.
     """
     ir = ir_of(model).clone()
-    infer_types(ir)
+    infer_shapes(ir)
     nodes = tuple(_nodes(ir.graph, ""))
     weights = tuple(map(_weight, initializers(ir)))
     known = [node.macs for node in nodes if node.macs is not None]
@@ -194,14 +195,7 @@ def _size(value: onnx_ir.Value) -> int:
 
 
 def _bytes(value: onnx_ir.Value) -> int:
-    import onnx_ir
-
-    tensor = value.const_value
-    if tensor is None:
-        return 0
-    if tensor.dtype is onnx_ir.DataType.STRING:
-        return sum(map(len, tensor.string_data())) if hasattr(tensor, "string_data") else 0
-    return int(tensor.nbytes)
+    return 0 if value.const_value is None else nbytes_of(value.const_value)
 
 
 def _dims(values: list[onnx_ir.Value]) -> dict[str, tuple[str, ...]]:

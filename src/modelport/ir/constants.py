@@ -68,3 +68,12 @@ def add_constant(graph: onnx_ir.Graph, name: str, array: Array) -> onnx_ir.Value
     )
     graph.register_initializer(value)
     return value
+
+
+def nbytes_of(tensor: onnx_ir.TensorProtocol) -> int:
+    """Bytes of a tensor's elements; of strings, those of the text."""
+    import onnx_ir
+
+    if tensor.dtype == onnx_ir.DataType.STRING:
+        return sum(map(len, tensor.numpy().reshape(-1).tolist()))
+    return tensor.nbytes

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 import onnx_ir as ir
 from onnxscript.optimizer import FOLDED_FROM_KEY, fold_constants_ir
 
+from modelport.ir.constants import nbytes_of
 from modelport.ir.domains import is_onnx
 from modelport.ir.random_operators import draws
-from modelport.model import nbytes_of
 from modelport.passes.contract import Rewrite, functions_aside
 
 _KEPT = frozenset(

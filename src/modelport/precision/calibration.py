@@ -10,7 +10,7 @@ import numpy as np
 
 from modelport.arrays import Array, Arrays
 from modelport.errors import UsageError
-from modelport.graph.shapes import infer_types
+from modelport.ir.shape_inference import infer_shapes
 from modelport.model import Model
 from modelport.precision.data import CalibrationData, Source
 from modelport.precision.histograms import (
@@ -60,7 +60,7 @@ def calibrate(
         BuildError: ONNX Runtime does not take the model.
     """
     typed = model.copy()
-    infer_types(typed.ir)
+    infer_shapes(typed.ir)
     return read_ranges(
         typed,
         CalibrationData(data, typed.signature),

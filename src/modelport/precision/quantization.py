@@ -12,8 +12,8 @@ import onnx_ir as ir
 
 from modelport.arrays import Array, Arrays
 from modelport.errors import ProofError, UsageError
-from modelport.graph.shapes import infer_types
 from modelport.ir.domains import is_onnx
+from modelport.ir.shape_inference import infer_shapes
 from modelport.model import Model
 from modelport.passes import simplify
 from modelport.precision.calibration import METHOD, read_ranges
@@ -139,7 +139,7 @@ class _Work:
         self._keep, self._libraries, self._progress = tuple(keep), libraries, progress
         with stage("simplify"):
             self._original = simplify(model, check=False).model
-            infer_types(self._original.ir)
+            infer_shapes(self._original.ir)
             _name_nodes(self._original.ir)
         self._ready = self._original
         self._improvements: list[str] = []

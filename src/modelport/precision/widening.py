@@ -5,8 +5,8 @@ from __future__ import annotations
 import onnx_ir as ir
 from onnx_ir.passes import common
 
-from modelport.graph.shapes import infer_types
 from modelport.ir.domains import DEFAULT_DOMAIN, is_onnx
+from modelport.ir.shape_inference import infer_shapes
 from modelport.ir.subgraphs import has_subgraphs, subgraphs
 from modelport.model import Model
 from modelport.ops import registry
@@ -32,7 +32,7 @@ def widen(model: Model) -> Model:
     typed = model
     if any(value.dtype is None for node in model.ir.graph.all_nodes() for value in node.outputs):
         typed = model.copy()
-        infer_types(typed.ir)
+        infer_shapes(typed.ir)
     if not any(_lacks_kernel(node, typed.opset) for node in typed.ir.graph.all_nodes()):
         return model
     # Most graphs declare their types and have every kernel: those are never copied.

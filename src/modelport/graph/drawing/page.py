@@ -19,9 +19,9 @@ from modelport.graph.drawing.scene import Box, Scene, scene_of
 from modelport.graph.drawing.svg import STYLE, svg_of
 from modelport.graph.lookup import module_path
 from modelport.graph.places import source_place
-from modelport.graph.shapes import infer_types
 from modelport.graph.tensors import histogram, read_array, statistics
 from modelport.graph.texts import attribute_text, operator_text, shown, type_text
+from modelport.ir.shape_inference import infer_shapes
 
 if TYPE_CHECKING:
     import jinja2
@@ -64,7 +64,7 @@ def draw(
     if level is not None and level < 0:
         raise UsageError(f"there is no level {level}", fix="0 shows the outermost groups")
     ir = ir_of(model).clone()
-    infer_types(ir)
+    infer_shapes(ir)
     scene = scene_of(ir)
     deepest = min(scene.depth, _LEVELS) if level is None else min(level, scene.depth)
     if path.suffix == ".svg":
