@@ -17,6 +17,7 @@ ORDER = [
     "ir",
     "findings",
     "errors",
+    "entry_points",
     "files",
     "places",
     "progress",

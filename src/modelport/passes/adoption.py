@@ -79,6 +79,7 @@ class AdoptOperators(Rewrite):
                 continue
             foreign = _foreign_name(node)
             self.adopted[foreign] = f"{DOMAIN}::{entry.name}"
+            self.decided(node, f"{DOMAIN}::{entry.name} in its place")
             _replace(node, entry, foreign)
         if self.adopted:
             model.opset_imports[DOMAIN] = 1

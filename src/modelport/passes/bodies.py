@@ -68,9 +68,14 @@ class InlineBodies(Rewrite):
             ]
             if not called:
                 break
+            for node in called:
+                self.decided(node, "its body in its place")
             self.inlined += Counter(map(qualified_name, called))
             modified = True
             _inline(model, {node.op_identifier() for node in called})
+        for node in model.graph.all_nodes():
+            if node.domain in DEFAULT_DOMAIN and self._lacks(node):
+                self.decided(node, "its body in its place", refused="ONNX defines none for it")
         if modified:
             NameFixPass()(model)
         return ir.passes.PassResult(model, modified)

@@ -171,17 +171,17 @@ class Expansion(Rewrite):
             What is read in place of each output; None where the node stays.
         """
 
-    def findings(self, title: str) -> list[Finding]:
+    def findings(self, backend: str) -> list[Finding]:
         """A note for each operator that was replaced.
 
         Args:
-            title: The backend's, as its makers write it.
+            backend: The title of the backend, as its makers write it.
         """
         return [
             Finding(
                 "rewritten-operator",
                 Severity.NOTE,
-                f"{title} lacks {self.lacking}: {count} x {name} became {self.instead}",
+                f"{backend} lacks {self.lacking}: {count} x {name} became {self.instead}",
             )
             for name, count in self.expanded.items()
         ]
@@ -193,17 +193,20 @@ class Expansion(Rewrite):
         """
         modified = False
         opset = model.opset_imports.get("", 0)
-        if opset < OLDEST:
-            return ir.passes.PassResult(model, False)
-        for node in list(model.graph.all_nodes()):
-            if not is_onnx(node, *self.operators):
+        nodes = [node for node in model.graph.all_nodes() if is_onnx(node, *self.operators)]
+        for node in nodes:
+            if opset < OLDEST:
+                self.decided(node, self.instead, refused=f"opset {opset} is older than {OLDEST}")
                 continue
             write = Writer(node, opset)
             outputs = self.expand(node, write)
-            if outputs is not None:
-                write.replace(outputs)
-                self.expanded[node.op_type] += 1
-                modified = True
+            if outputs is None:
+                self.decided(node, self.instead, refused="this form of it stays as it is")
+                continue
+            self.decided(node, self.instead)
+            write.replace(outputs)
+            self.expanded[node.op_type] += 1
+            modified = True
         if modified:
             # A graph inside of a node names its values without looking at those outside.
             NameFixPass()(model)

@@ -35,7 +35,10 @@ class RemoveNoOps(Rewrite):
             value = None if place is None else node.inputs[place]
             output = node.outputs[0]
             if value is not None and (output.uses() or output.is_graph_output()):
-                modified |= replace_value(output, value)
+                replaced = replace_value(output, value)
+                why = "" if replaced else f"{value.name!r} cannot be an output of the graph"
+                self.decided(node, f"{value.name!r} is read instead", refused=why)
+                modified |= replaced
         return ir.passes.PassResult(model, modified)
 
 

@@ -52,6 +52,7 @@ class PlugIn(Rewrite):
                 or NAMESPACE in node.attributes
             ):
                 continue
+            self.decided(node, "names its plugin")
             self.plugged.add(operator.qualified_name)
             _plug_in(node, operator)
         return ir.passes.PassResult(model, bool(self.plugged))

@@ -58,7 +58,12 @@ class MergeUpsampling(Rewrite):
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Rewrites the main graph."""
         opset = model.graph.opset_imports.get("", 0)
-        sites = [site for node in model.graph if (site := find_site(node))]
+        resizes = [node for node in model.graph if is_onnx(node, "Resize")]
+        sites = [site for node in resizes if (site := find_site(node))]
+        found = {site.resize for site in sites}
+        for node in resizes:
+            why = "" if node in found else "no convolution behind it gets cheaper"
+            self.decided(node, "one with the convolutions behind it", refused=why)
         for site in sites:
             write = Writer(site.last, opset)
             write.replace([_merged(write, model.graph, site)])

@@ -31,6 +31,9 @@ _MOVING = frozenset(
 """Operators that give no value which a wider type would not give, too."""
 
 
+_RULE = "int32 inside of the graph"
+
+
 class WidenIntegers(Rewrite):
     """uint8, int16 and uint16 become int32 where values are only moved and compared.
 
@@ -49,7 +52,11 @@ class WidenIntegers(Rewrite):
         """Widens them all, or, where one is computed with or inside of a node, none."""
         graph = model.graph
         LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
-        if not _is_needed(graph) or not all(map(_is_movable, graph)):
+        if not _is_needed(graph):
+            return ir.passes.PassResult(model, False)
+        fixed = next((node for node in graph if not _is_movable(node)), None)
+        if fixed is not None:
+            self.decided(fixed, _RULE, refused="it computes with a narrow type, so that all stay")
             return ir.passes.PassResult(model, False)
         self._widen_made(graph)
         for value in list(graph.inputs):
@@ -69,6 +76,7 @@ class WidenIntegers(Rewrite):
                     continue
                 dtype = value.dtype
                 assert dtype is not None
+                self.decided(value, _RULE)
                 self.widened[dtype.name.lower()] += 1
                 value.type = ir.TensorType(_INT32)
                 if is_onnx(node, "Cast"):

@@ -29,7 +29,7 @@ from modelport.passes.tensorrt.resizing import ExpandResizing
 from modelport.passes.tensorrt.rois import ExpandRegions
 from modelport.passes.tensorrt.rows import pad_rows
 from modelport.passes.tensorrt.scattering import ExpandScattering
-from modelport.passes.tensorrt.sequences import ResolveSequences
+from modelport.passes.tensorrt.sequence_resolution import ResolveSequences
 from modelport.passes.tensorrt.shape_inputs import TakeIntegers
 from modelport.target import Target
 

@@ -6,21 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import onnx_ir as ir
-from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from modelport.ir.constants import constant
 from modelport.ir.domains import is_onnx
 from modelport.ir.values import input_of
-from modelport.passes.contract import Rewrite
 from modelport.passes.expansion import Expansion, Writer
-from modelport.passes.folding import FoldConstants
-
-_SIZE_LIMIT = 1 << 20
-_OPERATORS = (
-    *("SequenceConstruct", "SequenceAt", "SequenceInsert", "SequenceErase", "SequenceLength"),
-    *("SequenceEmpty", "SplitToSequence", "ConcatFromSequence", "Optional", "OptionalGetElement"),
-    "OptionalHasElement",
-)
 
 
 class ExpandSequences(Expansion):
@@ -51,16 +41,3 @@ class ExpandSequences(Expansion):
         kept = source.attributes.get_int("keepdims", 1)
         number = int(place)
         return [write("Gather", source.inputs[0], [number] if kept else number, axis=axis)]
-
-
-class ResolveSequences(Rewrite):
-    """Folds sequences of known length (onnxscript), and drops those that nothing reads any more."""
-
-    def call(self, model: ir.Model) -> ir.passes.PassResult:
-        """Folds, where there are sequences or optionals."""
-        if not any(is_onnx(node, *_OPERATORS) for node in model.graph.all_nodes()):
-            return ir.passes.PassResult(model, False)
-        modified = bool(FoldConstants(_SIZE_LIMIT)(model).modified)
-        modified |= bool(ExpandSequences()(model).modified)
-        modified |= bool(RemoveUnusedNodesPass()(model).modified)
-        return ir.passes.PassResult(model, modified)

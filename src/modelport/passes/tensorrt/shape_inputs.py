@@ -65,7 +65,12 @@ class TakeIntegers(Rewrite):
             if origin.is_graph_input() and origin.dtype is ir.DataType.FLOAT
         }
         for value in list(graph.inputs):
-            if value in found and _is_small(value) and not value.is_graph_output():
+            if value not in found:
+                continue
+            fits = _is_small(value) and not value.is_graph_output()
+            why = "" if fits else "it is large, or an output as well"
+            self.decided(value, "an input of int64 in its place", refused=why)
+            if fits:
                 self.taken.append(_take(graph, value, _assumed(value, found[value])))
         if self.taken:
             add_adapters(model, self.taken)
