@@ -16,6 +16,7 @@ from modelport.ir.constants import nbytes_of
 from modelport.ir.domains import STANDARD_DOMAINS
 from modelport.ir.shape_inference import infer_shapes
 from modelport.ir.subgraphs import subgraphs
+from modelport.ir.symbolic_sizes import total
 
 if TYPE_CHECKING:
     import onnx_ir
@@ -146,7 +147,7 @@ def inspect(model: Model | onnx_ir.Model) -> Inspection:
         weights=weights,
         parameters=sum(_size(value) for value in initializers(ir)),
         bytes=sum(weight.bytes for weight in weights),
-        macs=_sum(known),
+        macs=total(known),
         macs_unknown=sum(node.macs is None for node in nodes),
         subgraphs=sum(1 for _ in ir.graph.subgraphs()),
         functions=tuple(f"{key[0]}::{key[1]}" for key in ir.functions),
@@ -205,22 +206,6 @@ def _dims(values: list[onnx_ir.Value]) -> dict[str, tuple[str, ...]]:
             if not isinstance(dim, int):
                 found.setdefault(dim.value or "?", []).append(f"{value.name}[{axis}]")
     return {name: tuple(places) for name, places in found.items()}
-
-
-def _sum(known: list[int | str]) -> int | str:
-    """The sum of numbers and products; products of the same dimensions become one."""
-    totals: Counter[str] = Counter()
-    for item in known:
-        head, _, dims = (str(item), "", "") if isinstance(item, int) else item.partition("*")
-        if head.isdigit():
-            totals[dims] += int(head)
-        else:
-            totals[str(item)] += 1
-    number = totals.pop("", 0)
-    if not totals:
-        return number
-    terms = [dims if count == 1 else f"{count}*{dims}" for dims, count in totals.items()]
-    return " + ".join([*([str(number)] if number else []), *terms])
 
 
 def _custom(ir: onnx_ir.Model) -> dict[str, str]:

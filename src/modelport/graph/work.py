@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from modelport.ir.domains import DEFAULT_DOMAIN
+from modelport.ir.symbolic_sizes import product
 
 if TYPE_CHECKING:
     import onnx_ir
@@ -33,15 +32,7 @@ def macs_of(node: onnx_ir.Node) -> int | str | None:
         factors = count(node)
     except (_UnknownError, IndexError, KeyError):
         return None
-    number = math.prod(factor for factor in factors if isinstance(factor, int))
-    names = Counter(factor for factor in factors if isinstance(factor, str))
-    if not names or not number:
-        return number
-    terms = [
-        (name if name.isidentifier() else f"({name})") + (f"**{power}" if power > 1 else "")
-        for name, power in names.items()
-    ]
-    return "*".join([*([str(number)] if number != 1 else []), *terms])
+    return product(factors)
 
 
 class _UnknownError(Exception):
