@@ -70,8 +70,9 @@ def imported(path: Path) -> list[tuple[int, str]]:
             found += [
                 (
                     node.lineno,
+                    # A public name is of the package itself, which knows where it is.
                     f"{node.module}.{alias.name}"
-                    if node.module == "modelport"
+                    if node.module == "modelport" and alias.name in ORDER
                     else str(node.module),
                 )
                 for alias in node.names
@@ -100,10 +101,11 @@ def test_an_import_from_below_would_be_seen(tmp_path: Path) -> None:
     path = tmp_path / "a.py"
     path.write_text(
         "def f():\n    from modelport.cli import main\n    import modelport.bundle\n"
-        "    from modelport import capture\n"
+        "    from modelport import capture, deploy\n"
     )
     assert imported(path) == [
         (2, "modelport.cli"),
         (3, "modelport.bundle"),
         (4, "modelport.capture"),
+        (4, "modelport"),
     ]
