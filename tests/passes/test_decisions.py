@@ -28,13 +28,13 @@ SIMPLIFIED = {
     ),
     "folded": (
         "g (float[2] x) => (float[2] y) <float[2] w = {1, 2}> { a = Exp(w) y = Add(x, a) }",
-        "fold-constants: node 'a' (Exp): a constant in its place: done",
+        "fold-constants: node 'a' (Exp): folded: done",
     ),
     "random": (
         "g (float[2] x) => (float[2] y) <float[2] w = {0.5, 0.5}> "
         "{ a = Bernoulli(w) y = Add(x, a) }",
-        "fold-constants: node 'a' (Bernoulli): a constant in its place: refused, it draws random "
-        "numbers, in every run anew",
+        "fold-constants: node 'a' (Bernoulli): folded: refused, it draws random numbers, in every "
+        "run anew",
     ),
     "shape": (
         "g (float[3, 4] x) => (float[12] y) { s = Shape(x) t = ReduceProd(s) y = Reshape(x, t) }",

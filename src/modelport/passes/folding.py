@@ -33,7 +33,7 @@ _NARROW = frozenset(
 """Types to which the reference implementation rounds in another way than runtimes do."""
 
 
-_RULE = "a constant in its place"
+_RULE = "folded"
 
 
 class FoldConstants(Rewrite):
