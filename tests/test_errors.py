@@ -38,3 +38,41 @@ def test_text_says_what_where_why_and_fix_in_order() -> None:
 def test_text_leaves_out_what_is_not_known() -> None:
     assert str(modelport.RunError("it broke")) == "it broke"
     assert str(modelport.RunError("it broke", fix="mend it")) == "it broke\n  fix: mend it"
+
+
+def raised() -> Exception:
+    """An error with a cause, whose cause was raised while another was handled."""
+    try:
+        try:
+            try:
+                raise KeyError("the first")
+            except KeyError:
+                int("no number")
+        except ValueError as error:
+            raise RuntimeError("the last") from error
+    except RuntimeError as error:
+        return error
+    raise AssertionError
+
+
+def test_causes_go_back_to_the_first() -> None:
+    error = raised()
+    assert [type(cause) for cause in errors.causes(error)] == [RuntimeError, ValueError]
+    assert [type(cause) for cause in errors.causes(error, contexts=True)] == [
+        RuntimeError,
+        ValueError,
+        KeyError,
+    ]
+    assert isinstance(errors.first_cause(error), ValueError)
+    assert list(errors.causes(None)) == []
+
+
+def test_causes_in_a_circle_end() -> None:
+    one, other = ValueError(), KeyError()
+    one.__cause__, other.__cause__ = other, one
+    assert list(errors.causes(one)) == [one, other]
+
+
+def test_first_line_leaves_out_what_follows() -> None:
+    assert errors.first_line(ValueError("\nshort\nlong advice")) == "ValueError: short"
+    assert errors.first_line(KeyboardInterrupt()) == "KeyboardInterrupt"

@@ -13,8 +13,12 @@ ROOT = Path(modelport.__file__).parent
 ORDER = [
     "garbage_collection",
     "lazy",
+    "arrays",
+    "ir",
     "findings",
     "errors",
+    "entry_points",
+    "files",
     "places",
     "progress",
     "target",

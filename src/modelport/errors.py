@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -94,3 +94,30 @@ class ProofError(ModelportError):
 
 class BundleError(ModelportError):
     """A bundle is missing, unreadable, altered, or of a newer format."""
+
+
+def causes(error: BaseException | None, *, contexts: bool = False) -> Iterator[BaseException]:
+    """An error, what caused it, what caused that, and so on.
+
+    Args:
+        error: The error; of None there are none.
+        contexts: Whether an error without a cause was caused by the one in whose handling it
+            was raised.
+    """
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        yield error
+        seen.add(id(error))
+        error = error.__cause__ or (error.__context__ if contexts else None)
+
+
+def first_cause(error: BaseException) -> BaseException:
+    """The cause of an error that has no cause itself."""
+    *_, first = causes(error)
+    return first
+
+
+def first_line(error: BaseException) -> str:
+    """The class of an error, and the first line of its text, without pages of advice."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -10,9 +10,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelport.errors import UsageError
+from modelport.errors import UsageError, first_cause, first_line
 from modelport.facts import CaptureFacts
+from modelport.files.replacement import written
 from modelport.findings import Finding
+from modelport.ir.constants import nbytes_of
 from modelport.onnxfile import read_onnx
 from modelport.signature import Dim, Signature, TensorSpec, dims_from_json, dims_to_json
 
@@ -98,19 +100,14 @@ class Model:
 
         path = Path(path)
         external = f"{path.name}.data" if self.weight_bytes >= EXTERNAL_DATA_THRESHOLD else None
-        temporary = path.with_name(f".{path.name}.partial")
         try:
-            with self._as_written(inside=external is None):
-                onnx_ir.save(self.ir, temporary, format="protobuf", external_data=external)
-            temporary.replace(path)
-        except OSError as error:
-            raise UsageError(f"cannot write {path}: {error.strerror}") from error
+            with written(path) as made, self._as_written(inside=external is None):
+                onnx_ir.save(self.ir, made, format="protobuf", external_data=external)
         except (onnx_ir.serde.SerdeError, TypeError, ValueError) as error:
             raise UsageError(
-                f"cannot write {path}: the graph has what ONNX cannot hold", why=_first_line(error)
+                f"cannot write {path}: the graph has what ONNX cannot hold",
+                why=first_line(first_cause(error)),
             ) from error
-        finally:
-            temporary.unlink(missing_ok=True)
         return path
 
     @contextmanager
@@ -162,22 +159,6 @@ class Model:
             ) from error
         facts = CaptureFacts(source=str(path))
         return cls(model, dims, provenance=facts.to_provenance(), facts=facts)
-
-
-def nbytes_of(tensor: onnx_ir.TensorProtocol) -> int:
-    """Bytes of a tensor's elements; of strings, those of the text."""
-    import onnx_ir
-
-    if tensor.dtype == onnx_ir.DataType.STRING:
-        return sum(map(len, tensor.numpy().reshape(-1).tolist()))
-    return tensor.nbytes
-
-
-def _first_line(error: BaseException) -> str:
-    """What began it, without the pages that are wrapped around it."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return f"{type(error).__name__}: {error}".partition("\n")[0]
 
 
 def _spec_of(value: onnx_ir.Value) -> TensorSpec:

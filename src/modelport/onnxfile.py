@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelport.errors import UsageError
+from modelport.errors import UsageError, first_cause
+from modelport.ir.subgraphs import subgraphs
 
 if TYPE_CHECKING:
     import onnx_ir
@@ -80,8 +81,7 @@ def require_sound(model: onnx_ir.Model, where: str) -> None:
 
 
 def _unreadable(path: Path, error: BaseException) -> UsageError:
-    while error.__cause__ is not None:
-        error = error.__cause__
+    error = first_cause(error)
     what = f"{path} is not a readable ONNX model"
     if isinstance(error, RecursionError) or "MaxDepth" in str(error):
         return UsageError(
@@ -147,19 +147,6 @@ def _circle(graph: onnx_ir.Graph) -> list[str]:
             return [node.name or node.op_type for node in reversed(path[path.index(following) :])]
         path.append(following)
     return [graph.name or "a subgraph"]
-
-
-def subgraphs(node: onnx_ir.Node) -> Iterator[onnx_ir.Graph]:
-    """The graphs that a node holds as attributes: the branches of an If, the body of a Loop."""
-    import onnx_ir
-
-    for attribute in node.attributes.values():
-        if attribute.is_ref():
-            continue
-        if attribute.type is onnx_ir.AttributeType.GRAPH:
-            yield attribute.as_graph()
-        elif attribute.type is onnx_ir.AttributeType.GRAPHS:
-            yield from attribute.as_graphs()
 
 
 def external_tensors(model: onnx_ir.Model) -> Iterator[onnx_ir.ExternalTensor]:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from modelport.arrays import Array
 from modelport.errors import UsageError
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
-def to_bytes(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def to_bytes(array: Array) -> Array:
     """Floats of 0..255 as bytes: rounded to even, then clipped.
 
     Args:
@@ -23,11 +23,11 @@ def to_bytes(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     Returns:
         uint8, the same shape.
     """
-    clipped: np.ndarray[Any, Any] = np.clip(np.rint(array), 0, 255)
+    clipped: Array = np.clip(np.rint(array), 0, 255)
     return clipped.astype(np.uint8)
 
 
-def from_nchw(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def from_nchw(array: Array) -> Array:
     """The first picture of a batch.
 
     Args:
@@ -47,7 +47,7 @@ def from_nchw(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return np.ascontiguousarray(np.broadcast_to(picture, (*picture.shape[:2], 3)))
 
 
-def to_nchw(picture: np.ndarray[Any, Any], dtype: str, channels: int = 3) -> np.ndarray[Any, Any]:
+def to_nchw(picture: Array, dtype: str, channels: int = 3) -> Array:
     """A picture as a batch of one.
 
     Args:
@@ -68,7 +68,7 @@ def looks_like_pictures(shape: tuple[int | str, ...] | None) -> bool:
     return shape is not None and len(shape) == 4 and shape[1] in (1, 3)
 
 
-def read(path: str | os.PathLike[str]) -> np.ndarray[Any, Any]:
+def read(path: str | os.PathLike[str]) -> Array:
     """Reads a PNG or JPEG file.
 
     Returns:
@@ -86,7 +86,7 @@ def read(path: str | os.PathLike[str]) -> np.ndarray[Any, Any]:
     return decode(data, str(path))
 
 
-def decode(data: bytes, where: str = "") -> np.ndarray[Any, Any]:
+def decode(data: bytes, where: str = "") -> Array:
     """The picture in the bytes of a PNG or JPEG file.
 
     Args:
@@ -109,7 +109,7 @@ def decode(data: bytes, where: str = "") -> np.ndarray[Any, Any]:
         raise UsageError(f"{what} is not a readable picture", why=str(error)) from error
 
 
-def encode(picture: np.ndarray[Any, Any]) -> bytes:
+def encode(picture: Array) -> bytes:
     """A picture as the bytes of a PNG file.
 
     Args:
@@ -122,7 +122,7 @@ def encode(picture: np.ndarray[Any, Any]) -> bytes:
     return file.getvalue()
 
 
-def write(path: str | os.PathLike[str], picture: np.ndarray[Any, Any]) -> None:
+def write(path: str | os.PathLike[str], picture: Array) -> None:
     """Writes a PNG or JPEG file.
 
     Args:

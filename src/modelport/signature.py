@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from modelport.arrays import Array
 from modelport.errors import RunError, UsageError
 
 
@@ -248,7 +249,7 @@ def dims_from_json(data: Mapping[str, Mapping[str, Any]]) -> dict[str, Dim]:
     }
 
 
-def _has_dtype(array: np.ndarray[Any, Any], name: str) -> bool:
+def _has_dtype(array: Array, name: str) -> bool:
     if name == "str":
         return array.dtype.kind in "UO"
     return bool(array.dtype.name == name and array.dtype.isnative)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from modelport import pictures
+from modelport.arrays import Array, Arrays
 from modelport.errors import UsageError
 from modelport.signature import TensorSpec
 
@@ -21,7 +22,7 @@ UNREADABLE = (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, Run
 """What NumPy and zipfile raise on a damaged file of arrays."""
 
 
-def read_tensor(path: str | os.PathLike[str], spec: TensorSpec) -> np.ndarray[Any, Any]:
+def read_tensor(path: str | os.PathLike[str], spec: TensorSpec) -> Array:
     """Reads an input from a file.
 
     Args:
@@ -54,7 +55,7 @@ def read_tensor(path: str | os.PathLike[str], spec: TensorSpec) -> np.ndarray[An
         ) from error
 
 
-def _read_member(loaded: Any, path: Path, spec: TensorSpec) -> np.ndarray[Any, Any]:
+def _read_member(loaded: Any, path: Path, spec: TensorSpec) -> Array:
     """The array of an input's name in a ``.npz`` file, or its only one."""
     with loaded:
         if not loaded.files:
@@ -67,7 +68,7 @@ def _read_member(loaded: Any, path: Path, spec: TensorSpec) -> np.ndarray[Any, A
         return np.asarray(loaded[name])
 
 
-def as_stored(array: np.ndarray[Any, Any], dtype: str) -> np.ndarray[Any, Any]:
+def as_stored(array: Array, dtype: str) -> Array:
     """An array from a file in the dtype that it was written in.
 
     NumPy writes bfloat16, which it has no name for, as two bytes an element, and texts, which
@@ -82,15 +83,13 @@ def as_stored(array: np.ndarray[Any, Any], dtype: str) -> np.ndarray[Any, Any]:
     return array.view(ml_dtypes.bfloat16)
 
 
-def as_declared(
-    arrays: Mapping[str, np.ndarray[Any, Any]], specs: Sequence[TensorSpec]
-) -> dict[str, np.ndarray[Any, Any]]:
+def as_declared(arrays: Mapping[str, Array], specs: Sequence[TensorSpec]) -> Arrays:
     """Arrays from files by name, in the dtypes that files cannot keep; see `as_stored`."""
     dtypes = {spec.name: spec.dtype for spec in specs}
     return {name: as_stored(array, dtypes.get(name, "")) for name, array in arrays.items()}
 
 
-def write_tensor(path: str | os.PathLike[str], name: str, array: np.ndarray[Any, Any]) -> None:
+def write_tensor(path: str | os.PathLike[str], name: str, array: Array) -> None:
     """Writes an output to a file.
 
     Args:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import modelport
+from modelport import entry_points
 from modelport.backends import registry
 from tests.support import onnx_text
 
@@ -78,9 +79,9 @@ def install(folder: Path, entry: str, **files: str) -> None:
 
 @pytest.fixture
 def clean() -> Any:
-    registry._installed.cache_clear()
+    entry_points.installed.cache_clear()
     yield
-    registry._installed.cache_clear()
+    entry_points.installed.cache_clear()
 
 
 @pytest.fixture

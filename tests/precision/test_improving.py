@@ -9,7 +9,7 @@ import numpy as np
 
 import modelport
 from modelport.graph import expose
-from modelport.graph.shapes import infer_types
+from modelport.ir.shape_inference import infer_shapes
 from modelport.precision import calibrate, convert
 from modelport.precision.improving import bias_errors, correct_biases, equalize, smooth
 from modelport.precision.qdq import LEVELS
@@ -19,7 +19,7 @@ from tests.precision.support import relative_error, run
 
 def changed(model: modelport.Model, change: Any, cases: list[Arrays]) -> modelport.Model:
     copy = model.copy()
-    infer_types(copy.ir)
+    infer_shapes(copy.ir)
     assert change(copy, cases, ())
     return copy
 
@@ -63,7 +63,7 @@ def test_correction_takes_the_mean_error_out(tmp_path: Path) -> None:
     # Without negative inputs, the error of the weights does not cancel out.
     cases = [{"x": np.abs(case["x"]) + 1} for case in pictures(12)]
     corrected = model.copy()
-    infer_types(corrected.ir)
+    infer_shapes(corrected.ir)
     errors = bias_errors(corrected, cases, (), LEVELS["unsigned"])
     correct_biases(corrected, errors)
     table = calibrate(model, cases, method="minmax")

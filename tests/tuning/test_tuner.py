@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import functools
 import json
 import os
 import subprocess
@@ -15,8 +14,7 @@ import pytest
 import torch
 
 import modelport
-from modelport import ProofError, UsageError
-from modelport.backends import registry
+from modelport import ProofError, UsageError, entry_points
 from modelport.tuning import Tuning
 from modelport.tuning.rows import FINISHED, SLOWER, UNTRIED
 from tests.backends.test_registry import BACKEND, install
@@ -151,13 +149,14 @@ CRASHING = {
     ],
 )
 def test_backend_that_crashes_is_a_row(
-    tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
+    request.addfinalizer(entry_points.installed.cache_clear)
     code = f"{BACKEND}\n\nimport ctypes, os, time\n\n{CRASHING[how]}\n"
     install(tmp_path, "plain_backend", plain_backend=code)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
-    monkeypatch.setattr(registry, "_installed", functools.cache(registry._installed.__wrapped__))
+    entry_points.installed.cache_clear()
     # What hangs is given up when the budget is spent, if another is right by then.
     order, budget = ["plain", "onnxruntime"], 1e-3
     if how == "for ever":

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from modelport.backends.interface import Arrays, Artifact, Binding, Engine
+from modelport.arrays import Array, Arrays
+from modelport.backends.interface import Artifact, Binding, Engine
 from modelport.errors import BuildError, RunError
 from modelport.signature import Signature, TensorSpec
 
@@ -25,8 +26,6 @@ ADAPTERS_KEY = "modelport.adapters"
 """Key of the adapters in the metadata of a graph."""
 ADAPTERS_OPTION = "adapters"
 """Their name among an artifact's options."""
-
-Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-
+from modelport.arrays import Array, Arrays
 from modelport.errors import RunError, UsageError
 from modelport.findings import Finding
 from modelport.progress import Progress
 from modelport.signature import InputGuard, Signature
 from modelport.target import Target
-
-Arrays = dict[str, np.ndarray[Any, Any]]
 
 GRAPH = "graphs/model.onnx"
 """Where the captured graph lies in a folder; those made from it for a target lie beside it."""
@@ -111,9 +108,7 @@ class Engine(ABC):
         self._output_names = [spec.name for spec in signature.outputs]
 
     @abstractmethod
-    def run(
-        self, inputs: Mapping[str, np.ndarray[Any, Any]], outputs: Sequence[str] | None = None
-    ) -> Arrays:
+    def run(self, inputs: Mapping[str, Array], outputs: Sequence[str] | None = None) -> Arrays:
         """Runs the model once.
 
         Args:
@@ -129,9 +124,7 @@ class Engine(ABC):
         """
 
     @abstractmethod
-    def bind(
-        self, inputs: Mapping[str, np.ndarray[Any, Any]], outputs: Arrays | None = None
-    ) -> Binding:
+    def bind(self, inputs: Mapping[str, Array], outputs: Arrays | None = None) -> Binding:
         """Fixes the buffers of a call that is to be run many times at the same shapes.
 
         Args:
@@ -159,7 +152,7 @@ class Engine(ABC):
             )
         return self.task(self, *inputs, **others)
 
-    def run_shared(self, inputs: Mapping[str, np.ndarray[Any, Any]]) -> Arrays:
+    def run_shared(self, inputs: Mapping[str, Array]) -> Arrays:
         """Runs on those of the inputs that the model has.
 
         An input of the original model that capturing lost is left out here: it must show in the

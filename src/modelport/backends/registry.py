@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 from typing import TYPE_CHECKING, cast
 
 from modelport.backends.interface import Backend
+from modelport.entry_points import installed, load_entry, package_of
 from modelport.errors import UsageError
 from modelport.target import Target
 
@@ -22,7 +22,7 @@ ENTRY_POINTS = "modelport.backends"
 
 def backend_names() -> tuple[str, ...]:
     """Names of all backends, those of other packages included."""
-    return (*BACKENDS, *(name for name in _installed() if name not in BACKENDS))
+    return (*BACKENDS, *(name for name in installed(ENTRY_POINTS) if name not in BACKENDS))
 
 
 def get_backend(target: Target | str) -> Backend:
@@ -35,28 +35,19 @@ def get_backend(target: Target | str) -> Backend:
     if name in BACKENDS:
         module = f"modelport.backends.{name.replace('-', '_')}"
         return cast(Backend, importlib.import_module(module))
-    if name not in _installed():
+    if name not in installed(ENTRY_POINTS):
         raise UsageError(
             f"unknown backend {name!r}", fix=f"the backends are: {', '.join(backend_names())}"
         )
-    return _load(_installed()[name])
+    return _load(installed(ENTRY_POINTS)[name])
 
 
 def _load(entry: EntryPoint) -> Backend:
-    package = entry.dist.name if entry.dist else entry.value
-    try:
-        backend = entry.load()
-    except (ImportError, AttributeError) as error:
-        raise UsageError(
-            f"the backend {entry.name!r} of {package} cannot be imported",
-            where=entry.value,
-            why=f"{type(error).__name__}: {error}",
-            fix=f"reinstall {package}, or remove it",
-        ) from error
+    backend = load_entry(entry, "backend")
     missing = [name for name in _OFFERED if not hasattr(backend, name)]
     if missing:
         raise UsageError(
-            f"the backend {entry.name!r} of {package} lacks {', '.join(missing)}",
+            f"the backend {entry.name!r} of {package_of(entry)} lacks {', '.join(missing)}",
             where=entry.value,
             fix="it needs what modelport.backends.Backend describes",
         )
@@ -64,11 +55,3 @@ def _load(entry: EntryPoint) -> Backend:
 
 
 _OFFERED = ("CAPABILITIES", "probe", "version", "why_not_run", "compile", "load")
-
-
-@functools.cache
-def _installed() -> dict[str, EntryPoint]:
-    # Only looked at for a name that does not come along: it takes longer than the rest of a load.
-    from importlib.metadata import entry_points
-
-    return {entry.name: entry for entry in entry_points(group=ENTRY_POINTS)}

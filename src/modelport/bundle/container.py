@@ -10,6 +10,7 @@ from pathlib import Path
 from modelport.bundle.manifest import Manifest
 from modelport.bundle.reader import Bundle
 from modelport.errors import UsageError
+from modelport.files.replacement import written
 
 REQUIREMENTS = "requirements.txt"
 DOCKERFILE = "Dockerfile"
@@ -99,21 +100,15 @@ def write_container(
         if key is not None:
             lines.append("cryptography")
         text = "\n".join(_dockerfile(opened, source.name, wheel, key)) + "\n"
-    partial = output.with_name(f".{output.name}.partial")
-    try:
-        partial.mkdir()
-        (partial / REQUIREMENTS).write_text("\n".join(lines) + "\n", encoding="utf-8")
-        (partial / DOCKERFILE).write_text(text, encoding="utf-8")
+    with written(output) as folder:
+        folder.mkdir()
+        (folder / REQUIREMENTS).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        (folder / DOCKERFILE).write_text(text, encoding="utf-8")
         copy = shutil.copytree if source.is_dir() else shutil.copyfile
-        copy(source, partial / source.name)
+        copy(source, folder / source.name)
         for extra in (wheel, key):
             if extra is not None:
-                shutil.copyfile(extra, partial / Path(extra).name)
-        partial.replace(output)
-    except OSError as error:
-        raise UsageError(f"cannot write {output}: {error.strerror}") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+                shutil.copyfile(extra, folder / Path(extra).name)
     return output
 
 

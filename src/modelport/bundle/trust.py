@@ -6,8 +6,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from modelport.errors import UsageError
-from modelport.ops.build.cache import cache_folder
+from modelport.ops.build.cache import cache_folder, writable
 
 
 def remember(digests: Iterable[str]) -> None:
@@ -20,16 +19,10 @@ def remember(digests: Iterable[str]) -> None:
         UsageError: The cache cannot be written.
     """
     folder = _folder()
-    try:
+    with writable(folder):
         for digest in digests:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / digest).touch()
-    except OSError as error:
-        raise UsageError(
-            f"the cache cannot be written: {folder}",
-            why=error.strerror,
-            fix="set MODELPORT_CACHE to a folder that can be written",
-        ) from error
 
 
 def is_remembered(digest: str) -> bool:

@@ -18,6 +18,7 @@ from modelport.bundle.archive import is_zipped_bundle, pack
 from modelport.bundle.checksums import record_files
 from modelport.bundle.manifest import FILE_NAME, PLATFORM, Manifest
 from modelport.errors import UsageError
+from modelport.files.replacement import put_in_place, replacing
 from modelport.ops.binaries import FOLDER, platform_name
 from modelport.proof import ReferenceCase, smallest_cases, write_case
 from modelport.target import Target
@@ -130,31 +131,10 @@ class BundleWriter:
         # mkdtemp makes a folder for its owner alone.
         self.folder.chmod(0o777 & ~_umask())
         if self._zipped:
-            self._commit_zip()
+            with replacing(self._path) as archive:
+                pack(self.folder, archive)
         else:
-            self._commit_folder()
-
-    def _commit_zip(self) -> None:
-        archive = self.folder.with_name(f"{self.folder.name}.zip")
-        try:
-            pack(self.folder, archive)
-            if self._path.is_dir():
-                shutil.rmtree(self._path)
-            archive.replace(self._path)
-        finally:
-            archive.unlink(missing_ok=True)
-
-    def _commit_folder(self) -> None:
-        if not self._path.exists():
-            self.folder.rename(self._path)
-            return
-        old = self.folder.with_name(f"{self.folder.name}.old")
-        self._path.rename(old)
-        self.folder.rename(self._path)
-        if old.is_dir():
-            shutil.rmtree(old)
-        else:
-            old.unlink()
+            put_in_place(self.folder, self._path)
 
 
 def all_code(manifest: Manifest) -> set[str]:

@@ -33,6 +33,7 @@ from modelport.capture.status import exporting
 from modelport.capture.strategies import STRATEGIES, Capture, LaterOpsetError, Request
 from modelport.errors import ExportError, UsageError
 from modelport.facts import CaptureFacts
+from modelport.ir.domains import STANDARD_DOMAINS
 from modelport.model import Model
 from modelport.passes import adopt
 from modelport.progress import Stages
@@ -40,7 +41,6 @@ from modelport.recipe import Recipe
 from modelport.target import Target
 
 LOWEST_OPSET = 18
-STANDARD_DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
 HIGHEST_OPSETS = {"dynamo": 23, "trace": 20, "script": 20}
 
 
@@ -72,7 +72,7 @@ class CaptureAttempt:
         return sorted(
             f"{domain}::{name}"
             for domain, name in self.model.operators() - bodies
-            if domain not in STANDARD_DOMAINS
+            if domain not in STANDARD_DOMAINS | {"com.microsoft"}
         )
 
     @cached_property

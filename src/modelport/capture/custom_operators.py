@@ -11,6 +11,8 @@ from modelport.capture.symbolic import has_standard_kernel, register_symbolic
 from modelport.capture.torch_private import graphs
 from modelport.errors import ExportError
 from modelport.findings import Finding, Severity
+from modelport.ir.constants import tensor_of
+from modelport.ir.values import input_of
 from modelport.ops import extensions, registry
 from modelport.ops.schema import TEXT_END, Attribute, join_texts
 from modelport.passes.adoption import is_adoptable
@@ -197,15 +199,14 @@ def attributes_of(operator: Operator, node: onnx_ir.Node) -> dict[str, Any] | No
 
     None where one of them is computed in the graph.
     """
-    import onnx_ir
 
     values: dict[str, Any] = {}
     for item in operator.schema.attributes:
         if item.name in operator.node_inputs:
             place = operator.node_inputs.index(item.name)
-            value = node.inputs[place] if place < len(node.inputs) else None
+            value = input_of(node, place)
             if value is not None:
-                constant = onnx_ir.convenience.get_const_tensor(value)
+                constant = tensor_of(value, default=True)
                 if constant is None:
                     return None
                 values[item.name] = constant.numpy().item()

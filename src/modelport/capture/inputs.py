@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from modelport.arrays import Array, Arrays
 from modelport.backends.torch.arrays import from_numpy, to_numpy
 from modelport.capture.torch_private import programs
 from modelport.errors import UsageError
@@ -90,11 +89,11 @@ class BoundInputs:
         return {self.names[index]: place for index, place in places.items()}
 
     @property
-    def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
+    def arrays(self) -> Arrays:
         """The example's tensors by name, as NumPy arrays."""
         return {name: to_numpy(tensor) for name, tensor in self.tensors.items()}
 
-    def call(self, function: Any, arrays: Mapping[str, np.ndarray[Any, Any]]) -> Any:
+    def call(self, function: Any, arrays: Mapping[str, Array]) -> Any:
         """Calls a function as the example would, with other values.
 
         Args:
@@ -183,7 +182,7 @@ def _as_tensor(leaf: Any) -> torch.Tensor:
     return leaf if isinstance(leaf, torch.Tensor) else torch.tensor(leaf)
 
 
-def _like(leaf: Any, array: np.ndarray[Any, Any]) -> Any:
+def _like(leaf: Any, array: Array) -> Any:
     """An array as what it stands for: a tensor, or a Python number."""
     return array.item() if _is_number(leaf) else from_numpy(array)
 

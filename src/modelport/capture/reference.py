@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modelport.arrays import Array, Arrays
 from modelport.backends.torch.arrays import to_numpy
 from modelport.capture.inputs import BoundInputs
 from modelport.capture.status import exporting
@@ -23,12 +24,10 @@ from modelport.proof import compare_outputs, tolerance_for
 if TYPE_CHECKING:
     import torch
 
-Arrays = dict[str, np.ndarray[Any, Any]]
-
 
 def torch_reference(
     model: Any, bound: BoundInputs, output_names: Sequence[str]
-) -> Callable[[Mapping[str, np.ndarray[Any, Any]]], Arrays]:
+) -> Callable[[Mapping[str, Array]], Arrays]:
     """The model in PyTorch's eager mode, on arrays.
 
     The model is told that it is being exported, by `modelport.is_exporting` and torch's own
@@ -45,7 +44,7 @@ def torch_reference(
         tensors than there are names.
     """
 
-    def reference(arrays: Mapping[str, np.ndarray[Any, Any]]) -> Arrays:
+    def reference(arrays: Mapping[str, Array]) -> Arrays:
         with _at_export():
             return _as_arrays(_run(model, bound, arrays)[0], output_names, arrays)
 
@@ -54,7 +53,7 @@ def torch_reference(
 
 def float64_reference(
     model: Any, bound: BoundInputs, output_names: Sequence[str]
-) -> Callable[[Mapping[str, np.ndarray[Any, Any]]], Arrays | None]:
+) -> Callable[[Mapping[str, Array]], Arrays | None]:
     """The model with float64 in place of float32: its result without most of its rounding.
 
     Args:
@@ -72,7 +71,7 @@ def float64_reference(
     def in_float64() -> Any:
         return copy.deepcopy(model).double()
 
-    def reference(arrays: Mapping[str, np.ndarray[Any, Any]]) -> Arrays | None:
+    def reference(arrays: Mapping[str, Array]) -> Arrays | None:
         if not isinstance(model, torch.nn.Module):
             return None
         wider = {
@@ -160,7 +159,7 @@ def running_by_references() -> Iterator[None]:
 
 
 def _run(
-    model: Any, bound: BoundInputs, arrays: Mapping[str, np.ndarray[Any, Any]]
+    model: Any, bound: BoundInputs, arrays: Mapping[str, Array]
 ) -> tuple[list[torch.Tensor], dict[str, torch.Tensor]]:
     """The tensors that the model returns, and those that it was given."""
     import torch
@@ -190,7 +189,7 @@ def _run(
 def _as_arrays(
     tensors: Sequence[torch.Tensor],
     names: Sequence[str],
-    arrays: Mapping[str, np.ndarray[Any, Any]],
+    arrays: Mapping[str, Array],
 ) -> Arrays:
     if len(tensors) != len(names):
         raise ExportError(
@@ -203,8 +202,8 @@ def _as_arrays(
 
 
 def draws_by_chance(
-    reference: Callable[[Mapping[str, np.ndarray[Any, Any]]], Arrays],
-    arrays: Mapping[str, np.ndarray[Any, Any]],
+    reference: Callable[[Mapping[str, Array]], Arrays],
+    arrays: Mapping[str, Array],
 ) -> bool:
     """Whether a model's results on the same inputs depend on torch's random numbers alone.
 
@@ -228,7 +227,7 @@ def agree(one: Arrays, other: Arrays) -> bool:
     return all(comparison.ok for comparison in compare_outputs(one, other, tolerance_for))
 
 
-def _shapes(arrays: Mapping[str, np.ndarray[Any, Any]]) -> str:
+def _shapes(arrays: Mapping[str, Array]) -> str:
     return ", ".join(f"{name} {list(array.shape)}" for name, array in arrays.items())
 
 

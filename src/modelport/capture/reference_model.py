@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from modelport.arrays import Array, Arrays
 from modelport.backends import REFERENCE_RUNTIME, open_engine
 from modelport.backends.interface import Artifact
 from modelport.backends.torch.arrays import to_numpy
@@ -37,7 +38,6 @@ from modelport.proof import EXAMPLE, Case
 from modelport.recipe import Recipe
 from modelport.signature import Signature, TensorSpec
 
-Arrays = dict[str, np.ndarray[Any, Any]]
 _FEW = 16
 """Numbers that an input may have whose values say how large an output is."""
 
@@ -58,12 +58,12 @@ class ReferenceModel:
     """
 
     signature: Signature
-    run: Callable[[Mapping[str, np.ndarray[Any, Any]]], Arrays]
+    run: Callable[[Mapping[str, Array]], Arrays]
     examples: Arrays
     given: tuple[Case, ...]
     runner: str
     run_plainly: Callable[[], PlainRun] | None = None
-    run_in_float64: Callable[[Mapping[str, np.ndarray[Any, Any]]], Arrays | None] | None = None
+    run_in_float64: Callable[[Mapping[str, Array]], Arrays | None] | None = None
     module: Any = None
 
     def unchanged(self) -> AbstractContextManager[None]:
@@ -172,7 +172,7 @@ _RUNNER = "ONNX Runtime without graph optimizations"
 
 def _runner(
     path: Path, signature: Signature, libraries: Sequence[str] = ()
-) -> Callable[[Mapping[str, np.ndarray[Any, Any]]], Arrays]:
+) -> Callable[[Mapping[str, Array]], Arrays]:
     options = {"graph_optimization": "none", "libraries": libraries}
     artifact = Artifact(path.name, options=options)
     return open_engine(path.parent, artifact, REFERENCE_RUNTIME, signature).run

@@ -22,9 +22,10 @@ from modelport.capture.rewriters.translations import shipped_translations
 from modelport.capture.symbolic import honour_symbolics
 from modelport.capture.torch_private import graphs, lookups, programs, registries, symbolics
 from modelport.capture.whole_sizes import sizes_stay_whole
-from modelport.errors import ExportError
+from modelport.errors import ExportError, first_cause
 from modelport.findings import Finding, Severity
 from modelport.graph.places import keep_documented_places
+from modelport.ir.shape_inference import infer_shapes
 from modelport.target import Target
 
 if TYPE_CHECKING:
@@ -269,36 +270,12 @@ def _capture_torchscript(prepare: Callable[[Any], Any], request: Request, strate
         # Large weights lie in files of the folder that is about to go.
         onnx_ir.external_data.load_to_model(graph)
     keep_documented_places(graph)
-    _infer_shapes(graph)
+    infer_shapes(graph)
     separate_outputs(graph, request.output_names)
     drop_invented_names(graph, request.dims)
     return Capture(
         graph, strategy, warnings=heard, findings=active.findings(), rewrites=active.called
     )
-
-
-def _infer_shapes(graph: onnx_ir.Model) -> None:
-    """Infers the shapes inside of a graph; unlike dynamo's, TorchScript's has none."""
-    from onnx_ir.passes.common import ShapeInferencePass
-
-    ShapeInferencePass(check_type=False, strict_mode=False)(graph)
-    for node in graph.graph.all_nodes():
-        # The pass takes a sequence of tensors for a tensor, which ONNX Runtime refuses.
-        sequences: list[Any] = list(node.outputs) if node.op_type in _GIVE_SEQUENCES else []
-        sequences += node.inputs[:1] if node.op_type in _TAKE_SEQUENCES else []
-        for value in sequences:
-            if value is not None and not value.is_graph_input() and not value.is_graph_output():
-                value.type = value.shape = None
-
-
-_GIVE_SEQUENCES = (
-    *("SplitToSequence", "SequenceConstruct", "SequenceEmpty"),
-    *("SequenceErase", "SequenceInsert", "SequenceMap"),
-)
-_TAKE_SEQUENCES = (
-    *("ConcatFromSequence", "SequenceAt", "SequenceLength"),
-    *("SequenceErase", "SequenceInsert"),
-)
 
 
 def _rewritten(request: Request, strategy: str) -> AbstractContextManager[Active]:
@@ -356,7 +333,7 @@ def _translating_errors(strategy: str, lookup: lookups.TranslationLookup) -> Ite
         raise
     except Exception as error:  # user code and torch raise anything
         what = f"capturing by {strategy} failed: {_root(error)}"
-        where = places.of_error(_first_cause(error)) or None
+        where = places.of_error(first_cause(error)) or None
         later = lookup.later_opset()
         if later is None:
             raise ExportError(what, where=where) from error
@@ -372,13 +349,7 @@ _LISTED = 3
 
 def _root(error: BaseException) -> str:
     """The first cause's first line, or the list that it announces: torch adds pages of advice."""
-    error = _first_cause(error)
+    error = first_cause(error)
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
     last = 1 + _LISTED if lines[0].endswith(":") else 1
     return f"{type(error).__name__}: {' '.join(lines[:last])}"
-
-
-def _first_cause(error: BaseException) -> BaseException:
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return error

@@ -6,6 +6,7 @@ import argparse
 
 from modelport.cli import console
 from modelport.errors import UsageError
+from modelport.files.replacement import write_text
 
 
 def add(commands: console.Subparsers[argparse.ArgumentParser]) -> None:
@@ -54,7 +55,7 @@ def _run(arguments: argparse.Namespace) -> int:
         **rounds,
     )
     if arguments.report is not None:
-        console.write_text(arguments.report, render_measurements(bench_page(result)))
+        write_text(arguments.report, render_measurements(bench_page(result)))
     if arguments.json:
         console.print_json(result.to_json())
     else:

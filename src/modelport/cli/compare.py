@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from modelport.cli import console
 from modelport.errors import UsageError
+from modelport.files.replacement import write_text
 
 if TYPE_CHECKING:
     from modelport.culprit import Comparison
@@ -76,7 +77,7 @@ def _run(arguments: argparse.Namespace) -> int:
         progress=None if arguments.json else console.progress(),
     )
     if arguments.report is not None:
-        console.write_text(arguments.report, render_comparison(result))
+        write_text(arguments.report, render_comparison(result))
     if arguments.json:
         console.print_json(result.to_json())
     else:

@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelport.errors import UsageError
-
 if TYPE_CHECKING:
     from modelport.progress import Progress
 
@@ -81,22 +79,6 @@ def cases(option: str | None, default: int) -> int | str:
     if option is None:
         return default
     return int(option) if option.lstrip("-").isdecimal() else option
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a file, whole or not at all.
-
-    Raises:
-        UsageError: It cannot be written.
-    """
-    temporary = path.with_name(f".{path.name}.partial")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise UsageError(f"cannot write {path}", why=str(error.strerror)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def print_table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -141,15 +141,15 @@ def _number(count: int | str) -> str:
 def _print(arguments: argparse.Namespace) -> int:
     from modelport.graph import model_text, node_text
     from modelport.graph.lookup import find_node
-    from modelport.graph.shapes import infer_types
     from modelport.graph.texts import shown
+    from modelport.ir.shape_inference import infer_shapes
     from modelport.model import Model
 
     ir = Model.load(arguments.model).ir
     if arguments.node is None:
         text = model_text(ir)
     else:
-        infer_types(ir)
+        infer_shapes(ir)
         text = node_text(find_node(ir.graph, arguments.node))
     if arguments.json:
         console.print_json({"text": text})

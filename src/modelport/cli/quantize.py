@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelport.cli import console
+from modelport.files.replacement import write_text
 
 if TYPE_CHECKING:
     from modelport.model import Model
@@ -120,7 +121,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.report is not None:
         from modelport.report import render_quantization
 
-        console.write_text(arguments.report, render_quantization(arguments.source, result))
+        write_text(arguments.report, render_quantization(arguments.source, result))
         written.append(arguments.report)
     if arguments.json:
         console.print_json({"paths": list(map(str, written)), **result.to_json()})

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from modelport.cli import console
+from modelport.files.replacement import write_text
 
 
 def add(commands: console.Subparsers[argparse.ArgumentParser]) -> None:
@@ -49,7 +50,7 @@ def _run(arguments: argparse.Namespace) -> int:
         **budget,
     )
     if arguments.report is not None:
-        console.write_text(arguments.report, render_measurements(tuning_page(result)))
+        write_text(arguments.report, render_measurements(tuning_page(result)))
     if arguments.json:
         console.print_json(result.to_json())
         return 0

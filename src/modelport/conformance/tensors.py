@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from modelport.arrays import Array
 from modelport.ops.shapes import DataDependent, TensorInfo
 from modelport.proof import compare_outputs, tolerance_for
 
@@ -32,7 +33,7 @@ def differences(expected: Sequence[Any], actual: Sequence[Any]) -> list[str]:
     return wrong
 
 
-def _numpy(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
+def _numpy(tensor: torch.Tensor) -> Array:
     tensor = tensor.detach()
     # NumPy has no bfloat16, and comparing in float16 would overflow.
     if tensor.dtype in (torch.bfloat16, torch.float16):

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from modelport.arrays import Array, Arrays
 from modelport.backends import REFERENCE_RUNTIME
 from modelport.culprit.comparing import Cases, given_cases
 from modelport.culprit.culprits import Culprit, describe, save_culprit
@@ -212,7 +211,7 @@ class Bisecting:
 
     def prepare(
         self, folder: Path, cases: Cases, seed: int
-    ) -> tuple[Case, ComparedCase | None, Pieces, dict[str, np.ndarray[Any, Any]], Recorded]:
+    ) -> tuple[Case, ComparedCase | None, Pieces, Arrays, Recorded]:
         """Chooses a case and records the reference's tensors on it.
 
         Returns:
@@ -245,7 +244,7 @@ class Bisecting:
     def _part(
         self,
         pieces: Pieces,
-        inputs: Mapping[str, np.ndarray[Any, Any]],
+        inputs: Mapping[str, Array],
         recorded: Recorded,
         *,
         all_nodes: bool,
@@ -327,7 +326,7 @@ def graph_or_recipe(source: Source) -> Model | Recipe:
     return model_of(found) if isinstance(found, Path) else found
 
 
-def inputs_of(pieces: Pieces, case: Case) -> dict[str, np.ndarray[Any, Any]]:
+def inputs_of(pieces: Pieces, case: Case) -> Arrays:
     """A case's inputs by the candidate's names."""
     names = {value.name or "": None for value in pieces.ir.graph.inputs}
     for name in pieces.ir.graph.initializers:

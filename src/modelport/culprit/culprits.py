@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modelport.arrays import Array
 from modelport.culprit.alignment import equal_constants
 from modelport.culprit.origin import Origin, module_of
 from modelport.culprit.parting import Parting
@@ -23,8 +24,6 @@ from modelport.proof import ComparedOutput, Judge, Tolerance, node_tolerance_for
 
 if TYPE_CHECKING:
     import onnx_ir
-
-Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,9 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
+from modelport.arrays import Array
 from modelport.culprit.references import Recorded
 from modelport.culprit.running import Pieces, Store, drawn_like
 from modelport.culprit.submodel import declare_inputs, is_tensor, submodel, used_values
@@ -25,7 +24,6 @@ from modelport.target import Target
 if TYPE_CHECKING:
     import onnx_ir
 
-Array = np.ndarray[Any, Any]
 Fails = Callable[[Path, Path], bool]
 """Whether a model (an ``.onnx`` file) fails on a case (an ``.npz`` file)."""
 

@@ -6,8 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from modelport.arrays import Array
 from modelport.culprit.origin import is_within, module_of
 from modelport.culprit.running import Store
 from modelport.culprit.submodel import used_values
@@ -15,7 +14,6 @@ from modelport.culprit.submodel import used_values
 if TYPE_CHECKING:
     import onnx_ir
 
-Array = np.ndarray[Any, Any]
 Run = Callable[[Mapping[str, Array]], Mapping[str, Array]]
 
 MODULE = "module:"

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modelport.arrays import Array
 from modelport.culprit.running import Failures, Pieces, Store, split, walk
 from modelport.culprit.submodel import closure, is_tensor, used_values
 from modelport.errors import BuildError, RunError
+from modelport.ir.random_operators import draws
 from modelport.proof import (
     ComparedOutput,
     Judge,
@@ -22,10 +24,7 @@ from modelport.proof import (
 if TYPE_CHECKING:
     import onnx_ir
 
-Array = np.ndarray[Any, Any]
 
-RANDOM = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
-RANDOM |= {"Bernoulli", "Dropout", "Multinomial"}
 """Operators of which two runs differ."""
 _HEALED = 0.01
 """An error of which less than this is left right behind is none: another tensor was meant."""
@@ -133,7 +132,7 @@ class Parter:
     def _usable(self, name: str) -> bool:
         node = self._makers[name]
         value = next(out for out in node.outputs if out.name == name)
-        return is_tensor(value) and node.op_type not in RANDOM
+        return is_tensor(value) and not draws(node)
 
     def grow(self, keep: Store | None = None) -> None:
         """Runs the candidate from its inputs on, and measures the error of every pair.

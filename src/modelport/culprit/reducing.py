@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from modelport.arrays import Array
 from modelport.backends import REFERENCE_RUNTIME
 from modelport.culprit.bisecting import BUDGET, Bisecting, exported, graph_or_recipe, inputs_of
 from modelport.culprit.comparing import Cases, given_cases
@@ -35,7 +34,6 @@ from modelport.target import Target
 if TYPE_CHECKING:
     import onnx_ir
 
-Array = np.ndarray[Any, Any]
 
 WRONG = "wrong"
 _TIMEOUT = 600.0

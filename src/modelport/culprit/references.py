@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
+from modelport.arrays import Array
 from modelport.backends import REFERENCE_OPTIONS, REFERENCE_RUNTIME
 from modelport.culprit.alignment import align
 from modelport.culprit.modules import OUTPUT, anchors, record_modules
@@ -27,8 +26,6 @@ from modelport.target import Target
 
 if TYPE_CHECKING:
     import onnx_ir
-
-Array = np.ndarray[Any, Any]
 
 
 @dataclass

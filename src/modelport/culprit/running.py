@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modelport.arrays import Array, Arrays
 from modelport.culprit.subject import as_dtype, build_engine
 from modelport.culprit.submodel import GIVEN, declare_inputs, is_tensor, submodel, used_values
 from modelport.errors import BuildError, RunError
-from modelport.graph.shapes import infer_types
+from modelport.ir.shape_inference import infer_shapes
 from modelport.model import Model, dtype_name
 from modelport.proof.cases import draw_values, numpy_dtype
 from modelport.signature import TensorSpec
@@ -23,8 +24,6 @@ from modelport.target import Target
 if TYPE_CHECKING:
     import onnx_ir
 
-Array = np.ndarray[Any, Any]
-Arrays = dict[str, Array]
 
 _MOST_NODES = 400
 """Nodes of a piece at most: a runtime takes long for a graph with very many outputs."""
@@ -282,7 +281,7 @@ def estimated_bytes(ir: onnx_ir.Model, inputs: Mapping[str, Array]) -> dict[str,
         for out in node.outputs:
             if out.shape is not None and not out.shape.is_static():
                 out.shape = None
-    infer_types(copy)
+    infer_shapes(copy)
     known = {out.name or "": _bytes(out) for node in copy.graph for out in node.outputs}
     most = max((size for size in known.values() if size is not None), default=_UNKNOWN_BYTES)
     guess = min(most, _UNKNOWN_BYTES)

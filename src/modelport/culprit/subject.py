@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from modelport.arrays import Array, Arrays
 from modelport.backends import REFERENCE_OPTIONS, REFERENCE_RUNTIME, Engine, get_backend
 from modelport.bundle import Bundle, load
 from modelport.deployment.plan import Plan
@@ -22,7 +23,6 @@ from modelport.recipe import Recipe, ValueRule, load_recipe
 from modelport.signature import Signature, TensorSpec
 from modelport.target import Target
 
-Arrays = dict[str, np.ndarray[Any, Any]]
 Source = str | os.PathLike[str] | Recipe | Model
 
 
@@ -44,7 +44,7 @@ class Subject:
     run: Runner
     signature: Signature
     precision: str = "fp32"
-    examples: Mapping[str, np.ndarray[Any, Any]] = field(default_factory=dict)
+    examples: Mapping[str, Array] = field(default_factory=dict)
     given: tuple[Case, ...] = ()
     values: Mapping[str, ValueRule] = field(default_factory=dict)
 
@@ -228,7 +228,7 @@ def taking(reference: Signature, candidate: Subject) -> Runner:
             fix=f"the reference takes {', '.join(map(str, reference.inputs))}",
         )
 
-    def run(inputs: Mapping[str, np.ndarray[Any, Any]]) -> Arrays:
+    def run(inputs: Mapping[str, Array]) -> Arrays:
         given = {
             name: as_dtype(inputs[place[name]], spec.dtype)
             for name, spec in wanted.items()
@@ -239,7 +239,7 @@ def taking(reference: Signature, candidate: Subject) -> Runner:
     return run
 
 
-def as_dtype(array: np.ndarray[Any, Any], dtype: str) -> np.ndarray[Any, Any]:
+def as_dtype(array: Array, dtype: str) -> Array:
     """A float array in another float dtype; anything else as it is."""
     floats = ("float16", "float32", "float64")
     if array.dtype.name in floats and dtype in floats and array.dtype.name != dtype:

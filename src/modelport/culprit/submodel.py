@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from modelport.arrays import Array
 from modelport.errors import UsageError
-from modelport.graph.shapes import infer_types
-from modelport.onnxfile import subgraphs
+from modelport.ir.shape_inference import infer_shapes
+from modelport.ir.subgraphs import subgraphs
 
 if TYPE_CHECKING:
     import onnx_ir
 
-Array = np.ndarray[Any, Any]
 
 GIVEN = "/given"
 """Ends the name of an input that stands for a tensor which the model computes as well."""
@@ -52,7 +52,7 @@ def normalized(ir: onnx_ir.Model) -> onnx_ir.Model:
             why=str(cause.__cause__ or cause),
             fix="`modelport check` says what is wrong with a graph",
         ) from error
-    infer_types(result)
+    infer_shapes(result)
     return result
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modelport.errors import UsageError
-from modelport.graph.shapes import infer_types
+from modelport.ir.shape_inference import infer_shapes
 from modelport.model import Model
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class Builder:
         )
         ir = onnx_ir.Model(graph, ir_version=10)
         NameFixPass()(ir)
-        infer_types(ir)
+        infer_shapes(ir)
         return Model(ir)
 
     def _require_free(self, name: str) -> None:

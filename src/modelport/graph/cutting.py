@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from modelport.errors import UsageError
 from modelport.graph.copies import AnyModel, changed
 from modelport.graph.lookup import Tensors, did_you_mean
-from modelport.graph.shapes import complete_types
-from modelport.onnxfile import subgraphs
+from modelport.ir.shape_inference import complete_shapes
+from modelport.ir.subgraphs import subgraphs
 
 if TYPE_CHECKING:
     import onnx_ir
@@ -50,7 +50,7 @@ def extract(model: AnyModel, inputs: Sequence[str], outputs: Sequence[str]) -> A
         )
 
     def cut(ir: onnx_ir.Model) -> None:
-        complete_types(ir, (*inputs, *outputs))
+        complete_shapes(ir, (*inputs, *outputs))
         _Cut(ir, inputs, outputs).apply()
 
     return changed(model, cut)
@@ -81,7 +81,7 @@ def expose(
         wanted = _named(ir.graph, tensors) if tensors is not None else _computed(ir.graph, op)
         there = set(ir.graph.outputs)
         new = [value for value in wanted if value not in there]
-        complete_types(ir, [value.name or "" for value in new])
+        complete_shapes(ir, [value.name or "" for value in new])
         ir.graph.outputs.extend(new)
 
     return changed(model, show)

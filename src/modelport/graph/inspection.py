@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from modelport.graph.copies import ir_of
 from modelport.graph.lookup import module_path
-from modelport.graph.shapes import infer_types
 from modelport.graph.tensors import initializers
 from modelport.graph.texts import dtype_text, operator_text, type_text
 from modelport.graph.work import macs_of
-from modelport.onnxfile import subgraphs
+from modelport.ir.constants import nbytes_of
+from modelport.ir.domains import STANDARD_DOMAINS
+from modelport.ir.shape_inference import infer_shapes
+from modelport.ir.subgraphs import subgraphs
+from modelport.ir.symbolic_sizes import total
 
 if TYPE_CHECKING:
     import onnx_ir
 
     from modelport.model import Model
-
-STANDARD_DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "ai.onnx.preview.training")
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ def inspect(model: Model | onnx_ir.Model) -> Inspection:
         What was found.
     """
     ir = ir_of(model).clone()
-    infer_types(ir)
+    infer_shapes(ir)
     nodes = tuple(_nodes(ir.graph, ""))
     weights = tuple(map(_weight, initializers(ir)))
     known = [node.macs for node in nodes if node.macs is not None]
@@ -146,7 +147,7 @@ def inspect(model: Model | onnx_ir.Model) -> Inspection:
         weights=weights,
         parameters=sum(_size(value) for value in initializers(ir)),
         bytes=sum(weight.bytes for weight in weights),
-        macs=_sum(known),
+        macs=total(known),
         macs_unknown=sum(node.macs is None for node in nodes),
         subgraphs=sum(1 for _ in ir.graph.subgraphs()),
         functions=tuple(f"{key[0]}::{key[1]}" for key in ir.functions),
@@ -195,14 +196,7 @@ def _size(value: onnx_ir.Value) -> int:
 
 
 def _bytes(value: onnx_ir.Value) -> int:
-    import onnx_ir
-
-    tensor = value.const_value
-    if tensor is None:
-        return 0
-    if tensor.dtype is onnx_ir.DataType.STRING:
-        return sum(map(len, tensor.string_data())) if hasattr(tensor, "string_data") else 0
-    return int(tensor.nbytes)
+    return 0 if value.const_value is None else nbytes_of(value.const_value)
 
 
 def _dims(values: list[onnx_ir.Value]) -> dict[str, tuple[str, ...]]:
@@ -212,22 +206,6 @@ def _dims(values: list[onnx_ir.Value]) -> dict[str, tuple[str, ...]]:
             if not isinstance(dim, int):
                 found.setdefault(dim.value or "?", []).append(f"{value.name}[{axis}]")
     return {name: tuple(places) for name, places in found.items()}
-
-
-def _sum(known: list[int | str]) -> int | str:
-    """The sum of numbers and products; products of the same dimensions become one."""
-    totals: Counter[str] = Counter()
-    for item in known:
-        head, _, dims = (str(item), "", "") if isinstance(item, int) else item.partition("*")
-        if head.isdigit():
-            totals[dims] += int(head)
-        else:
-            totals[str(item)] += 1
-    number = totals.pop("", 0)
-    if not totals:
-        return number
-    terms = [dims if count == 1 else f"{count}*{dims}" for dims, count in totals.items()]
-    return " + ".join([*([str(number)] if number else []), *terms])
 
 
 def _custom(ir: onnx_ir.Model) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from modelport.findings import Finding, Severity
 from modelport.graph.copies import ir_of
-from modelport.graph.shapes import infer_types
+from modelport.ir.shape_inference import infer_shapes
 
 if TYPE_CHECKING:
     import onnx_ir
@@ -29,7 +29,7 @@ def lint(model: Model | onnx_ir.Model, rules: Iterable[Rule]) -> list[Finding]:
         The findings, the worst first.
     """
     ir = ir_of(model).clone()
-    infer_types(ir)
+    infer_shapes(ir)
     found = dict.fromkeys(finding for rule in rules for finding in rule(ir))
     order = list(Severity)
     return sorted(found, key=lambda finding: order.index(finding.severity))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from modelport.graph.copies import AnyModel, ir_of
 from modelport.graph.cutting import extract
 from modelport.graph.lookup import nodes_of_module
-from modelport.onnxfile import subgraphs
+from modelport.ir.subgraphs import has_subgraphs, subgraphs
 
 if TYPE_CHECKING:
     import onnx_ir
@@ -54,6 +54,6 @@ def _is_constant(value: onnx_ir.Value) -> bool:
     node = value.producer()
     if node is None:
         return value.is_initializer()
-    return all(before is None or _is_constant(before) for before in node.inputs) and not any(
-        True for _ in subgraphs(node)
-    )
+    return all(
+        before is None or _is_constant(before) for before in node.inputs
+    ) and not has_subgraphs(node)

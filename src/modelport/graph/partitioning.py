@@ -10,7 +10,7 @@ from modelport.graph.copies import AnyModel, ir_of
 from modelport.graph.cutting import extract
 from modelport.graph.lookup import Tensors, did_you_mean
 from modelport.graph.marks import marked
-from modelport.onnxfile import subgraphs
+from modelport.ir.subgraphs import subgraphs
 
 if TYPE_CHECKING:
     import onnx_ir

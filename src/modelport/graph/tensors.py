@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from modelport.arrays import Array
 from modelport.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def initializers(model: onnx_ir.Model) -> Iterator[onnx_ir.Value]:
         yield from graph.initializers.values()
 
 
-def read_array(name: str, tensor: onnx_ir.TensorProtocol) -> np.ndarray[Any, Any]:
+def read_array(name: str, tensor: onnx_ir.TensorProtocol) -> Array:
     """A tensor's elements.
 
     Args:
@@ -69,14 +70,14 @@ def read_array(name: str, tensor: onnx_ir.TensorProtocol) -> np.ndarray[Any, Any
     return array
 
 
-def numeric(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any] | None:
+def numeric(array: Array) -> Array | None:
     """The elements as float64, in one row; None where they are no real numbers."""
     if array.dtype.kind in "SUOc" or array.size == 0:
         return None
     return array.astype(np.float64).ravel()
 
 
-def statistics(array: np.ndarray[Any, Any]) -> Statistics | None:
+def statistics(array: Array) -> Statistics | None:
     """What is in an array; None where there is nothing that could be counted."""
     values = numeric(array)
     if values is None:
@@ -91,7 +92,7 @@ def statistics(array: np.ndarray[Any, Any]) -> Statistics | None:
     return Statistics(*ends, mean, std, int(np.count_nonzero(finite == 0)), bad)
 
 
-def histogram(array: np.ndarray[Any, Any], bins: int = 32) -> list[int]:
+def histogram(array: Array, bins: int = 32) -> list[int]:
     """How many elements fall into each of equal parts between the smallest and the largest."""
     values = numeric(array)
     if values is None:

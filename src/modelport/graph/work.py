@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
+
+from modelport.ir.domains import DEFAULT_DOMAIN
+from modelport.ir.symbolic_sizes import product
 
 if TYPE_CHECKING:
     import onnx_ir
@@ -24,22 +25,14 @@ def macs_of(node: onnx_ir.Node) -> int | str | None:
         A number; a product of dynamic dimensions as text, such as ``1728*batch``; 0 for an
         operator that multiplies no matrices; None where shapes that matter are not known.
     """
-    count = _COUNTS.get(node.op_type) if node.domain in ("", "ai.onnx") else None
+    count = _COUNTS.get(node.op_type) if node.domain in DEFAULT_DOMAIN else None
     if count is None:
         return 0
     try:
         factors = count(node)
     except (_UnknownError, IndexError, KeyError):
         return None
-    number = math.prod(factor for factor in factors if isinstance(factor, int))
-    names = Counter(factor for factor in factors if isinstance(factor, str))
-    if not names or not number:
-        return number
-    terms = [
-        (name if name.isidentifier() else f"({name})") + (f"**{power}" if power > 1 else "")
-        for name, power in names.items()
-    ]
-    return "*".join([*([str(number)] if number != 1 else []), *terms])
+    return product(factors)
 
 
 class _UnknownError(Exception):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from modelport.errors import OperatorError, UsageError
+from modelport.files.replacement import replacing
 from modelport.ops.build.generated import Table, kernel_source, library_source
 from modelport.ops.build.toolchain import HEADER_SUFFIXES, NATIVE
 from modelport.ops.declaration import Operator
@@ -47,19 +47,15 @@ def write_extension(operators: Sequence[Operator], output: str | os.PathLike[str
         raise UsageError(f"{output} is there already", fix="choose another place")
     if not output.parent.is_dir():
         raise UsageError(f"no such directory: {output.parent}")
-    partial = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
-    try:
-        _write(operators, domains[0], partial)
-        partial.chmod(0o755)
-        partial.replace(output)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with replacing(output) as folder:
+        _write(operators, domains[0], folder)
     return output
 
 
 def _write(operators: Sequence[Operator], domain: str, folder: Path) -> None:
     package = f"{domain}_ops"
     csrc = folder / "csrc"
+    folder.mkdir()
     shutil.copytree(NATIVE / "include", csrc / "include")
     for name in _RUNTIME:
         shutil.copyfile(NATIVE / "runtime" / name, csrc / name)

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterable
 from pathlib import Path
 
+from modelport.files.replacement import replacing
 from modelport.ops import registry
 from modelport.ops.binaries import FOLDER, SOURCES, platform_name
 from modelport.ops.build import BuildOptions, build_library, write_sources
@@ -110,6 +111,6 @@ def place_library(library: Path, folder: Path) -> Path:
     Returns:
         The copy.
     """
-    partial = folder / f".{library.name}.partial"
-    shutil.copyfile(library, partial)
-    return partial.replace(folder / library.name)
+    with replacing(folder / library.name) as made:
+        shutil.copyfile(library, made)
+    return folder / library.name

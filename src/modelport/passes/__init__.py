@@ -6,6 +6,7 @@ from modelport import lazy
 
 if typing.TYPE_CHECKING:
     from modelport.passes.adoption import adopt
+    from modelport.passes.contract import Rewrite
     from modelport.passes.linting import lint_for
     from modelport.passes.preparation import prepare
     from modelport.passes.rewriting import REWRITES, applicable, rewritten
@@ -15,6 +16,7 @@ else:
         __name__,
         {
             "adoption": ("adopt",),
+            "contract": ("Rewrite",),
             "linting": ("lint_for",),
             "preparation": ("prepare",),
             "rewriting": ("REWRITES", "applicable", "rewritten"),
@@ -24,6 +26,7 @@ else:
 
 __all__ = [
     "REWRITES",
+    "Rewrite",
     "Simplification",
     "adopt",
     "applicable",

@@ -10,6 +10,7 @@ import onnx_ir as ir
 
 from modelport.errors import PassError
 from modelport.findings import Finding, Severity
+from modelport.ir.constants import tensor_of
 from modelport.model import Model
 from modelport.ops import registry
 from modelport.ops.library import DOMAIN, load
@@ -78,6 +79,7 @@ class AdoptOperators(Rewrite):
                 continue
             foreign = _foreign_name(node)
             self.adopted[foreign] = f"{DOMAIN}::{entry.name}"
+            self.decided(node, f"{DOMAIN}::{entry.name} in its place")
             _replace(node, entry, foreign)
         if self.adopted:
             model.opset_imports[DOMAIN] = 1
@@ -169,8 +171,7 @@ def _replace(node: ir.Node, entry: Adopted, foreign: str) -> None:
 
 
 def _constant(node: ir.Node, place: int) -> Any:
-    value = node.inputs[place]
-    tensor = None if value is None else ir.convenience.get_const_tensor(value)
+    tensor = tensor_of(node.inputs[place], default=True)
     if tensor is None:
         raise ValueError(f"input {place} is no constant")
     return tensor.numpy().item()

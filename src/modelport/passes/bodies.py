@@ -18,14 +18,15 @@ from onnx_ir.passes.common import (
 
 from modelport.errors import PassError
 from modelport.findings import Finding, Severity
+from modelport.ir.domains import DEFAULT_DOMAIN, qualified_name, schema_domain
+from modelport.ir.subgraphs import has_subgraphs
 from modelport.model import Model
-from modelport.passes.contract import Rewrite, apply_passes, subgraphs_of
+from modelport.passes.contract import Rewrite, apply_passes
 from modelport.passes.inference import InferShapes, forget_inferred_names
 
 Lacks = Callable[[ir.Node], bool]
 """Whether a backend lacks a node's operator, or the form of it that the node has."""
 
-_STANDARD = ("", "ai.onnx")
 _NESTED = 10
 """How deep bodies may lie in each other."""
 
@@ -67,9 +68,14 @@ class InlineBodies(Rewrite):
             ]
             if not called:
                 break
+            for node in called:
+                self.decided(node, "its body in its place")
             self.inlined += Counter(map(qualified_name, called))
             modified = True
             _inline(model, {node.op_identifier() for node in called})
+        for node in model.graph.all_nodes():
+            if node.domain in DEFAULT_DOMAIN and self._lacks(node):
+                self.decided(node, "its body in its place", refused="ONNX defines none for it")
         if modified:
             NameFixPass()(model)
         return ir.passes.PassResult(model, modified)
@@ -79,7 +85,7 @@ class InlineBodies(Rewrite):
         nodes = [
             node
             for node in model.graph.all_nodes()
-            if node.domain in _STANDARD
+            if node.domain in DEFAULT_DOMAIN
             and node.op_identifier() not in model.functions
             and self._lacks(node)
         ]
@@ -126,15 +132,6 @@ def inline_bodies(model: Model, lacks: Lacks, backend: str) -> list[Finding]:
     ]
 
 
-def qualified_name(node: ir.Node) -> str:
-    """``domain::type``, or the type alone of one of the standard's operators."""
-    return node.op_type if node.domain in _STANDARD else f"{node.domain}::{node.op_type}"
-
-
-def _standard(domain: str) -> str:
-    return "" if domain in _STANDARD else domain
-
-
 def _nodes(count: int) -> str:
     return "1 node" if count == 1 else f"{count} nodes"
 
@@ -170,7 +167,7 @@ def _means_the_same(node: ir.Node, version: int, other: int) -> bool:
 
     Most versions of an operator only add types, or attributes whose defaults change nothing.
     """
-    domain = _standard(node.domain)
+    domain = schema_domain(node.domain)
     low, high = sorted((version, other))
     if not (onnx.defs.has(node.op_type, low, domain) and onnx.defs.has(node.op_type, high, domain)):
         return not onnx.defs.has(node.op_type, domain)
@@ -200,7 +197,7 @@ def _default(schema: onnx.defs.OpSchema, name: str) -> Any:
 
 def _standard_body(node: ir.Node, opset: int) -> ir.Function | None:
     """The function by which ONNX defines a node; None where it does not, or by another opset."""
-    if any(subgraphs_of(attribute) for attribute in node.attributes.values()):
+    if has_subgraphs(node):
         return None
     if not onnx.defs.has(node.op_type, opset, ""):
         return None

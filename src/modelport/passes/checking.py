@@ -9,18 +9,12 @@ from pathlib import Path
 from modelport.backends import REFERENCE_RUNTIME, open_engine
 from modelport.backends.interface import Artifact
 from modelport.errors import ProofError, UsageError
+from modelport.ir.random_operators import draws
 from modelport.model import Model
 from modelport.proof import Verification, draw_cases, run_reference, verify_cases
 from modelport.proof.verification import Runner
 
 CASES = 3
-
-_RANDOM = frozenset(
-    {
-        *("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"),
-        *("Bernoulli", "Multinomial"),
-    }
-)
 
 
 def check_agreement(
@@ -68,7 +62,7 @@ def check_agreement(
 
 
 def _require_determined(model: Model) -> None:
-    drawn = [node for node in model.ir.graph.all_nodes() if node.op_type in _RANDOM]
+    drawn = [node for node in model.ir.graph.all_nodes() if draws(node)]
     if drawn:
         raise UsageError(
             "the model draws random numbers, so that two runs cannot be compared",

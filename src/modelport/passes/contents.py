@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 import onnx_ir as ir
 
+from modelport.ir.constants import constant
+from modelport.ir.domains import is_onnx
 from modelport.passes import sizes
 from modelport.passes.sizes import Size, exactly
-from modelport.passes.values import constant, is_onnx
 from modelport.signature import Dim
 
 _MOST = 64

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 
-from modelport.passes.expansion import Expansion, Writer, input_of, looked_at, sizes
+from modelport.ir.values import input_of, sizes
+from modelport.passes.expansion import Expansion, Writer, looked_at
 
 _FLOAT = ir.DataType.FLOAT
 

@@ -11,13 +11,17 @@ import numpy as np
 import onnx_ir as ir
 from onnx_ir.passes.common import NameFixPass
 
+from modelport.arrays import Array
 from modelport.findings import Finding, Severity
+from modelport.ir.domains import is_onnx
 from modelport.passes.contract import Rewrite
-from modelport.passes.values import INSTEAD_OF, constant, is_onnx
 
-Operand = ir.Value | int | float | Sequence[int] | np.ndarray[Any, Any] | None
+Operand = ir.Value | int | float | Sequence[int] | Array | None
 """What a node reads: a value; an integer, or a list of them, for an int64 constant; a float for a
 constant of the type of the node's first input that is no constant; an array; None for nothing."""
+
+INSTEAD_OF = "modelport.instead_of"
+"""Key of a node's metadata: the operator in whose place it stands, where one became several."""
 
 OLDEST = 16
 """The oldest opset that has the operators written here."""
@@ -68,7 +72,7 @@ class Writer:
         self._nodes.append(made)
         return made.outputs[0] if outputs == 1 else list(made.outputs)
 
-    def constant(self, array: np.ndarray[Any, Any]) -> ir.Value:
+    def constant(self, array: Array) -> ir.Value:
         """Writes a constant with the values of an array."""
         tensor = ir.tensor(array)
         value: ir.Value = self("Constant", value=tensor)
@@ -167,17 +171,17 @@ class Expansion(Rewrite):
             What is read in place of each output; None where the node stays.
         """
 
-    def findings(self, title: str) -> list[Finding]:
+    def findings(self, backend: str) -> list[Finding]:
         """A note for each operator that was replaced.
 
         Args:
-            title: The backend's, as its makers write it.
+            backend: The title of the backend, as its makers write it.
         """
         return [
             Finding(
                 "rewritten-operator",
                 Severity.NOTE,
-                f"{title} lacks {self.lacking}: {count} x {name} became {self.instead}",
+                f"{backend} lacks {self.lacking}: {count} x {name} became {self.instead}",
             )
             for name, count in self.expanded.items()
         ]
@@ -189,17 +193,20 @@ class Expansion(Rewrite):
         """
         modified = False
         opset = model.opset_imports.get("", 0)
-        if opset < OLDEST:
-            return ir.passes.PassResult(model, False)
-        for node in list(model.graph.all_nodes()):
-            if not is_onnx(node, *self.operators):
+        nodes = [node for node in model.graph.all_nodes() if is_onnx(node, *self.operators)]
+        for node in nodes:
+            if opset < OLDEST:
+                self.decided(node, self.instead, refused=f"opset {opset} is older than {OLDEST}")
                 continue
             write = Writer(node, opset)
             outputs = self.expand(node, write)
-            if outputs is not None:
-                write.replace(outputs)
-                self.expanded[node.op_type] += 1
-                modified = True
+            if outputs is None:
+                self.decided(node, self.instead, refused="this form of it stays as it is")
+                continue
+            self.decided(node, self.instead)
+            write.replace(outputs)
+            self.expanded[node.op_type] += 1
+            modified = True
         if modified:
             # A graph inside of a node names its values without looking at those outside.
             NameFixPass()(model)
@@ -225,35 +232,3 @@ def looked_at(write: Writer, x: Operand, places: Operand) -> ir.Value:
     mode = "linear" if write.opset >= 20 else "bilinear"
     seen: ir.Value = write("GridSample", x, write("CastLike", grid, x), mode=mode, align_corners=0)
     return seen
-
-
-def input_of(node: ir.Node, place: int) -> ir.Value | None:
-    """An input by its place; None where it is left out."""
-    return node.inputs[place] if place < len(node.inputs) else None
-
-
-def known(value: ir.Value | None) -> np.ndarray[Any, Any] | None:
-    """The array of a constant, an initializer or a `Constant` node; None where it is none."""
-    if value is None:
-        return None
-    found = constant(value)
-    if found is not None:
-        return found
-    node = value.producer()
-    if node is None or not is_onnx(node, "Constant"):
-        return None
-    tensor = ir.convenience.get_const_tensor(value)
-    return None if tensor is None else np.asarray(tensor.numpy())
-
-
-def rank(value: ir.Value | None) -> int | None:
-    """The rank, where it is known."""
-    return None if value is None or value.shape is None else len(value.shape)
-
-
-def sizes(value: ir.Value | None) -> list[int] | None:
-    """The sizes, where all of them are fixed."""
-    if value is None or value.shape is None:
-        return None
-    found = [size for size in value.shape if isinstance(size, int)]
-    return found if len(found) == len(value.shape) else None

@@ -9,17 +9,15 @@ from contextlib import contextmanager
 import onnx_ir as ir
 from onnxscript.optimizer import FOLDED_FROM_KEY, fold_constants_ir
 
-from modelport.model import nbytes_of
+from modelport.ir.constants import nbytes_of, tensor_of
+from modelport.ir.domains import is_onnx
+from modelport.ir.random_operators import draws
 from modelport.passes.contract import Rewrite, functions_aside
-from modelport.passes.values import is_onnx
 
 _KEPT = frozenset(
     {
         # They say how a tensor is quantized.
         *("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"),
-        # Chance is drawn anew in every run.
-        *("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"),
-        *("Bernoulli", "Multinomial"),
         # The reference implementation is slow, or known to differ from those that run models.
         *("Resize", "Upsample", "GridSample", "RoiAlign", "NonMaxSuppression", "DFT", "STFT"),
         *("Conv", "ConvTranspose", "ConvInteger", "QLinearConv", "DeformConv", "Einsum"),
@@ -33,6 +31,9 @@ _NARROW = frozenset(
     if kind.name.startswith(("FLOAT8", "FLOAT4", "INT4", "UINT4", "INT2", "UINT2"))
 )
 """Types to which the reference implementation rounds in another way than runtimes do."""
+
+
+_RULE = "folded"
 
 
 class FoldConstants(Rewrite):
@@ -52,17 +53,21 @@ class FoldConstants(Rewrite):
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Folds constants in the main graph and its subgraphs; functions stay as they are."""
         _keep_saturation(model)
+        before = list(model.graph.all_nodes())
         with functions_aside(model), _open_splits_hidden(model):
             result = fold_constants_ir(
                 model, onnx_shape_inference=False, should_fold=self._should_fold
             )
+        for node in before:
+            if node.graph is None:
+                self.decided(node, _RULE)
         _forget_origins(model)
         return ir.passes.PassResult(model, result.modified)
 
     def _should_fold(self, node: ir.Node) -> bool | None:
-        if node.op_type in _KEPT:
-            return False
-        if any(value.dtype in _NARROW for value in node.outputs):
+        why = _why_not(node)
+        if why:
+            self._refuse(node, why)
             return False
         sizes = [_nbytes(value) for value in node.outputs]
         if None in sizes:
@@ -76,7 +81,26 @@ class FoldConstants(Rewrite):
             for value in set(node.inputs)
             if value is not None and value.const_value is not None and len(value.consumers()) == 1
         ]
-        return comes <= sum(goes)
+        if comes <= sum(goes):
+            return True
+        self._refuse(node, f"{comes} bytes would come, and {sum(goes)} go")
+        return False
+
+    def _refuse(self, node: ir.Node, why: str) -> None:
+        # onnxscript asks about all nodes, also about those that read no constant.
+        if all(value is None or tensor_of(value) is not None for value in node.inputs):
+            self.decided(node, _RULE, refused=why)
+
+
+def _why_not(node: ir.Node) -> str:
+    """Why a node is left alone whatever it reads; empty where it need not be."""
+    if draws(node):
+        return "it draws random numbers, in every run anew"
+    if node.op_type in _KEPT:
+        return "runtimes compute it in another way than the reference does, or faster"
+    if any(value.dtype in _NARROW for value in node.outputs):
+        return "runtimes round to its type in another way than the reference does"
+    return ""
 
 
 def _nbytes(value: ir.Value) -> int | None:

@@ -9,6 +9,7 @@ from onnxscript.rewriter import RewritePass
 from onnxscript.rewriter.pattern import RewriteRule
 from onnxscript.rewriter.rules import common
 
+from modelport.ir.domains import is_onnx
 from modelport.passes.contract import Rewrite, functions_aside
 
 _RULES: Mapping[str, Sequence[RewriteRule]] = {
@@ -35,5 +36,10 @@ class FuseNeighbours(Rewrite):
         rules = [rule for operator in _RULES if operator in there for rule in _RULES[operator]]
         if not rules:
             return ir.passes.PassResult(model, False)
+        nodes = [node for node in model.graph if is_onnx(node, *_RULES)]
         with functions_aside(model):
-            return RewritePass(rules)(model)
+            result = RewritePass(rules)(model)
+        for node in nodes:
+            why = "" if node.graph is None else "it has no neighbour that can do it"
+            self.decided(node, "goes into a neighbour", refused=why)
+        return result

@@ -22,11 +22,26 @@ class ShareInitializers(Rewrite):
         """Shares initializers within each graph."""
         modified = False
         for graph in model.graphs():
-            modified |= _share(graph)
+            for group in _similar(graph):
+                modified |= self._share(graph, group)
         return ir.passes.PassResult(model, modified)
 
+    def _share(self, graph: ir.Graph, group: list[ir.Value]) -> bool:
+        kept: list[ir.Value] = []
+        for value in group:
+            same = next((first for first in kept if _equal(first, value)), None)
+            if same is None:
+                kept.append(value)
+                continue
+            self.decided(value, f"{same.name!r}, which is equal, is read instead")
+            value.replace_all_uses_with(same)
+            assert value.name is not None
+            graph.initializers.pop(value.name)
+        return len(kept) < len(group)
 
-def _share(graph: ir.Graph) -> bool:
+
+def _similar(graph: ir.Graph) -> list[list[ir.Value]]:
+    """Initializers that agree in dtype, shape and a few elements."""
     groups: dict[Hashable, list[ir.Value]] = {}
     for value in graph.initializers.values():
         tensor = value.const_value
@@ -34,23 +49,7 @@ def _share(graph: ir.Graph) -> bool:
             continue
         key = (tensor.dtype, tuple(tensor.shape), _sample(tensor))
         groups.setdefault(key, []).append(value)
-    modified = False
-    for group in groups.values():
-        modified |= _share_equal(graph, group)
-    return modified
-
-
-def _share_equal(graph: ir.Graph, group: list[ir.Value]) -> bool:
-    kept: list[ir.Value] = []
-    for value in group:
-        same = next((first for first in kept if len(group) > 1 and _equal(first, value)), None)
-        if same is None:
-            kept.append(value)
-            continue
-        value.replace_all_uses_with(same)
-        assert value.name is not None
-        graph.initializers.pop(value.name)
-    return len(kept) < len(group)
+    return list(groups.values())
 
 
 def _equal(first: ir.Value, second: ir.Value) -> bool:

@@ -7,8 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import onnx_ir as ir
 
+from modelport.ir.constants import constant
+from modelport.ir.domains import is_onnx
+from modelport.ir.values import input_of, replace_value
 from modelport.passes.contract import Rewrite
-from modelport.passes.values import constant, is_onnx, replace_value
 
 
 class RemoveNoOps(Rewrite):
@@ -33,12 +35,11 @@ class RemoveNoOps(Rewrite):
             value = None if place is None else node.inputs[place]
             output = node.outputs[0]
             if value is not None and (output.uses() or output.is_graph_output()):
-                modified |= replace_value(output, value)
+                replaced = replace_value(output, value)
+                why = "" if replaced else f"{value.name!r} cannot be an output of the graph"
+                self.decided(node, f"{value.name!r} is read instead", refused=why)
+                modified |= replaced
         return ir.passes.PassResult(model, modified)
-
-
-def _input(node: ir.Node, place: int) -> ir.Value | None:
-    return node.inputs[place] if place < len(node.inputs) else None
 
 
 def _always(node: ir.Node) -> int | None:
@@ -50,8 +51,8 @@ def _neutral(number: float, *places: int) -> Callable[[ir.Node], int | None]:
 
     def test(node: ir.Node) -> int | None:
         for place in places:
-            array = constant(_input(node, place))
-            other = _input(node, 1 - place)
+            array = constant(input_of(node, place))
+            other = input_of(node, 1 - place)
             if array is None or other is None or other.shape is None or array.dtype.kind in "OSU":
                 continue
             if not array.size or not np.all(array == number):
@@ -78,7 +79,7 @@ def _cast(node: ir.Node) -> int | None:
 
 
 def _cast_like(node: ir.Node) -> int | None:
-    value, like = node.inputs[0], _input(node, 1)
+    value, like = node.inputs[0], input_of(node, 1)
     if value is None or like is None or value.dtype is None:
         return None
     return 0 if value.dtype == like.dtype else None
@@ -94,23 +95,23 @@ def _same_shape(node: ir.Node) -> int | None:
 
 
 def _pad(node: ir.Node) -> int | None:
-    pads = constant(_input(node, 1))
+    pads = constant(input_of(node, 1))
     return 0 if pads is not None and not pads.any() else None
 
 
 def _tile(node: ir.Node) -> int | None:
-    repeats = constant(_input(node, 1))
+    repeats = constant(input_of(node, 1))
     return 0 if repeats is not None and bool((repeats == 1).all()) else None
 
 
 def _slice(node: ir.Node) -> int | None:
     value = node.inputs[0]
-    starts, ends = constant(_input(node, 1)), constant(_input(node, 2))
+    starts, ends = constant(input_of(node, 1)), constant(input_of(node, 2))
     if value is None or starts is None or ends is None or starts.any():
         return None
-    axes, steps = constant(_input(node, 3)), constant(_input(node, 4))
-    if (_input(node, 3) is not None and axes is None) or (
-        _input(node, 4) is not None and (steps is None or not (steps == 1).all())
+    axes, steps = constant(input_of(node, 3)), constant(input_of(node, 4))
+    if (input_of(node, 3) is not None and axes is None) or (
+        input_of(node, 4) is not None and (steps is None or not (steps == 1).all())
     ):
         return None
     which = range(ends.size) if axes is None else axes.tolist()
@@ -132,7 +133,7 @@ def _transpose(node: ir.Node) -> int | None:
 
 
 def _dropout(node: ir.Node) -> int | None:
-    training = _input(node, 2)
+    training = input_of(node, 2)
     if training is None:
         return None if "is_test" in node.attributes else 0
     flag = constant(training)
@@ -152,7 +153,7 @@ def _relu(node: ir.Node) -> int | None:
 
 def scatters_nothing(node: ir.Node) -> int | None:
     """0, the place of the data, for a scatter whose updates have no elements; else None."""
-    updates = _input(node, 2)
+    updates = input_of(node, 2)
     shape = () if updates is None or updates.shape is None else updates.shape.dims
     return 0 if 0 in shape else None
 

@@ -2,38 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import onnx_ir as ir
-
 from modelport.findings import Finding
 from modelport.model import Model
 from modelport.passes.bodies import inline_bodies
 from modelport.passes.ceiling import PadCeilings
 from modelport.passes.contract import apply_passes
 from modelport.passes.deformation import ExpandDeformation
-from modelport.passes.expansion import Expansion, Writer
+from modelport.passes.empty_scatters import SkipEmptyScatters
+from modelport.passes.expansion import Expansion
 from modelport.passes.inference import InferShapes, forget_inferred_names
-from modelport.passes.no_ops import scatters_nothing
-from modelport.passes.spectra import ExpandSpectrogram
+from modelport.passes.spectrograms import ExpandSpectrogram
 from modelport.target import Target
 
 TITLE = "OpenVINO"
-
-
-class SkipEmptyScatters(Expansion):
-    """`ScatterND` and `ScatterElements` of nothing, as a slice of an image that has no rows gives.
-
-    OpenVINO reads a constant without elements as a number.
-    """
-
-    operators = ("ScatterND", "ScatterElements")
-    lacking = "constants without elements"
-    instead = "what nothing is written to"
-
-    def expand(self, node: ir.Node, write: Writer) -> Sequence[ir.Value | None] | None:
-        """Gives the data."""
-        return None if scatters_nothing(node) is None else [write("Identity", node.inputs[0])]
 
 
 _EXPANSIONS: tuple[type[Expansion], ...] = (

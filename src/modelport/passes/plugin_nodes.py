@@ -8,6 +8,7 @@ import onnx_ir as ir
 
 from modelport.errors import PassError
 from modelport.findings import Finding, Severity
+from modelport.ir.constants import tensor_of
 from modelport.model import Model
 from modelport.ops import registry
 from modelport.ops.declaration import Operator
@@ -51,6 +52,7 @@ class PlugIn(Rewrite):
                 or NAMESPACE in node.attributes
             ):
                 continue
+            self.decided(node, "names its plugin")
             self.plugged.add(operator.qualified_name)
             _plug_in(node, operator)
         return ir.passes.PassResult(model, bool(self.plugged))
@@ -120,7 +122,7 @@ def _plug_in(node: ir.Node, operator: Operator) -> None:
 
 
 def _constant(node: ir.Node, operator: Operator, name: str, value: ir.Value) -> Any:
-    tensor = ir.convenience.get_const_tensor(value)
+    tensor = tensor_of(value, default=True)
     if tensor is None:
         raise PassError(
             f"{operator.qualified_name}: {name!r} must be a constant for a TensorRT plugin",

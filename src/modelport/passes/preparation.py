@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 
 from modelport.findings import Finding
 from modelport.model import Model
+from modelport.passes.registry import EVERY_BACKEND, passes_of, prepared_by_others
 from modelport.target import Target
 
 
@@ -46,10 +47,12 @@ def prepare(model: Model, target: Target, plugins: Collection[str] = ()) -> Mode
         PassError: The backend cannot take the graph, and no rewrite is known.
     """
     rewrite = PREPARATIONS.get(target.backend)
-    if rewrite is None:
+    if rewrite is None and not passes_of(target.backend, EVERY_BACKEND):
         return model
     copy = model.copy()
-    changes = rewrite(copy, target, plugins)
+    changes = prepared_by_others(copy, target.backend)
+    if rewrite is not None:
+        changes += rewrite(copy, target, plugins)
     if not changes:
         return model
     copy.findings += changes

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 
 from modelport.errors import UsageError
 from modelport.model import Model
+from modelport.passes.contract import Rewrite, apply_passes
+from modelport.passes.registry import TUNE, passes_of
 from modelport.passes.simplification import simplify
 from modelport.passes.upsampling import merge_upsampling
 
@@ -24,7 +27,7 @@ rewritten."""
 
 def applicable(model: Model) -> list[str]:
     """The names of the rewrites that change a model."""
-    return [name for name, rewrite in REWRITES.items() if rewrite(model) is not model]
+    return [name for name, rewrite in _rewrites().items() if rewrite(model) is not model]
 
 
 def rewritten(model: Model, names: Sequence[str]) -> Model:
@@ -33,8 +36,20 @@ def rewritten(model: Model, names: Sequence[str]) -> Model:
     Raises:
         UsageError: There is no rewrite of that name.
     """
+    known = _rewrites()
     for name in names:
-        if name not in REWRITES:
-            raise UsageError(f"unknown rewrite {name!r}", fix=f"one of: {', '.join(REWRITES)}")
-        model = REWRITES[name](model)
+        if name not in known:
+            raise UsageError(f"unknown rewrite {name!r}", fix=f"one of: {', '.join(known)}")
+        model = known[name](model)
     return model
+
+
+def _rewrites() -> dict[str, Callable[[Model], Model]]:
+    """modelport's own, and the passes of other packages."""
+    others = passes_of(TUNE).items()
+    return {**{name: functools.partial(_passed, kind) for name, kind in others}, **REWRITES}
+
+
+def _passed(kind: type[Rewrite], model: Model) -> Model:
+    copy = model.copy()
+    return copy if apply_passes([kind.of(copy)], copy.ir) else model

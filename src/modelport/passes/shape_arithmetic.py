@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Self
 
 import numpy as np
 import onnx_ir as ir
 
+from modelport.ir.constants import add_constant, constant
+from modelport.ir.domains import is_onnx
+from modelport.ir.values import replace_value
+from modelport.model import Model
 from modelport.passes.contents import Contents, Elements
 from modelport.passes.contract import Rewrite
 from modelport.passes.sizes import Size
-from modelport.passes.values import add_constant, constant, is_onnx, replace_value
 from modelport.signature import Dim
 
 
@@ -36,13 +40,26 @@ class FoldShapes(Rewrite):
         modified = False
         for node in list(model.graph):
             if is_onnx(node, "Reshape") and len(node.inputs) > 1:
-                modified |= _settle_reshape(model.graph, node, contents)
+                settled = _settle_reshape(model.graph, node, contents)
+                modified |= self._noted(node, "a constant target", settled)
             elif is_onnx(node, "Expand"):
-                modified |= _settle_expand(model.graph, node, contents)
+                settled = _settle_expand(model.graph, node, contents)
+                modified |= self._noted(node, "a constant target", settled)
             elements = contents.follow(node)
             if elements is not None:
-                modified |= _settle(model.graph, node, elements)
+                settled = _settle(model.graph, node, elements)
+                modified |= self._noted(node, "a constant in its place", settled)
         return ir.passes.PassResult(model, modified)
+
+    def _noted(self, node: ir.Node, rule: str, settled: bool) -> bool:
+        why = "" if settled else "it is constant already, or the declared ranges do not decide it"
+        self.decided(node, rule, refused=why)
+        return settled
+
+    @classmethod
+    def of(cls, model: Model) -> Self:
+        """The pass with a model's declared ranges."""
+        return cls(model.dims)
 
 
 def _settle(graph: ir.Graph, node: ir.Node, elements: Elements) -> bool:

@@ -25,6 +25,7 @@ from modelport.passes.inference import InferShapes, forget_inferred_names
 from modelport.passes.initializers import ShareInitializers
 from modelport.passes.interface import interface_kept
 from modelport.passes.no_ops import RemoveNoOps
+from modelport.passes.registry import SIMPLIFY, passes_of
 from modelport.passes.shape_arithmetic import FoldShapes
 from modelport.passes.subexpressions import ShareSubexpressions
 from modelport.proof import Verification
@@ -79,10 +80,11 @@ def simplify(
 
     In turn, until nothing changes: shapes are inferred (ONNX), shape arithmetic that the declared
     ranges decide becomes constants, what depends on constants alone is folded (onnxscript), no-ops
-    and dead code go, common subexpressions are computed once, and neighbours are fused
-    (onnxscript). At last, equal initializers are stored once. Inputs and outputs keep their names,
-    types and shapes; nodes of other domains, functions, and the metadata of the nodes that stay
-    are kept.
+    and dead code go, common subexpressions are computed once, neighbours are fused (onnxscript),
+    and passes of other packages run (`modelport.passes.registry`). At last, equal initializers are
+    stored once. Inputs and outputs keep their names, types and shapes; nodes of other domains,
+    functions, and the metadata of the nodes that stay are kept. What each pass decides about a
+    node is in the log ``modelport.passes``, at the level DEBUG.
 
     Args:
         model: A model, which is not changed, or an ONNX file.
@@ -122,18 +124,17 @@ def simplify(
 def _run_passes(model: Model, size_limit: int) -> None:
     infer = InferShapes()
     passes: list[ir.passes.PassBase] = [
-        FoldShapes(model.dims),
+        FoldShapes.of(model),
         common.RemoveUnusedNodesPass(),
         FoldConstants(size_limit),
+        common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
         RemoveNoOps(),
         common.RemoveUnusedNodesPass(),
         ShareSubexpressions(),
         FuseNeighbours(),
+        *(kind.of(model) for kind in passes_of(SIMPLIFY).values()),
         common.RemoveUnusedNodesPass(),
     ]
-    if not _has_sparse_constants(model.ir):
-        lift = common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)
-        passes.insert(3, lift)
     for _ in range(_ROUNDS):
         apply_passes([infer], model.ir)
         if not apply_passes(passes, model.ir):
@@ -167,14 +168,6 @@ def _operators(model: ir.Model) -> dict[str, int]:
         f"{node.domain}::{node.op_type}" if node.domain else node.op_type for node in nodes
     )
     return dict(counts.most_common())
-
-
-def _has_sparse_constants(model: ir.Model) -> bool:
-    return any(
-        "sparse_value" in node.attributes
-        for node in model.graph.all_nodes()
-        if node.op_type == "Constant"
-    )
 
 
 @contextmanager

@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from modelport.passes.expansion import Expansion, Writer, input_of, known, rank
+from modelport.arrays import Array
+from modelport.ir.constants import constant
+from modelport.ir.values import input_of, rank
+from modelport.passes.expansion import Expansion, Writer
 
-Array = np.ndarray[Any, Any]
 _TURN = 2 * math.pi
-_FLOATS = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.DOUBLE)
+FLOATS = (ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.DOUBLE)
 
 
 class ExpandFourier(Expansion):
@@ -35,7 +37,7 @@ class ExpandFourier(Expansion):
         x, count, axis = node.inputs[0], rank(node.inputs[0]), _axis(node, write.opset)
         inverse = bool(node.attributes.get_int("inverse", 0))
         onesided = bool(node.attributes.get_int("onesided", 0))
-        if x is None or x.shape is None or count is None or axis is None or x.dtype not in _FLOATS:
+        if x is None or x.shape is None or count is None or axis is None or x.dtype not in FLOATS:
             return None
         parts = x.shape[-1]
         if input_of(node, 1) is not None or parts not in (1, 2) or (inverse and onesided):
@@ -67,7 +69,7 @@ def _axis(node: ir.Node, opset: int) -> int | None:
     given = input_of(node, 2)
     if given is None:
         return -2
-    array = known(given)
+    array = constant(given)
     return None if array is None else int(array)
 
 
@@ -77,7 +79,7 @@ def _matrix(write: Writer, x: ir.Value, axis: int, onesided: bool) -> tuple[Any,
     assert x.dtype is not None
     size = x.shape[axis]
     if isinstance(size, int):
-        angles = _angles(size, size // 2 + 1 if onesided else size)
+        angles = wave_angles(size, size // 2 + 1 if onesided else size)
         dtype = x.dtype.numpy()
         length = write.constant(np.asarray(size, np.int64))
         cosines, sines = (wave(angles).astype(dtype) for wave in (np.cos, np.sin))
@@ -96,37 +98,7 @@ def _matrix(write: Writer, x: ir.Value, axis: int, onesided: bool) -> tuple[Any,
     return length, cosines, sines
 
 
-def _angles(length: int, frequencies: int) -> Array:
+def wave_angles(length: int, frequencies: int) -> Array:
     """Angles of times and frequencies, [length, frequencies], without whole turns."""
     products = np.outer(np.arange(length), np.arange(frequencies)) % length
     return _TURN * products / length
-
-
-class ExpandSpectrogram(Expansion):
-    """`STFT` of real signals, with steps, window and length of the frames as constants."""
-
-    operators = ("STFT",)
-    lacking = "short-time Fourier transforms of signals of any length"
-    instead = "convolutions with the waves of all frequencies"
-
-    def expand(self, node: ir.Node, write: Writer) -> Sequence[ir.Value | None] | None:
-        """Writes the convolution."""
-        signal, step = node.inputs[0], known(node.inputs[1])
-        window, given = known(input_of(node, 2)), known(input_of(node, 3))
-        if signal is None or signal.shape is None or rank(signal) != 3 or step is None:
-            return None
-        if signal.shape[2] != 1 or signal.dtype not in _FLOATS:
-            return None
-        if window is None and (given is None or input_of(node, 2) is not None):
-            return None
-        assert signal.dtype is not None
-        length = int(given) if given is not None else len(window)  # type: ignore[arg-type]
-        onesided = node.attributes.get_int("onesided", 1)
-        angles = _angles(length, length // 2 + 1 if onesided else length).T
-        weights = np.ones(length) if window is None else window.astype(np.float64)
-        waves = np.concatenate([np.cos(angles) * weights, -np.sin(angles) * weights])
-        kernels = waves[:, None].astype(signal.dtype.numpy())
-        turned = write("Transpose", signal, perm=[0, 2, 1])
-        seen = write("Conv", turned, kernels, strides=[int(step)], kernel_shape=[length])
-        split = write("Reshape", seen, [0, 2, len(angles), -1])
-        return [write("Transpose", split, perm=[0, 3, 2, 1])]

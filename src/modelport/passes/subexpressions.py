@@ -7,15 +7,12 @@ from collections.abc import Hashable, MutableMapping
 
 import onnx_ir as ir
 
-from modelport.passes.contract import Rewrite, subgraphs_of
-from modelport.passes.values import replace_value
+from modelport.ir.domains import DEFAULT_DOMAIN
+from modelport.ir.random_operators import draws
+from modelport.ir.subgraphs import subgraphs
+from modelport.ir.values import replace_value
+from modelport.passes.contract import Rewrite
 
-_RANDOM = frozenset(
-    {
-        *("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"),
-        *("Bernoulli", "Multinomial", "Dropout"),
-    }
-)
 _MOST_ELEMENTS = 64
 """Tensors in attributes that are compared; larger ones are initializers by then."""
 
@@ -29,29 +26,35 @@ class ShareSubexpressions(Rewrite):
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Shares what is computed twice; a subgraph may take from the graphs around it."""
-        return ir.passes.PassResult(model, _share(model.graph, {}))
+        return ir.passes.PassResult(model, self._share(model.graph, {}))
 
+    def _share(self, graph: ir.Graph, seen: MutableMapping[Hashable, ir.Node]) -> bool:
+        modified = False
+        for node in graph:
+            for inner in subgraphs(node):
+                modified |= self._share(inner, ChainMap({}, seen))
+            key = _key(node)
+            if key is None:
+                continue
+            first = seen.setdefault(key, node)
+            if first is not node:
+                modified |= self._replace(node, first)
+        return modified
 
-def _share(graph: ir.Graph, seen: MutableMapping[Hashable, ir.Node]) -> bool:
-    modified = False
-    for node in graph:
-        for attribute in node.attributes.values():
-            for inner in subgraphs_of(attribute):
-                modified |= _share(inner, ChainMap({}, seen))
-        key = _key(node)
-        if key is None:
-            continue
-        first = seen.setdefault(key, node)
-        if first is not node:
-            for old, new in zip(node.outputs, first.outputs, strict=True):
-                if old.uses() or old.is_graph_output():
-                    modified |= replace_value(old, new)
-    return modified
+    def _replace(self, node: ir.Node, first: ir.Node) -> bool:
+        modified = False
+        for old, new in zip(node.outputs, first.outputs, strict=True):
+            if old.uses() or old.is_graph_output():
+                replaced = replace_value(old, new)
+                why = "" if replaced else f"{new.name!r} cannot be an output of the graph"
+                self.decided(node, f"{new.name!r}, which is the same, is read instead", refused=why)
+                modified |= replaced
+        return modified
 
 
 def _key(node: ir.Node) -> Hashable | None:
     """What two nodes that compute the same have in common; None where that cannot be known."""
-    if node.domain not in ("", "ai.onnx") or node.op_type in _RANDOM or not node.inputs:
+    if node.domain not in DEFAULT_DOMAIN or draws(node) or not node.inputs:
         return None
     attributes = []
     for name, attribute in sorted(node.attributes.items()):

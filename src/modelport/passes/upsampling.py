@@ -19,13 +19,13 @@ import numpy as np
 import onnx_ir as ir
 from onnx_ir.passes import common
 
+from modelport.arrays import Array
+from modelport.ir.constants import add_constant
+from modelport.ir.domains import is_onnx
 from modelport.model import Model
 from modelport.passes.contract import Rewrite, apply_passes
 from modelport.passes.expansion import Writer
 from modelport.passes.upsampling_sites import REACH, Site, array_of, find_site
-from modelport.passes.values import add_constant, is_onnx
-
-Array = np.ndarray[Any, Any]
 
 _WHOLE = np.iinfo(np.int64).max
 """An end of a slice beyond any axis."""
@@ -58,7 +58,12 @@ class MergeUpsampling(Rewrite):
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Rewrites the main graph."""
         opset = model.graph.opset_imports.get("", 0)
-        sites = [site for node in model.graph if (site := find_site(node))]
+        resizes = [node for node in model.graph if is_onnx(node, "Resize")]
+        sites = [site for node in resizes if (site := find_site(node))]
+        found = {site.resize for site in sites}
+        for node in resizes:
+            why = "" if node in found else "no convolution behind it gets cheaper"
+            self.decided(node, "one with the convolutions behind it", refused=why)
         for site in sites:
             write = Writer(site.last, opset)
             write.replace([_merged(write, model.graph, site)])

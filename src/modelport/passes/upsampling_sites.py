@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 
-from modelport.passes.values import constant, is_onnx
-
-Array = np.ndarray[Any, Any]
+from modelport.arrays import Array
+from modelport.ir.constants import constant
+from modelport.ir.domains import is_onnx
 
 _POINTWISE = (
     *("Relu", "LeakyRelu", "Elu", "Selu", "Celu", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh"),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
-from typing import Any
 
 import numpy as np
 
+from modelport.arrays import Array
 
-def draw_picture(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+
+def draw_picture(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     """A picture of slopes and rectangles, with noise.
 
     Args:
@@ -34,7 +35,7 @@ def draw_picture(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray
     return np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
 
 
-def draw_file(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+def draw_file(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     """The bytes of a PNG file with such a picture, filled up with zeros.
 
     Args:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-Array = np.ndarray[Any, Any]
+from modelport.arrays import Array
 
 
 def color_of(number: int) -> tuple[int, int, int]:

@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from modelport import pictures
+from modelport.arrays import Array
 from modelport.errors import RunError, UsageError
 from modelport.pipeline import painting
 
-Array = np.ndarray[Any, Any]
 KINDS = ("classes", "boxes", "mask", "keypoints", "text", "picture")
 
 

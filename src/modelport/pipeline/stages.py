@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from modelport.arrays import Array, Arrays
 from modelport.backends import Engine
-from modelport.backends.interface import Arrays, Binding
+from modelport.backends.interface import Binding
 from modelport.errors import RunError, UsageError
 from modelport.signature import Dim, Signature, TensorSpec
 
@@ -142,7 +143,7 @@ class StagedEngine(Engine):
         """Ends the threads; calls that are still between stages fail."""
 
     def submit(
-        self, inputs: Mapping[str, np.ndarray[Any, Any]], outputs: Sequence[str] | None = None
+        self, inputs: Mapping[str, Array], outputs: Sequence[str] | None = None
     ) -> Future[Arrays]:
         """Begins a run.
 
@@ -162,15 +163,11 @@ class StagedEngine(Engine):
         self._line.advance(call)
         return call.future
 
-    def run(
-        self, inputs: Mapping[str, np.ndarray[Any, Any]], outputs: Sequence[str] | None = None
-    ) -> Arrays:
+    def run(self, inputs: Mapping[str, Array], outputs: Sequence[str] | None = None) -> Arrays:
         """See `Engine.run`."""
         return self.submit(inputs, outputs).result()
 
-    def bind(
-        self, inputs: Mapping[str, np.ndarray[Any, Any]], outputs: Arrays | None = None
-    ) -> Binding:
+    def bind(self, inputs: Mapping[str, Array], outputs: Arrays | None = None) -> Binding:
         """See `Engine.bind`; the results are copied."""
         return _Bound(self, dict(inputs), outputs or self.run(inputs))
 
@@ -345,6 +342,6 @@ class _Worker:
             call.values |= {f"{self.stage.name}.{name}": array for name, array in outputs.items()}
 
 
-def _empty(spec: TensorSpec) -> np.ndarray[Any, Any]:
+def _empty(spec: TensorSpec) -> Array:
     rest = [dim if isinstance(dim, int) else 0 for dim in (spec.shape or (0,))[1:]]
     return np.empty((0, *rest), np.dtype(spec.dtype))

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modelport import pictures
+from modelport.arrays import Array
 from modelport.errors import RunError
 from modelport.pipeline.results import Answer, Result
 
 if TYPE_CHECKING:
     from modelport.backends import Engine
-
-Array = np.ndarray[Any, Any]
 
 
 def answer(engine: Engine, result: Result, image: Any, **others: Array) -> Answer:

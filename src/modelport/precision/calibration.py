@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from modelport.arrays import Array, Arrays
 from modelport.errors import UsageError
-from modelport.graph.shapes import infer_types
+from modelport.ir.shape_inference import infer_shapes
 from modelport.model import Model
 from modelport.precision.data import CalibrationData, Source
 from modelport.precision.histograms import (
@@ -18,7 +19,7 @@ from modelport.precision.histograms import (
     least_divergence,
     least_squares,
 )
-from modelport.precision.observing import Array, Arrays, Observer, libraries_of
+from modelport.precision.observing import Observer, libraries_of
 from modelport.precision.roles import tensors_to_calibrate
 from modelport.precision.tables import CalibrationTable
 from modelport.progress import Progress, Silent
@@ -59,7 +60,7 @@ def calibrate(
         BuildError: ONNX Runtime does not take the model.
     """
     typed = model.copy()
-    infer_types(typed.ir)
+    infer_shapes(typed.ir)
     return read_ranges(
         typed,
         CalibrationData(data, typed.signature),

@@ -9,9 +9,10 @@ import numpy as np
 import onnx_ir as ir
 
 from modelport.findings import Finding, Severity
-from modelport.onnxfile import subgraphs
-from modelport.passes.values import add_constant, is_onnx
-from modelport.precision.forms import NAMES, Form, form_of, tensor_of
+from modelport.ir.constants import add_constant, tensor_of
+from modelport.ir.domains import is_onnx
+from modelport.ir.subgraphs import subgraphs
+from modelport.precision.forms import NAMES, Form, form_of
 from modelport.precision.keeping import limit_of
 
 

@@ -15,9 +15,9 @@ from onnx_ir.passes import common
 
 from modelport.errors import BuildError, UsageError
 from modelport.graph import convert_opset
+from modelport.ir.constants import tensor_of
+from modelport.ir.domains import is_onnx
 from modelport.model import Model
-from modelport.passes.values import is_onnx
-from modelport.precision.forms import tensor_of
 from modelport.precision.keeping import asked_for
 from modelport.precision.weights import add_dequantized, quantize_blocks
 

@@ -11,7 +11,7 @@ from onnx_ir.passes import common
 from modelport.errors import PassError, UsageError
 from modelport.findings import Finding, Severity
 from modelport.graph import convert_opset
-from modelport.graph.shapes import infer_types
+from modelport.ir.shape_inference import infer_shapes
 from modelport.model import Model
 from modelport.passes.contract import unsound
 from modelport.precision.casts import CastGraph
@@ -109,7 +109,7 @@ def _to_eight_bits(
     if model.opset < opset:
         model = convert_opset(model, opset)
     copy = model.copy()
-    infer_types(copy.ir)
+    infer_shapes(copy.ir)
     graph = copy.ir.graph
     kept = asked_for(graph.all_nodes(), keep)
     rewrite = QuantizeGraph(graph, table.ranges, kept, form)
@@ -167,7 +167,7 @@ def _typed_copy(model: Model, dtype: ir.DataType) -> Model:
                     fix=f"export it with opset={BFLOAT16_OPSET}",
                 )
             )
-    infer_types(copy.ir)
+    infer_shapes(copy.ir)
     return copy
 
 

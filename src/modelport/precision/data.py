@@ -13,13 +13,12 @@ from typing import Any
 import numpy as np
 
 from modelport import pictures
+from modelport.arrays import Array, Arrays
 from modelport.errors import RunError, UsageError
 from modelport.recipe import load_function
 from modelport.signature import Signature, TensorSpec
 from modelport.tensorfile import UNREADABLE, as_stored, read_tensor
 
-Array = np.ndarray[Any, Any]
-Arrays = dict[str, Array]
 Source = str | os.PathLike[str] | Iterable[Any] | Callable[[], Iterable[Any]]
 
 HELD_OUT = 5

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import ml_dtypes
 import numpy as np
 
-Array = np.ndarray[Any, Any]
+from modelport.arrays import Array
 
 FLOAT8 = "float8"
 """The form of Q/DQ with floats of 8 bits."""

@@ -10,13 +10,12 @@ from typing import Any
 import onnx_ir as ir
 
 from modelport.errors import OperatorError
+from modelport.ir.domains import DEFAULT_DOMAIN
 from modelport.ops import registry
 from modelport.ops.shapes import TensorInfo
 
 NAMES = {ir.DataType.FLOAT16: "float16", ir.DataType.BFLOAT16: "bfloat16"}
 """The precisions of 16 bits, by NumPy's and ONNX's common name."""
-
-_STANDARD = ("", "ai.onnx")
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ def form_of(node: ir.Node, opset: int, dtype: ir.DataType) -> Form | str:
     Returns:
         The form, or why there is none.
     """
-    if node.domain not in _STANDARD:
+    if node.domain not in DEFAULT_DOMAIN:
         return _declared_form(node, dtype)
     schema = schema_of(node.op_type, opset)
     if schema is None:
@@ -69,13 +68,6 @@ def form_of(node: ir.Node, opset: int, dtype: ir.DataType) -> Form | str:
         tuple(None if name in either else name in turned for name in inputs),
         tuple(name in turned for name in outputs),
     )
-
-
-def tensor_of(value: ir.Value | None) -> ir.TensorProtocol | None:
-    """What a constant holds, an initializer's or a Constant node's; None where it is none."""
-    if value is None or value.is_graph_input():
-        return None
-    return ir.convenience.get_const_tensor(value)
 
 
 @functools.lru_cache(maxsize=512)

@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 
+from modelport.arrays import Array, Arrays
+from modelport.ir.constants import add_constant, tensor_of
+from modelport.ir.domains import is_onnx
 from modelport.model import Model
-from modelport.passes.values import add_constant, is_onnx
 from modelport.precision.calibration import observe
-from modelport.precision.forms import tensor_of
 from modelport.precision.roles import weight_axis, weight_of, weighted_nodes
 from modelport.precision.weights import dequantized, quantize_weight
-
-Array = np.ndarray[Any, Any]
-Arrays = dict[str, Array]
 
 _ROUNDS = 20
 _ALPHA = 0.5

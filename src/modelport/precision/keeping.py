@@ -10,9 +10,12 @@ import onnx_ir as ir
 
 from modelport.errors import UsageError
 from modelport.graph.lookup import did_you_mean
-from modelport.onnxfile import subgraphs
-from modelport.passes.values import INSTEAD_OF, is_onnx
-from modelport.precision.forms import NAMES, Form, form_of, tensor_of
+from modelport.ir.constants import tensor_of
+from modelport.ir.domains import is_onnx
+from modelport.ir.random_operators import RANDOM_OPERATORS
+from modelport.ir.subgraphs import has_subgraphs
+from modelport.passes.expansion import INSTEAD_OF
+from modelport.precision.forms import NAMES, Form, form_of
 
 SENSITIVE = frozenset(
     {
@@ -38,8 +41,8 @@ apart from 2,048 on."""
 
 _GENERATORS = frozenset(
     {
-        *("Constant", "ConstantOfShape", "EyeLike", "Range", "Bernoulli", "Multinomial"),
-        *("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"),
+        *("Constant", "ConstantOfShape", "EyeLike", "Range"),
+        *RANDOM_OPERATORS,
         *("BlackmanWindow", "HammingWindow", "HannWindow"),
     }
 )
@@ -129,7 +132,7 @@ def _is_meant(node: ir.Node, name: str) -> bool:
 
 
 def _own_reason(node: ir.Node, opset: int, dtype: ir.DataType) -> str:
-    if any(subgraphs(node)) or is_onnx(node, *_CONTROL):
+    if has_subgraphs(node) or is_onnx(node, *_CONTROL):
         return "control flow: what is inside is converted, its border is not"
     if any(_is_unclear(value) for value in (*node.inputs, *node.outputs)):
         return "the type of a tensor of it is not known, or is no tensor's"

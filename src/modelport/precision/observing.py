@@ -8,8 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import numpy as np
-
+from modelport.arrays import Array
 from modelport.backends import REFERENCE_RUNTIME
 from modelport.backends import open_engine as open_artifact
 from modelport.backends.interface import Artifact, Engine
@@ -17,9 +16,6 @@ from modelport.graph import expose
 from modelport.model import Model
 from modelport.ops import registry
 from modelport.ops.libraries import library_path
-
-Array = np.ndarray[Any, Any]
-Arrays = dict[str, Array]
 
 BUDGET = 64 << 20
 """Bytes of tensors that are looked at in one run; where there are more, there are more runs."""

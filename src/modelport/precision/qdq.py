@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from modelport.passes.values import add_constant, is_onnx
+from modelport.ir.constants import add_constant, tensor_of
+from modelport.ir.domains import is_onnx
 from modelport.precision.float8 import FLOAT8, ZERO, float8_scale, float8_weight
-from modelport.precision.forms import tensor_of
 from modelport.precision.roles import (
     JOINING,
     PASSING,
@@ -24,8 +24,6 @@ from modelport.precision.roles import (
 )
 from modelport.precision.weights import add_dequantized, quantize_weight
 from modelport.target import Target
-
-Array = np.ndarray[Any, Any]
 
 FORMS = ("symmetric", "mixed", "unsigned")
 """Activations as int8 around zero, which TensorRT asks for; likewise, but as uint8 where none is

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import onnx_ir as ir
 
+from modelport.arrays import Array, Arrays
 from modelport.errors import ProofError, UsageError
-from modelport.graph.shapes import infer_types
+from modelport.ir.domains import is_onnx
+from modelport.ir.shape_inference import infer_shapes
 from modelport.model import Model
 from modelport.passes import simplify
-from modelport.passes.values import is_onnx
 from modelport.precision.calibration import METHOD, read_ranges
 from modelport.precision.compression import SCHEMES, compress, compressible
 from modelport.precision.conversion import EIGHT_BITS, convert, is_quantized
@@ -22,7 +23,7 @@ from modelport.precision.data import CalibrationData, Part, Source
 from modelport.precision.forms import NAMES
 from modelport.precision.improving import IMPROVEMENTS, bias_errors, correct_biases
 from modelport.precision.keeping import MOVEMENT, asked_for
-from modelport.precision.observing import Array, Arrays, libraries_of
+from modelport.precision.observing import libraries_of
 from modelport.precision.qdq import LEVELS
 from modelport.precision.results import Point, Quantization
 from modelport.precision.roles import is_float, tensors_to_calibrate, weighted_nodes
@@ -138,7 +139,7 @@ class _Work:
         self._keep, self._libraries, self._progress = tuple(keep), libraries, progress
         with stage("simplify"):
             self._original = simplify(model, check=False).model
-            infer_types(self._original.ir)
+            infer_shapes(self._original.ir)
             _name_nodes(self._original.ir)
         self._ready = self._original
         self._improvements: list[str] = []

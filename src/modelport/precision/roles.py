@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 
 import onnx_ir as ir
 
-from modelport.passes.values import is_onnx
-from modelport.precision.forms import tensor_of
+from modelport.ir.constants import tensor_of
+from modelport.ir.domains import is_onnx
 
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 """Operators that do the work: sums of products of activations and weights."""

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from modelport.arrays import Array, Arrays
 from modelport.backends.interface import Engine
 from modelport.errors import UsageError
 from modelport.model import Model
-from modelport.precision.observing import Array, Arrays, open_engine
+from modelport.precision.observing import open_engine
 from modelport.precision.widening import widen
 from modelport.proof.metrics import cosine
 

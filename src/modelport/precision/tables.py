@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from modelport.errors import UsageError
+from modelport.files.replacement import write_text
 
 _FORMAT = "modelport calibration table"
 _LEVELS = 127
@@ -57,14 +58,7 @@ class CalibrationTable:
             "cases": self.cases,
             "ranges": ranges,
         }
-        partial = path.with_name(f".{path.name}.partial")
-        try:
-            partial.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
-            partial.replace(path)
-        except OSError as error:
-            raise UsageError(f"cannot write {path}: {error.strerror}") from error
-        finally:
-            partial.unlink(missing_ok=True)
+        write_text(path, json.dumps(data, indent=1) + "\n")
         return path
 
     @classmethod

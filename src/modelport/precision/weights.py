@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import ml_dtypes
 import numpy as np
 import onnx_ir as ir
 
-from modelport.passes.values import add_constant
-
-Array = np.ndarray[Any, Any]
+from modelport.arrays import Array
+from modelport.ir.constants import add_constant
 
 
 def quantize_weight(array: Array, axis: int | None, levels: int = 127) -> tuple[Array, Array]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import onnx_ir as ir
 from onnx_ir.passes import common
 
-from modelport.graph.shapes import infer_types
+from modelport.ir.domains import DEFAULT_DOMAIN, is_onnx
+from modelport.ir.shape_inference import infer_shapes
+from modelport.ir.subgraphs import has_subgraphs, subgraphs
 from modelport.model import Model
-from modelport.onnxfile import subgraphs
 from modelport.ops import registry
 from modelport.ops.catalog.kernels import listed_kernels
-from modelport.passes.values import is_onnx
 from modelport.precision.casts import cast_behind
 from modelport.precision.forms import NAMES, schema_of, type_parameters
 from modelport.precision.keeping import MOVEMENT
@@ -32,7 +32,7 @@ def widen(model: Model) -> Model:
     typed = model
     if any(value.dtype is None for node in model.ir.graph.all_nodes() for value in node.outputs):
         typed = model.copy()
-        infer_types(typed.ir)
+        infer_shapes(typed.ir)
     opset = typed.opset
     if not any(_lacks_kernel(node, opset) for node in typed.ir.graph.all_nodes()):
         return model
@@ -59,9 +59,9 @@ def _widen_graph(graph: ir.Graph, opset: int, wide: dict[ir.Value, ir.Value]) ->
 
 def _lacks_kernel(node: ir.Node, opset: int) -> bool:
     values = [value for value in (*node.inputs, *node.outputs) if value is not None]
-    if not any(value.dtype in NAMES for value in values) or any(subgraphs(node)):
+    if not any(value.dtype in NAMES for value in values) or has_subgraphs(node):
         return False
-    if node.domain not in ("", "ai.onnx"):
+    if node.domain not in DEFAULT_DOMAIN:
         return registry.find(f"{node.domain}::{node.op_type}") is None
     listed, schema = listed_kernels(), schema_of(node.op_type, opset)
     if listed is None or schema is None:

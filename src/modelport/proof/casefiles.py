@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from modelport.arrays import Array
 from modelport.errors import UsageError
 from modelport.proof.cases import Case
 from modelport.tensorfile import UNREADABLE
 
-Array = np.ndarray[Any, Any]
 Generator = Callable[[np.random.Generator], Iterable[Mapping[str, Array]]]
 
 INPUT = "input:"

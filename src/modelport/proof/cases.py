@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from modelport.arrays import Array
 from modelport.errors import UsageError
 from modelport.signature import Dim, Signature, TensorSpec
 
-Array = np.ndarray[Any, Any]
 ValueRule = tuple[float, float] | Callable[[np.random.Generator, tuple[int, ...]], Array]
 
 EXAMPLE = "example"

@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from modelport.arrays import Array
 from modelport.proof.metrics import cosine, rms
 from modelport.proof.tolerance import Tolerance
-
-Array = np.ndarray[Any, Any]
 
 _OFTEN = 0.1
 """The root mean square of an error of 1 in a hundredth of the elements."""

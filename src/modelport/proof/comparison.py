@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from modelport.arrays import Array
 from modelport.errors import RunError, UsageError
 from modelport.proof.cases import Case
 from modelport.proof.compare import OutputComparison, compare_outputs
@@ -15,7 +16,6 @@ from modelport.proof.measures import Measures, measure
 from modelport.proof.tolerance import Tolerance
 from modelport.proof.verification import Runner
 
-Array = np.ndarray[Any, Any]
 Metric = Callable[[Array, Array], float | bool]
 """The user's own: expected and actual array to a figure, or to a verdict where it is a bool."""
 

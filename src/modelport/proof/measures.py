@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from modelport.arrays import Array
 from modelport.proof.metrics import cosine, psnr, rms, snr, top_k_agreement, ulps
-
-Array = np.ndarray[Any, Any]
 
 PERCENTILES = (50, 95, 99)
 TOP_K = (1, 5)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-Array = np.ndarray[Any, Any]
+from modelport.arrays import Array
 
 
 def rms(array: Array) -> float:

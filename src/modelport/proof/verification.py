@@ -7,15 +7,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
+from modelport.arrays import Array, Arrays
 from modelport.errors import ProofError, RunError
 from modelport.proof.cases import Case
 from modelport.proof.compare import OutputComparison, compare_outputs
 from modelport.proof.tolerance import Tolerance, tolerance_for
 
-Arrays = dict[str, np.ndarray[Any, Any]]
-Runner = Callable[[Mapping[str, np.ndarray[Any, Any]]], Arrays]
+Runner = Callable[[Mapping[str, Array]], Arrays]
 
 MINIMUM_CASES = 5
 """Cases drawn beyond the example that a verification needs to mean something."""

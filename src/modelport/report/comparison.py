@@ -7,10 +7,11 @@ import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
+from modelport.arrays import Array
 from modelport.proof import HISTOGRAM_EDGES, ComparedCase, ComparedOutput, Measures
 from modelport.report.html import environment
 
@@ -130,7 +131,7 @@ def _columns(measures: Measures) -> tuple[Column, ...]:
     )
 
 
-def _heat_map(errors: np.ndarray[Any, Any]) -> tuple[str, int, int]:
+def _heat_map(errors: Array) -> tuple[str, int, int]:
     """Errors on a logarithmic scale, from pale to red; black where NaN or infinity came."""
     from PIL import Image
 

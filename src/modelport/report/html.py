@@ -9,11 +9,10 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from modelport import pictures
+from modelport.arrays import Array
 from modelport.model import Model
 from modelport.proof import CaseResult, ReferenceCase, Verification
 from modelport.target import Target
@@ -40,7 +39,7 @@ class ReportData:
     runner: str
     verifications: Mapping[Target, Verification]
     example: ReferenceCase
-    engine_outputs: Mapping[str, np.ndarray[Any, Any]]
+    engine_outputs: Mapping[str, Array]
 
 
 def render_report(data: ReportData) -> str:
@@ -160,7 +159,7 @@ def _pictures(data: ReportData) -> list[Picture]:
     return [picture for picture in encoded if len(picture.source) <= _MAX_PICTURE_BYTES]
 
 
-def _is_picture(array: np.ndarray[Any, Any]) -> bool:
+def _is_picture(array: Array) -> bool:
     return (
         array.dtype.kind == "f"
         and pictures.looks_like_pictures(array.shape)
@@ -168,7 +167,7 @@ def _is_picture(array: np.ndarray[Any, Any]) -> bool:
     )
 
 
-def _encode(title: str, array: np.ndarray[Any, Any]) -> Picture:
+def _encode(title: str, array: Array) -> Picture:
     from PIL import Image
 
     # Many models take 0..1; the eye needs 0..255.

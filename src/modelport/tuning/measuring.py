@@ -8,10 +8,10 @@ import statistics
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from modelport.arrays import Arrays
 from modelport.bundle import Bundle, load
 from modelport.deployment.plan import Plan
 from modelport.errors import RunError, UsageError
@@ -30,8 +30,6 @@ from modelport.tuning.workspace import TuningWorkspace
 
 ROUNDS = 15
 """Turns of every model, unless it is said otherwise."""
-
-Arrays = dict[str, np.ndarray[Any, Any]]
 
 
 def measure_plans(

@@ -20,8 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from modelport.arrays import Array
 from modelport.backends import Engine, get_backend
 from modelport.bundle import load
 from modelport.deployment.build import Build
@@ -43,7 +42,7 @@ class Worker:
 
     _open: Callable[[], Engine]
     _engine: Engine | None = None
-    _inputs: Mapping[str, np.ndarray[Any, Any]]
+    _inputs: Mapping[str, Array]
     _target: Target
 
     def compile(

@@ -7,10 +7,9 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
+from modelport.arrays import Array
 from modelport.backends.interface import GRAPH
 from modelport.backends.torch.program import program_of
 from modelport.deployment.plan import Plan
@@ -32,8 +31,6 @@ from modelport.tuning.quantizing import held_out_cases, place_of
 
 if TYPE_CHECKING:
     from modelport.capture.attempts import CaptureAttempt
-
-Array = np.ndarray[Any, Any]
 
 _CASES = "cases"
 

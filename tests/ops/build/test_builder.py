@@ -120,7 +120,7 @@ def test_compile_error_at_the_authors_line(
     assert said in str(caught.value.why)
     assert caught.value.exit_code == 2
     assert libraries() == before
-    assert not list(cache_folder().rglob(".building-*"))
+    assert not list(cache_folder().rglob("*.partial"))
 
 
 @pytest.mark.usefixtures("own_cache")

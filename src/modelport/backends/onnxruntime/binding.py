@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modelport.arrays import Array
+
 if TYPE_CHECKING:
     import onnxruntime
 
@@ -15,9 +17,7 @@ BFLOAT16 = 16
 """ONNX's number of the element type, by which a binding is told what NumPy has no name for."""
 
 
-def bind_input(
-    io: onnxruntime.IOBinding, name: str, array: np.ndarray[Any, Any]
-) -> np.ndarray[Any, Any]:
+def bind_input(io: onnxruntime.IOBinding, name: str, array: Array) -> Array:
     """Binds an array that is read; what is returned must outlive the runs."""
     if array.dtype.name != "bfloat16":
         io.bind_cpu_input(name, array)
@@ -27,7 +27,7 @@ def bind_input(
     return array
 
 
-def bind_output(io: onnxruntime.IOBinding, name: str, array: np.ndarray[Any, Any]) -> None:
+def bind_output(io: onnxruntime.IOBinding, name: str, array: Array) -> None:
     """Binds an array that is overwritten."""
     element: Any = BFLOAT16 if array.dtype.name == "bfloat16" else array.dtype
     io.bind_output(name, "cpu", 0, element, array.shape, array.ctypes.data)
@@ -35,9 +35,9 @@ def bind_output(io: onnxruntime.IOBinding, name: str, array: np.ndarray[Any, Any
 
 def run_bound(
     session: onnxruntime.InferenceSession,
-    inputs: Mapping[str, np.ndarray[Any, Any]],
+    inputs: Mapping[str, Array],
     outputs: Sequence[str],
-) -> list[np.ndarray[Any, Any]]:
+) -> list[Array]:
     """Runs a session whose inputs or outputs are bfloat16.
 
     Returns:
@@ -54,9 +54,9 @@ def run_bound(
     return results
 
 
-def _read(value: onnxruntime.OrtValue) -> np.ndarray[Any, Any]:
+def _read(value: onnxruntime.OrtValue) -> Array:
     if value.data_type() != "tensor(bfloat16)":
-        array: np.ndarray[Any, Any] = value.numpy()
+        array: Array = value.numpy()
         return array
     import ml_dtypes
 

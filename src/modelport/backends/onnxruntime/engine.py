@@ -6,11 +6,10 @@ import importlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from modelport.backends.interface import Arrays, Artifact, Binding, Engine
+from modelport.arrays import Array, Arrays
+from modelport.backends.interface import Artifact, Binding, Engine
 from modelport.backends.onnxruntime.binding import bind_input, bind_output, run_bound
 from modelport.backends.onnxruntime.probe import version
 from modelport.backends.onnxruntime.session import absolute, one_line, open_session, runtime_errors
@@ -116,9 +115,7 @@ class OnnxRuntimeEngine(Engine):
         self._bound = _has_bfloat16(signature)
         self._errors = runtime_errors()
 
-    def run(
-        self, inputs: Mapping[str, np.ndarray[Any, Any]], outputs: Sequence[str] | None = None
-    ) -> Arrays:
+    def run(self, inputs: Mapping[str, Array], outputs: Sequence[str] | None = None) -> Arrays:
         """Runs the model once; see `Engine.run`."""
         self._guard(inputs)
         names = self._output_names if outputs is None else self._requested(outputs)
@@ -130,7 +127,7 @@ class OnnxRuntimeEngine(Engine):
             raise _run_error(error, inputs) from error
 
     def bind(
-        self, inputs: Mapping[str, np.ndarray[Any, Any]], outputs: Arrays | None = None
+        self, inputs: Mapping[str, Array], outputs: Arrays | None = None
     ) -> OnnxRuntimeBinding:
         """Fixes buffers; see `Engine.bind`. Buffers are in the memory of the CPU."""
         self._guard(inputs)
@@ -166,7 +163,7 @@ class OnnxRuntimeBinding(Binding):
         return self.outputs
 
 
-def _require_contiguous(arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
+def _require_contiguous(arrays: Mapping[str, Array]) -> None:
     for name, array in arrays.items():
         if not array.flags.c_contiguous:
             raise RunError(
@@ -175,6 +172,6 @@ def _require_contiguous(arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
             )
 
 
-def _run_error(error: BaseException, inputs: Mapping[str, np.ndarray[Any, Any]]) -> RunError:
+def _run_error(error: BaseException, inputs: Mapping[str, Array]) -> RunError:
     shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in inputs.items())
     return RunError(f"ONNX Runtime failed on {shapes}", why=one_line(error))

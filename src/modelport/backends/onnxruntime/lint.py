@@ -6,12 +6,14 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from modelport.findings import Finding, Severity
+from modelport.ir.domains import STANDARD_DOMAINS, schema_domain
 
 if TYPE_CHECKING:
     import onnx
     import onnx_ir
 
-_STANDARD = ("", "ai.onnx", "ai.onnx.ml")
+_KNOWN_DOMAINS = STANDARD_DOMAINS - {"ai.onnx.preview"}
+"""ONNX Runtime 1.31 registers nothing of the other one, not even functions."""
 
 
 def _without_kernel(model: onnx_ir.Model) -> Iterable[Finding]:
@@ -24,7 +26,7 @@ def _without_kernel(model: onnx_ir.Model) -> Iterable[Finding]:
         where = node.name or node.op_type
         if (node.domain, node.op_type) in bodies or node.domain.startswith("com.microsoft"):
             continue
-        if node.domain not in _STANDARD:
+        if node.domain not in _KNOWN_DOMAINS:
             yield Finding(
                 "no-kernel",
                 Severity.ERROR,
@@ -45,7 +47,7 @@ def _without_kernel(model: onnx_ir.Model) -> Iterable[Finding]:
             )
         elif listed is not None and not _has_body(schema):
             # The list calls the default domain by its long name or by none.
-            domains = {node.domain, "" if node.domain == "ai.onnx" else node.domain}
+            domains = {node.domain, schema_domain(node.domain)}
             kernels = [k for domain in domains for k in listed.get((domain, node.op_type), ())]
             if not any(kernel.serves(schema.since_version) for kernel in kernels):
                 yield Finding(
@@ -61,7 +63,7 @@ def _without_kernel(model: onnx_ir.Model) -> Iterable[Finding]:
 def _schema(model: onnx_ir.Model, node: onnx_ir.Node) -> onnx.defs.OpSchema | None:
     import onnx
 
-    domain = "" if node.domain == "ai.onnx" else node.domain
+    domain = schema_domain(node.domain)
     version = model.opset_imports.get(node.domain, model.opset_imports.get(domain, 1))
     try:
         return onnx.defs.get_schema(node.op_type, version, domain)

@@ -8,7 +8,7 @@ from typing import Any
 
 from modelport.errors import UsageError
 from modelport.findings import Finding
-from modelport.ops.build.cache import cache_folder, key_of
+from modelport.ops.build.cache import cache_folder, key_of, writable
 from modelport.signature import Signature
 from modelport.target import Target
 
@@ -91,14 +91,8 @@ def profile_options(target: Target, signature: Signature) -> tuple[dict[str, str
 def _cache_options(provider: str, model: Path | bytes) -> dict[str, Any]:
     """Where engines and timings are kept, by the content of the model."""
     folder = cache_folder() / "onnxruntime" / key_of([model])
-    try:
+    with writable(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(
-            f"the cache cannot be written: {folder}",
-            why=error.strerror,
-            fix="set MODELPORT_CACHE to a folder that can be written",
-        ) from error
     if provider == "tensorrt-rtx":
         return {"nv_runtime_cache_path": str(folder)}
     return {

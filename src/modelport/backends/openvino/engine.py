@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from modelport.backends.interface import Arrays, Artifact, Binding, Engine
+from modelport.arrays import Array, Arrays
+from modelport.backends.interface import Artifact, Binding, Engine
 from modelport.backends.openvino.compiled import import_openvino, open_compiled, reason
 from modelport.errors import BuildError, RunError
 from modelport.signature import Signature
@@ -18,7 +19,6 @@ from modelport.target import Target
 if TYPE_CHECKING:
     import openvino
 
-Array = np.ndarray[Any, Any]
 
 DTYPES = (
     *("float32", "float16", "bfloat16", "int8", "int16", "int32", "int64"),

@@ -7,8 +7,7 @@ from types import ModuleType
 
 from modelport.backends.tensorrt.device import compute_capability, why_no_gpu
 from modelport.backends.tensorrt.flavor import Flavor
-from modelport.errors import UsageError
-from modelport.ops.build.cache import cache_folder, key_of
+from modelport.ops.build.cache import cache_folder, key_of, writable
 
 
 def timing_cache(flavor: Flavor, module: ModuleType) -> Path | None:
@@ -50,12 +49,6 @@ def runtime_cache(flavor: Flavor, module: ModuleType, engine: Path) -> Path | No
 
 def _place(name: str) -> Path:
     path = cache_folder() / name
-    try:
+    with writable(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(
-            f"the cache cannot be written: {path.parent}",
-            why=error.strerror,
-            fix="set MODELPORT_CACHE to a folder that can be written",
-        ) from error
     return path

@@ -19,6 +19,7 @@ from modelport.backends.tensorrt.profiles import plan_profiles
 from modelport.backends.tensorrt.record import BuildRecord
 from modelport.backends.tensorrt.refusals import all_nodes, describe, refusal
 from modelport.errors import BuildError, UsageError
+from modelport.ir.domains import DEFAULT_DOMAIN
 from modelport.model import Model
 from modelport.ops.plugins import require_version
 from modelport.progress import Progress
@@ -55,7 +56,6 @@ RTX_CAPABILITIES = Capabilities(
     custom_operators=("bodies",),
     threads=False,
 )
-_STANDARD = ("", "ai.onnx")
 FOLDER = "engines"
 """Where engines lie in a folder."""
 
@@ -174,7 +174,7 @@ def _plugins(ir: onnx_ir.Model, flavor: Flavor) -> list[str]:
     custom = [
         node
         for node in all_nodes(ir)
-        if node.domain not in _STANDARD and (node.domain, node.op_type) not in bodies
+        if node.domain not in DEFAULT_DOMAIN and (node.domain, node.op_type) not in bodies
     ]
     if custom and not flavor.plugins:
         raise BuildError(

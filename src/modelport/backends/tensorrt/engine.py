@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from modelport.arrays import Array, Arrays
 from modelport.backends.adapters import adapters_from_json, with_adapters
-from modelport.backends.interface import Arrays, Artifact, Binding, Engine
+from modelport.backends.interface import Artifact, Binding, Engine
 from modelport.backends.loader import open_engine
 from modelport.backends.tensorrt.caches import runtime_cache
 from modelport.backends.tensorrt.device import compute_capability, why_no_gpu
@@ -140,9 +141,7 @@ class TensorRtEngine(Engine):
         self._session = session
         self._lock = threading.Lock()
 
-    def run(
-        self, inputs: Mapping[str, np.ndarray[Any, Any]], outputs: Sequence[str] | None = None
-    ) -> Arrays:
+    def run(self, inputs: Mapping[str, Array], outputs: Sequence[str] | None = None) -> Arrays:
         """Runs the model once; see `Engine.run`. Inputs may be tensors on the GPU as well."""
         names = self._requested(outputs)
         with self._lock:
@@ -156,9 +155,7 @@ class TensorRtEngine(Engine):
             del held
         return results
 
-    def bind(
-        self, inputs: Mapping[str, np.ndarray[Any, Any]], outputs: Arrays | None = None
-    ) -> TensorRtBinding:
+    def bind(self, inputs: Mapping[str, Array], outputs: Arrays | None = None) -> TensorRtBinding:
         """Fixes buffers; see `Engine.bind`. They may be tensors on the GPU as well.
 
         Where all outputs are tensors on the GPU, a run is only enqueued on the stream: what reads
@@ -177,7 +174,7 @@ class TensorRtEngine(Engine):
                 )
         return TensorRtBinding(self, dict(inputs), dict(outputs))
 
-    def layer_times(self, inputs: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, float]:
+    def layer_times(self, inputs: Mapping[str, Array]) -> dict[str, float]:
         """Seconds that each layer takes, in a run after a first one.
 
         Args:
@@ -270,9 +267,7 @@ class TensorRtEngine(Engine):
         session.set_output(name, address)
         return address, shape
 
-    def _take(
-        self, name: str, place: Any, buffer: np.ndarray[Any, Any] | None = None
-    ) -> np.ndarray[Any, Any]:
+    def _take(self, name: str, place: Any, buffer: Array | None = None) -> Array:
         """Enqueues the copy of an output to a buffer or a fresh array, where it is after a wait."""
         if not isinstance(place, tuple):
             # Its size is known when it is computed.

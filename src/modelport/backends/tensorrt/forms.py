@@ -6,13 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from modelport.ir.constants import tensor_of
+from modelport.ir.domains import DEFAULT_DOMAIN
+from modelport.ir.values import input_of
+
 if TYPE_CHECKING:
     import onnx_ir
 
 MOST_OF_TOPK = 3840
 """The largest k of a TopK."""
 
-_STANDARD = ("", "ai.onnx")
 _CUT = "cut the model before it (`modelport graph extract`), and compute it outside"
 _VALUES = "keep a fixed number of elements in the model, and select outside of it"
 
@@ -45,32 +48,23 @@ class Form:
 
 def form_of(node: onnx_ir.Node) -> Form | None:
     """The form by which a node is refused; None where none is known."""
-    if node.domain not in _STANDARD:
+    if node.domain not in DEFAULT_DOMAIN:
         return None
     return next(
         (form for form in FORMS if node.op_type in form.operators and form.applies(node)), None
     )
 
 
-def _input(node: onnx_ir.Node, place: int) -> onnx_ir.Value | None:
-    return node.inputs[place] if place < len(node.inputs) else None
-
-
 def _is_constant(value: onnx_ir.Value | None) -> bool:
-    import onnx_ir
-
-    return value is None or onnx_ir.convenience.get_const_tensor(value) is not None
+    return value is None or tensor_of(value, default=True) is not None
 
 
 def _has_runtime_axes(node: onnx_ir.Node) -> bool:
-    return not _is_constant(_input(node, 1))
+    return not _is_constant(input_of(node, 1))
 
 
 def _is_large_topk(node: onnx_ir.Node) -> bool:
-    import onnx_ir
-
-    count = _input(node, 1)
-    tensor = None if count is None else onnx_ir.convenience.get_const_tensor(count)
+    tensor = tensor_of(input_of(node, 1), default=True)
     return tensor is not None and int(tensor.numpy().reshape(-1)[0]) > MOST_OF_TOPK
 
 
@@ -112,7 +106,7 @@ def _is_cast_to_fp8(node: onnx_ir.Node) -> bool:
 def _collects_without_end(node: onnx_ir.Node) -> bool:
     body = node.attributes["body"].as_graph()
     states = len(node.inputs) - 2
-    return _input(node, 0) is None and len(body.outputs) - 1 > states
+    return input_of(node, 0) is None and len(body.outputs) - 1 > states
 
 
 def _has_other_recurrence(node: onnx_ir.Node) -> bool:
@@ -123,7 +117,7 @@ def _has_other_recurrence(node: onnx_ir.Node) -> bool:
 
 
 def _is_training(node: onnx_ir.Node) -> bool:
-    return _input(node, 2) is not None or bool(node.attributes.get_int("training_mode", 0))
+    return input_of(node, 2) is not None or bool(node.attributes.get_int("training_mode", 0))
 
 
 def _is_antialiased(node: onnx_ir.Node) -> bool:

@@ -18,12 +18,11 @@ from modelport.findings import Finding, Severity
 from modelport.graph.linting import Rule
 from modelport.graph.lookup import origins
 from modelport.graph.tensors import read_array
+from modelport.ir.domains import DEFAULT_DOMAIN, is_onnx
 from modelport.model import DIMS_KEY
 
 if TYPE_CHECKING:
     import onnx_ir
-
-_STANDARD = ("", "ai.onnx")
 
 
 def _place(node: onnx_ir.Node) -> str:
@@ -31,7 +30,7 @@ def _place(node: onnx_ir.Node) -> str:
 
 
 def _nodes(model: onnx_ir.Model, *ops: str) -> Iterator[onnx_ir.Node]:
-    return (n for n in model.graph.all_nodes() if n.domain in _STANDARD and n.op_type in ops)
+    return (node for node in model.graph.all_nodes() if is_onnx(node, *ops))
 
 
 def _custom(model: onnx_ir.Model) -> Iterable[Finding]:
@@ -41,7 +40,7 @@ def _custom(model: onnx_ir.Model) -> Iterable[Finding]:
     refused = (onnx_ir.DataType.BOOL, onnx_ir.DataType.UINT8)
     bodies = {(key[0], key[1]) for key in model.functions}
     for node in model.graph.all_nodes():
-        if node.domain in _STANDARD or (node.domain, node.op_type) in bodies:
+        if node.domain in DEFAULT_DOMAIN or (node.domain, node.op_type) in bodies:
             continue
         yield Finding(
             "trt-plugin",

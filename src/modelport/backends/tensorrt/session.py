@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from modelport.arrays import Array
 from modelport.backends.tensorrt.device import Memory, call, cuda_runtime
 from modelport.backends.tensorrt.layers import dtype_of
 from modelport.backends.tensorrt.logger import logger
 from modelport.backends.tensorrt.profiles import Profile
 from modelport.errors import BuildError, RunError, UsageError
+from modelport.files.replacement import replacing
 from modelport.ops.plugins import load_plugins
 
 
@@ -91,9 +93,8 @@ class Session:
     def _keep_cache(self) -> None:
         """Writes what running compiled, once."""
         if self._runtime_cache is not None and self._cache is not None:
-            partial = self._cache.with_name(f".{self._cache.name}.partial")
-            partial.write_bytes(bytes(self._runtime_cache.serialize()))
-            partial.replace(self._cache)
+            with replacing(self._cache) as made:
+                made.write_bytes(bytes(self._runtime_cache.serialize()))
             self._runtime_cache = None
 
     def _refit(self, weights: Path) -> None:
@@ -162,11 +163,11 @@ class Session:
         if not self._context.execute_async_v3(self.stream):
             raise RunError("TensorRT failed to run the engine", why=self._reason())
 
-    def copy_in(self, address: int, array: np.ndarray[Any, Any]) -> None:
+    def copy_in(self, address: int, array: Array) -> None:
         """Enqueues a copy from NumPy's memory."""
         self._copy(address, array.ctypes.data, array.nbytes, "cudaMemcpyHostToDevice")
 
-    def copy_out(self, array: np.ndarray[Any, Any], address: int) -> None:
+    def copy_out(self, array: Array, address: int) -> None:
         """Enqueues a copy to NumPy's memory."""
         self._copy(array.ctypes.data, address, array.nbytes, "cudaMemcpyDeviceToHost")
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from modelport.arrays import Array
 
 if TYPE_CHECKING:
     import torch
 
 
-def to_numpy(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
+def to_numpy(tensor: torch.Tensor) -> Array:
     """A tensor's values as a NumPy array of the same dtype (bfloat16 as in ml_dtypes)."""
     import torch
 
@@ -22,7 +24,7 @@ def to_numpy(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
     return tensor.numpy()
 
 
-def from_numpy(array: np.ndarray[Any, Any]) -> torch.Tensor:
+def from_numpy(array: Array) -> torch.Tensor:
     """The inverse of `to_numpy`; the values are copied."""
     import torch
 

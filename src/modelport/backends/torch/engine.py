@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from modelport.backends.interface import Arrays, Artifact, Binding, Engine
+from modelport.arrays import Array, Arrays
+from modelport.backends.interface import Artifact, Binding, Engine
 from modelport.backends.torch.arrays import from_numpy, to_numpy
 from modelport.backends.torch.program import program_of, read_program
 from modelport.errors import BuildError, RunError, UsageError
@@ -19,7 +18,6 @@ from modelport.target import Target
 if TYPE_CHECKING:
     import torch
 
-Array = np.ndarray[Any, Any]
 
 COMPILE = "compile"
 """The target's provider that stands for ``torch.compile``."""

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modelport.arrays import Array
+from modelport.ir.constants import tensor_of
+
 if TYPE_CHECKING:
     import onnx_ir
 
-Array = np.ndarray[Any, Any]
 
 _FOLDED: Mapping[str, Callable[..., Any]] = {
     "Add": np.add,
@@ -60,26 +62,17 @@ def _is_folded(node: onnx_ir.Node) -> bool:
 
 
 def _compute(value: onnx_ir.Value, arguments: list[Any]) -> Array | None:
-    if value.const_value is not None:
-        return value.const_value.numpy()
+    tensor = tensor_of(value, default=True)
+    if tensor is not None:
+        return tensor.numpy()
     node = value.producer()
     if node is None or node.domain:
         return None
-    if node.op_type == "Constant":
-        return _of_attributes(node)
     if node.op_type == "ConstantOfShape":
         filling = node.attributes.get("value")
         number = 0.0 if filling is None else filling.as_tensor().numpy().item()
         return np.full([int(size) for size in arguments[0]], number)
     return np.asarray(_FOLDED[node.op_type](*arguments)) if _is_folded(node) else None
-
-
-def _of_attributes(node: onnx_ir.Node) -> Array | None:
-    tensor = node.attributes.get("value")
-    if tensor is not None:
-        return tensor.as_tensor().numpy()
-    integers = node.attributes.get("value_ints")
-    return None if integers is None else np.array(integers.as_ints(), np.int64)
 
 
 def integers_of(value: onnx_ir.Value | None) -> list[int] | None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
+from modelport.arrays import Array
 from modelport.capture.reference import PlainRun
 from modelport.findings import Finding, Severity
 from modelport.graph.places import source_place
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def example_findings(
-    ir: onnx_ir.Model, plain: PlainRun, told: Mapping[str, np.ndarray[Any, Any]]
+    ir: onnx_ir.Model, plain: PlainRun, told: Mapping[str, Array]
 ) -> Iterator[Finding]:
     """Notes on what the original returns for its example.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modelport.arrays import Array, Arrays
 from modelport.capture.diagnosis.suspicion import Suspicion
 from modelport.capture.reference_model import ReferenceModel
 from modelport.errors import RunError
@@ -18,8 +19,6 @@ from modelport.proof.metrics import rms
 if TYPE_CHECKING:
     import onnx_ir
 
-Array = np.ndarray[Any, Any]
-Arrays = dict[str, Array]
 
 _TIES = {"TopK", "ArgMax", "ArgMin", "NonMaxSuppression", "Unique"}
 _NEARBY, _STEADY = 1e-6, 1e-2

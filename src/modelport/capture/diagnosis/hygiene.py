@@ -8,20 +8,13 @@ from typing import TYPE_CHECKING, Any
 from modelport.capture.diagnosis.constants import integers_of
 from modelport.findings import Finding, Severity
 from modelport.graph.places import source_place
+from modelport.ir.random_operators import draws
 
 if TYPE_CHECKING:
     import onnx_ir
 
     from modelport.capture.reference_model import ReferenceModel
 
-_RANDOM = {
-    "Bernoulli",
-    "Multinomial",
-    "RandomNormal",
-    "RandomNormalLike",
-    "RandomUniform",
-    "RandomUniformLike",
-}
 _MODE_DEPENDENT = ("dropout", "batchnorm", "instancenorm", "rrelu", "stochasticdepth", "droppath")
 
 
@@ -67,7 +60,7 @@ def _training_mode(model: Any) -> Iterator[Finding]:
 
 
 def _random(node: onnx_ir.Node) -> Iterator[Finding]:
-    if node.domain == "" and node.op_type in _RANDOM:
+    if draws(node):
         yield Finding(
             "random-op",
             Severity.WARNING,

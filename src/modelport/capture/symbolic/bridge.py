@@ -26,7 +26,7 @@ from modelport.capture.symbolic.judge import HasKernel, Judge, has_standard_kern
 from modelport.capture.symbolic.operators import RegisteredOperators
 from modelport.capture.symbolic.replay import Replay
 from modelport.capture.torch_private import access, fakes, functions, symbolics
-from modelport.errors import ExportError, ModelportError
+from modelport.errors import ExportError, ModelportError, causes
 from modelport.findings import Finding
 
 
@@ -260,9 +260,8 @@ def honour_symbolics(
 
 
 def _find_own(error: BaseException | None) -> ExportError | None:
-    while error is not None and not isinstance(error, ExportError):
-        error = error.__cause__ or error.__context__
-    return error
+    found = causes(error, contexts=True)
+    return next((cause for cause in found if isinstance(cause, ExportError)), None)
 
 
 def _with_defaults(cls: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -10,16 +10,15 @@ import onnx_ir as ir
 from modelport.capture.symbolic.replay import Emitted
 from modelport.errors import ExportError
 from modelport.findings import Finding, Severity
+from modelport.ir.domains import DEFAULT_DOMAIN, STANDARD_DOMAINS, schema_domain
 
 HasKernel = Callable[[str, str], bool]
 """Whether an operator, by domain and type, has a kernel or a body."""
 
-_STANDARD_DOMAINS = {"", "ai.onnx", "ai.onnx.ml"}
-
 
 def has_standard_kernel(domain: str, op_type: str) -> bool:
     """Whether an operator is one of ONNX itself."""
-    return domain in _STANDARD_DOMAINS and onnx.defs.has(op_type, _schema_domain(domain))
+    return domain in STANDARD_DOMAINS and onnx.defs.has(op_type, schema_domain(domain))
 
 
 class Judge:
@@ -107,7 +106,7 @@ class Judge:
 
 
 def _check_schema(node: ir.Node, operator: str, where: str, opset: int) -> None:
-    if node.domain not in ("", "ai.onnx") or not onnx.defs.has(node.op_type):
+    if node.domain not in DEFAULT_DOMAIN or not onnx.defs.has(node.op_type):
         return
     newest = min(opset, onnx.defs.onnx_opset_version())
     try:
@@ -132,7 +131,3 @@ def _check_schema(node: ir.Node, operator: str, where: str, opset: int) -> None:
             fix="emit the newer form (g.opset tells the opset), "
             "or use a helper of torch.onnx.symbolic_helper that knows both",
         )
-
-
-def _schema_domain(domain: str) -> str:
-    return "" if domain == "ai.onnx" else domain

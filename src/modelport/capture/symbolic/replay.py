@@ -19,6 +19,7 @@ from onnx_ir import tensor_adapters
 
 from modelport.capture.torch_private import graphs, symbolics
 from modelport.errors import ExportError, ModelportError
+from modelport.ir.subgraphs import subgraphs
 
 _LIBRARIES = tuple(str(Path(file).parent) for file in (torch.__file__, __file__, graphs.__file__))
 
@@ -183,7 +184,7 @@ def _rename(nodes: list[ir.Node], prefix: str) -> None:
     """Makes names unique, and drops guessed types: the exported program knows them."""
     for node in _all_nodes(nodes):
         node.name = f"{prefix}/{node.name or node.op_type}"
-        inner = [value for graph in _subgraphs(node) for value in graph.inputs]
+        inner = [value for graph in subgraphs(node) for value in graph.inputs]
         for value in [*node.outputs, *inner]:
             value.name = f"{prefix}/{value.name}"
             if value not in inner:
@@ -195,19 +196,9 @@ def _all_nodes(nodes: Sequence[ir.Node]) -> list[ir.Node]:
     found = []
     for node in nodes:
         found.append(node)
-        for graph in _subgraphs(node):
+        for graph in subgraphs(node):
             found.extend(_all_nodes(list(graph)))
     return found
-
-
-def _subgraphs(node: ir.Node) -> list[ir.Graph]:
-    graphs: list[ir.Graph] = []
-    for attribute in node.attributes.values():
-        if attribute.type is ir.AttributeType.GRAPH:
-            graphs.append(attribute.as_graph())
-        elif attribute.type is ir.AttributeType.GRAPHS:
-            graphs.extend(attribute.as_graphs())
-    return graphs
 
 
 def _dtype_of(value: ir.Value) -> torch.dtype | None:

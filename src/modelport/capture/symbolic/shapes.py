@@ -11,7 +11,7 @@ import torch
 
 from modelport.capture.symbolic.probe import Prober, ShapeRule, Tensors
 from modelport.capture.torch_private import fakes
-from modelport.errors import ExportError, ModelportError
+from modelport.errors import ExportError, ModelportError, first_line
 
 
 class Runnable(Protocol):
@@ -89,15 +89,10 @@ class OutputShapes:
         if self.operator.samples is None:
             raise ExportError(
                 f"the output shapes of {self.name} cannot be found",
-                why=f"it fails without data ({_first_line(reason)}), and it was not seen in the "
+                why=f"it fails without data ({first_line(reason)}), and it was not seen in the "
                 "eager run, so that it cannot be probed",
                 fix="make its forward run on fake tensors, e.g. with torch.library.register_fake "
                 "for the operator that it calls",
             ) from reason
         real_tensors, real_sizes = self.operator.samples
         return Prober(self.operator.run, real_tensors, real_sizes).find(tensors, sizes)
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__

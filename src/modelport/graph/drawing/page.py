@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modelport.errors import UsageError
+from modelport.files.replacement import write_text
 from modelport.graph.copies import ir_of
 from modelport.graph.drawing.layout import lay_out
 from modelport.graph.drawing.scene import Box, Scene, scene_of
 from modelport.graph.drawing.svg import STYLE, svg_of
 from modelport.graph.lookup import module_path
 from modelport.graph.places import source_place
-from modelport.graph.shapes import infer_types
 from modelport.graph.tensors import histogram, read_array, statistics
 from modelport.graph.texts import attribute_text, operator_text, shown, type_text
+from modelport.ir.shape_inference import infer_shapes
 
 if TYPE_CHECKING:
     import jinja2
@@ -63,7 +64,7 @@ def draw(
     if level is not None and level < 0:
         raise UsageError(f"there is no level {level}", fix="0 shows the outermost groups")
     ir = ir_of(model).clone()
-    infer_types(ir)
+    infer_shapes(ir)
     scene = scene_of(ir)
     deepest = min(scene.depth, _LEVELS) if level is None else min(level, scene.depth)
     if path.suffix == ".svg":
@@ -72,14 +73,7 @@ def draw(
     else:
         first = 0 if level is None else deepest
         text = _page(ir, scene, range(first, deepest + 1))
-    temporary = path.with_name(f".{path.name}.partial")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_text(path, text)
     return path
 
 

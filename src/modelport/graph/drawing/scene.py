@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from modelport.graph.lookup import module_path
 from modelport.graph.texts import attribute_text, operator_text, shown, type_text
-from modelport.onnxfile import subgraphs
+from modelport.ir.subgraphs import subgraphs
 
 if TYPE_CHECKING:
     import onnx_ir

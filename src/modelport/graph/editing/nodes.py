@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from modelport.errors import UsageError
 from modelport.graph.copies import AnyModel, changed
 from modelport.graph.lookup import Tensors, find_node, free_name
-from modelport.graph.shapes import infer_anew, infer_types
+from modelport.ir.shape_inference import infer_shapes, infer_shapes_anew
 
 if TYPE_CHECKING:
     import onnx_ir
@@ -72,7 +72,7 @@ def insert_node(
         else:
             result.name = free_name(known, f"{tensor}_{op}")
         ir.graph.sort()
-        infer_anew(ir)
+        infer_shapes_anew(ir)
 
     return changed(model, apply)
 
@@ -104,7 +104,7 @@ def replace_node(
         old.domain, old.op_type, old.overload = domain, op, ""
         old.attributes.clear()
         old.attributes.update(new.attributes)
-        infer_anew(ir)
+        infer_shapes_anew(ir)
 
     return changed(model, apply)
 
@@ -122,7 +122,7 @@ def delete_node(model: AnyModel, node: str) -> AnyModel:
     """
 
     def apply(ir: onnx_ir.Model) -> None:
-        infer_types(ir)
+        infer_shapes(ir)
         old = find_node(ir.graph, node)
         used = [value for value in old.outputs if value.uses() or value.is_graph_output()]
         if used and (used[0] is not old.outputs[0] or len(used) > 1 or not any(old.inputs[:1])):
@@ -151,7 +151,7 @@ def delete_node(model: AnyModel, node: str) -> AnyModel:
             after.replace_all_uses_with(before, replace_graph_outputs=True)
         assert old.graph is not None
         old.graph.remove(old, safe=True)
-        infer_anew(ir)
+        infer_shapes_anew(ir)
 
     return changed(model, apply)
 

@@ -10,8 +10,10 @@ import numpy as np
 from modelport.errors import UsageError
 from modelport.graph.copies import AnyModel, changed
 from modelport.graph.lookup import Tensors, did_you_mean, free_name
-from modelport.graph.shapes import infer_anew
 from modelport.graph.tensors import read_array
+from modelport.ir.constants import tensor_of
+from modelport.ir.shape_inference import infer_shapes_anew
+from modelport.ir.values import input_of
 
 if TYPE_CHECKING:
     import onnx_ir
@@ -62,7 +64,7 @@ def set_dims(model: AnyModel, dims: Mapping[str, Mapping[int, int | str]]) -> An
                                 for place, dim in enumerate(value.shape or ())
                             ]
                         )
-        infer_anew(ir)
+        infer_shapes_anew(ir)
 
     return changed(model, apply)
 
@@ -88,7 +90,7 @@ def reshape_targets(model: AnyModel, rule: ReshapeRule) -> AnyModel:
         for node in list(ir.graph.all_nodes()):
             if node.op_type != "Reshape" or node.domain:
                 continue
-            old = onnx_ir.convenience.get_const_tensor(node.inputs[1]) if node.inputs[1] else None
+            old = tensor_of(input_of(node, 1), default=True)
             name = node.name or node.outputs[0].name or ""
             was = None if old is None else tuple(map(int, read_array(name, old)))
             new = rule(name, was)
@@ -110,6 +112,6 @@ def reshape_targets(model: AnyModel, rule: ReshapeRule) -> AnyModel:
             value.shape = onnx_ir.Shape([len(target)])
             ir.graph.register_initializer(value)
             node.replace_input_with(1, value)
-        infer_anew(ir)
+        infer_shapes_anew(ir)
 
     return changed(model, apply)

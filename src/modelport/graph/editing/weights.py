@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from modelport.arrays import Array
 from modelport.errors import UsageError
 from modelport.graph.copies import AnyModel, changed
 from modelport.graph.lookup import did_you_mean
-from modelport.graph.shapes import infer_anew
 from modelport.graph.tensors import initializers
+from modelport.ir.shape_inference import infer_shapes_anew
 
 if TYPE_CHECKING:
     import onnx_ir
 
 
-def replace_initializer(model: AnyModel, name: str, array: np.ndarray[Any, Any]) -> AnyModel:
+def replace_initializer(model: AnyModel, name: str, array: Array) -> AnyModel:
     """Gives a weight other values, of any shape.
 
     Args:
@@ -48,6 +49,6 @@ def replace_initializer(model: AnyModel, name: str, array: np.ndarray[Any, Any])
             value.const_value = tensor
             value.shape = onnx_ir.Shape(list(array.shape))
             value.type = onnx_ir.TensorType(tensor.dtype)
-        infer_anew(ir)
+        infer_shapes_anew(ir)
 
     return changed(model, apply)

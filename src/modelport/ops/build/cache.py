@@ -6,12 +6,11 @@ import contextlib
 import fcntl
 import hashlib
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from modelport.errors import UsageError
+from modelport.files.replacement import replacing
 
 
 def cache_folder() -> Path:
@@ -58,16 +57,14 @@ def kept(name: str, make: Callable[[Path], None]) -> Path:
     with _locked(path.parent):
         if path.is_file():
             return path
-        with _writable(path.parent):
-            # Who failed before has removed it.
-            path.parent.mkdir(parents=True, exist_ok=True)
-            folder = Path(tempfile.mkdtemp(prefix=".building-", dir=path.parent))
         try:
-            made = folder / path.name
-            make(made)
-            made.replace(path)
+            with contextlib.ExitStack() as stack:
+                with writable(path.parent):
+                    # Who failed before has removed it.
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    made = stack.enter_context(replacing(path))
+                make(made)
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
             with contextlib.suppress(OSError):  # it is full, as it should be
                 path.parent.rmdir()
     return path
@@ -80,7 +77,7 @@ def _locked(folder: Path) -> Iterator[None]:
     The folder itself is locked, so that no file is left behind. Where a file system cannot lock,
     both make it, and both results are the same.
     """
-    with _writable(folder):
+    with writable(folder):
         folder.mkdir(parents=True, exist_ok=True)
         opened = os.open(folder, os.O_RDONLY)
     try:
@@ -92,7 +89,12 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _writable(folder: Path) -> Iterator[None]:
+def writable(folder: Path) -> Iterator[None]:
+    """Says of what fails to write in a folder of the cache what to do about it.
+
+    Raises:
+        UsageError: It cannot be written.
+    """
     try:
         yield
     except OSError as error:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from modelport.errors import UsageError
+from modelport.ir.domains import schema_domain
 from modelport.ops.catalog.kernels import Kernel, KernelSource, cpu_kernels
 
 
@@ -225,7 +226,7 @@ def histories() -> Mapping[tuple[str, str], tuple[Any, ...]]:
 
 def _resolve(name: str) -> tuple[str, str]:
     domain, separator, short = name.rpartition("::")
-    domain = "" if domain == "ai.onnx" else domain
+    domain = schema_domain(domain)
     known = histories()
     candidates = [key for key in known if key[1] == short and (not separator or key[0] == domain)]
     if candidates:

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 
-from modelport.passes.expansion import Expansion, Writer, known, rank, sizes
+from modelport.ir.constants import constant
+from modelport.ir.values import rank, sizes
+from modelport.passes.expansion import Expansion, Writer
 
 _INT64 = ir.DataType.INT64
 
@@ -37,7 +39,7 @@ class ExpandIndices(Expansion):
 def _one_hot(node: ir.Node, write: Writer) -> Sequence[ir.Value] | None:
     indices, depth, values = node.inputs
     count = rank(indices)
-    if known(depth) is not None or count is None:
+    if constant(depth) is not None or count is None:
         return None
     axis = node.attributes.get_int("axis", -1)
     axis = axis + count + 1 if axis < 0 else axis

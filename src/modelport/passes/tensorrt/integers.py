@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 
-from modelport.passes.expansion import Expansion, Operand, Writer, input_of, rank
+from modelport.ir.values import input_of, rank
+from modelport.passes.expansion import Expansion, Operand, Writer
 
 _INTEGERS = (ir.DataType.INT32, ir.DataType.INT64)
 

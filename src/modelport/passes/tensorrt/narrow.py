@@ -8,8 +8,10 @@ import numpy as np
 import onnx_ir as ir
 from onnx_ir.passes.common import LiftConstantsToInitializersPass
 
-from modelport.passes.contract import Rewrite, subgraphs_of
-from modelport.passes.values import add_constant, is_onnx
+from modelport.ir.constants import add_constant
+from modelport.ir.domains import is_onnx
+from modelport.ir.subgraphs import has_subgraphs
+from modelport.passes.contract import Rewrite
 
 _INT32 = ir.DataType.INT32
 NARROW = (ir.DataType.UINT8, ir.DataType.INT16, ir.DataType.UINT16)
@@ -27,6 +29,9 @@ _MOVING = frozenset(
     }
 )
 """Operators that give no value which a wider type would not give, too."""
+
+
+_RULE = "int32 inside of the graph"
 
 
 class WidenIntegers(Rewrite):
@@ -47,7 +52,11 @@ class WidenIntegers(Rewrite):
         """Widens them all, or, where one is computed with or inside of a node, none."""
         graph = model.graph
         LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
-        if not _is_needed(graph) or not all(map(_is_movable, graph)):
+        if not _is_needed(graph):
+            return ir.passes.PassResult(model, False)
+        fixed = next((node for node in graph if not _is_movable(node)), None)
+        if fixed is not None:
+            self.decided(fixed, _RULE, refused="it computes with a narrow type, so that all stay")
             return ir.passes.PassResult(model, False)
         self._widen_made(graph)
         for value in list(graph.inputs):
@@ -67,6 +76,7 @@ class WidenIntegers(Rewrite):
                     continue
                 dtype = value.dtype
                 assert dtype is not None
+                self.decided(value, _RULE)
                 self.widened[dtype.name.lower()] += 1
                 value.type = ir.TensorType(_INT32)
                 if is_onnx(node, "Cast"):
@@ -96,7 +106,7 @@ def _is_movable(node: ir.Node) -> bool:
             return False
     if any(value.dtype in NARROW for value in values):
         return is_onnx(node, *_MOVING)
-    return not any(subgraphs_of(attribute) for attribute in node.attributes.values())
+    return not has_subgraphs(node)
 
 
 def _cast_input(graph: ir.Graph, value: ir.Value) -> None:

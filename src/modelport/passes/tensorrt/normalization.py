@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 
-from modelport.passes.expansion import Expansion, Writer, rank
+from modelport.ir.values import rank
+from modelport.passes.expansion import Expansion, Writer
 
 _END = np.iinfo(np.int64).max
 

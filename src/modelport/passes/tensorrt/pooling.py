@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from modelport.passes.expansion import Expansion, Writer, rank
+from modelport.arrays import Array
+from modelport.ir.values import rank
+from modelport.passes.expansion import Expansion, Writer
 
 _END = np.iinfo(np.int64).max
 
@@ -65,7 +67,7 @@ class _Window:
         self._write, self._kernel, self._pads = write, kernel, pads
         self._dilations, self._strides = dilations, strides
 
-    def taps(self, x: ir.Value, outside: np.ndarray[Any, Any]) -> list[ir.Value]:
+    def taps(self, x: ir.Value, outside: Array) -> list[ir.Value]:
         """What each element of the window sees, at every place."""
         write, count = self._write, len(self._kernel)
         if any(self._pads):
@@ -133,6 +135,6 @@ def _numpy(x: ir.Value) -> np.dtype[Any]:
     return x.dtype.numpy()
 
 
-def _lowest(x: ir.Value) -> np.ndarray[Any, Any]:
+def _lowest(x: ir.Value) -> Array:
     dtype = _numpy(x)
     return np.asarray(-np.inf if dtype.kind == "f" else np.iinfo(dtype).min, dtype)

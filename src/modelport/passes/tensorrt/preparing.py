@@ -8,6 +8,7 @@ import onnx_ir as ir
 
 from modelport.backends.adapters import FixedPoint
 from modelport.findings import Finding, Severity
+from modelport.ir.domains import DEFAULT_DOMAIN
 from modelport.model import Model
 from modelport.passes.bodies import inline_bodies
 from modelport.passes.contract import apply_passes
@@ -28,7 +29,7 @@ from modelport.passes.tensorrt.resizing import ExpandResizing
 from modelport.passes.tensorrt.rois import ExpandRegions
 from modelport.passes.tensorrt.rows import pad_rows
 from modelport.passes.tensorrt.scattering import ExpandScattering
-from modelport.passes.tensorrt.sequences import ResolveSequences
+from modelport.passes.tensorrt.sequence_resolution import ResolveSequences
 from modelport.passes.tensorrt.shape_inputs import TakeIntegers
 from modelport.target import Target
 
@@ -122,7 +123,7 @@ def _choose_plugins(model: Model, target: Target, plugins: Collection[str]) -> l
 
 def lacks(node: ir.Node) -> bool:
     """Whether TensorRT lacks a node's operator, or the form of it, and a body may stand there."""
-    if node.domain not in ("", "ai.onnx"):
+    if node.domain not in DEFAULT_DOMAIN:
         return True
     if node.op_type == "LayerNormalization":
         return any(value.uses() or value.is_graph_output() for value in node.outputs[1:])

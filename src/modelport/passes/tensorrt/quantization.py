@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 
-from modelport.passes.expansion import Expansion, Writer, input_of, known, rank
-
-Array = np.ndarray[Any, Any]
+from modelport.arrays import Array
+from modelport.ir.constants import constant
+from modelport.ir.values import input_of, rank
+from modelport.passes.expansion import Expansion, Writer
 
 
 class ExpandQuantization(Expansion):
@@ -40,7 +40,7 @@ class ExpandQuantization(Expansion):
 
 
 def _dequantized(node: ir.Node, write: Writer) -> Sequence[ir.Value] | None:
-    x, scale, zero = known(node.inputs[0]), known(node.inputs[1]), known(input_of(node, 2))
+    x, scale, zero = constant(node.inputs[0]), constant(node.inputs[1]), constant(input_of(node, 2))
     if x is None or scale is None or (input_of(node, 2) is not None and zero is None):
         return None
     axis = node.attributes.get_int("axis", 1)
@@ -61,8 +61,8 @@ def _convolved(node: ir.Node, write: Writer) -> Sequence[ir.Value] | None:
     x, x_scale, x_zero, w, w_scale, w_zero, y_scale, y_zero = node.inputs[:8]
     if not all(map(_symmetric, (x_zero, w_zero, y_zero))):
         return None
-    bias = known(input_of(node, 8))
-    scales = known(x_scale), known(w_scale)
+    bias = constant(input_of(node, 8))
+    scales = constant(x_scale), constant(w_scale)
     floats = []
     if input_of(node, 8) is not None:
         if bias is None or scales[0] is None or scales[1] is None:
@@ -82,7 +82,7 @@ def _convolved(node: ir.Node, write: Writer) -> Sequence[ir.Value] | None:
 
 
 def _symmetric(zero: ir.Value | None) -> bool:
-    value = known(zero)
+    value = constant(zero)
     return value is not None and value.dtype == np.int8 and not value.any()
 
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import onnx_ir as ir
 
-from modelport.passes.expansion import Expansion, Writer, rank
+from modelport.ir.values import rank
+from modelport.passes.expansion import Expansion, Writer
 
 
 class RaiseRanks(Expansion):

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 
-from modelport.passes.expansion import Expansion, Writer, input_of, known
+from modelport.ir.constants import constant
+from modelport.ir.values import input_of
+from modelport.passes.expansion import Expansion, Writer
 from modelport.passes.tensorrt.interpolation import AxisResize
 
 _TAKEN = ("half_pixel", "pytorch_half_pixel", "asymmetric", "align_corners", "tf_half_pixel_for_nn")
@@ -72,8 +74,8 @@ def axis_resizes(node: ir.Node, x: ir.Value) -> dict[int, AxisResize] | None:
         return None
     axes = [axis % len(x.shape) for axis in attributes.get_ints("axes", range(len(x.shape)))]
     given = [x.shape[axis] for axis in axes]
-    scales, wanted = known(input_of(node, 2)), known(input_of(node, 3))
-    region = known(input_of(node, 1))
+    scales, wanted = constant(input_of(node, 2)), constant(input_of(node, 3))
+    region = constant(input_of(node, 1))
     cropping = attributes.get_string("coordinate_transformation_mode") == "tf_crop_and_resize"
     if cropping and region is None:
         return None

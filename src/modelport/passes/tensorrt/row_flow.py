@@ -9,8 +9,11 @@ from dataclasses import dataclass, replace
 import onnx_ir as ir
 
 from modelport.errors import PassError
-from modelport.passes.contract import subgraphs_of
-from modelport.passes.expansion import Writer, input_of, known, rank
+from modelport.ir.constants import constant
+from modelport.ir.domains import is_onnx
+from modelport.ir.subgraphs import subgraphs
+from modelport.ir.values import input_of, rank
+from modelport.passes.expansion import Writer
 from modelport.passes.tensorrt.row_sizes import (
     Places,
     first_item,
@@ -19,7 +22,6 @@ from modelport.passes.tensorrt.row_sizes import (
     places_of_shape,
     with_counts,
 )
-from modelport.passes.values import is_onnx
 
 
 @dataclass(frozen=True)
@@ -178,7 +180,7 @@ class RowFlow:
 
 def _inner(node: ir.Node) -> list[ir.Value]:
     """What the graphs inside of a node read."""
-    inner = [graph for item in node.attributes.values() for graph in subgraphs_of(item)]
+    inner = list(subgraphs(node))
     return [
         value
         for body in inner
@@ -191,7 +193,7 @@ def _inner(node: ir.Node) -> list[ir.Value]:
 def _first_rows(node: ir.Node, axis: int) -> int | None:
     """How many rows at most a `Slice` takes from the front; None where it is something else."""
     count = rank(node.inputs[0])
-    parts = [known(input_of(node, place)) for place in range(1, len(node.inputs))]
+    parts = [constant(input_of(node, place)) for place in range(1, len(node.inputs))]
     if not is_onnx(node, "Slice") or count is None or any(part is None for part in parts):
         return None
     starts, ends, axes, steps = [
@@ -268,7 +270,7 @@ def _moved(node: ir.Node, axis: int, count: int) -> int | None:
                 return None
             return axis + added - 1 if own < axis else axis
         case "Slice":
-            axes = known(input_of(node, 3))
+            axes = constant(input_of(node, 3))
             if axes is None or axis in [int(item) % count for item in axes]:
                 return None
             return axis
@@ -282,7 +284,7 @@ def _moved(node: ir.Node, axis: int, count: int) -> int | None:
         case "Reshape" | "Flatten":
             return _reshaped(node, axis)
     if node.op_type in _REDUCTIONS:
-        axes = known(input_of(node, 1))
+        axes = constant(input_of(node, 1))
         if axes is None:
             return None
         gone = sorted(int(item) % count for item in axes)
@@ -305,7 +307,7 @@ def _without(gone: Sequence[int], axis: int, *, kept: bool) -> int | None:
 
 
 def _squeezed(node: ir.Node, axis: int, count: int) -> int | None:
-    given = known(input_of(node, 1))
+    given = constant(input_of(node, 1))
     if given is None:
         return None
     axes = [int(item) for item in given]
@@ -323,7 +325,7 @@ def _reshaped(node: ir.Node, axis: int) -> int | None:
         return None
     if node.op_type == "Flatten":
         return 0 if node.attributes.get_int("axis", 1) == 1 else None
-    target = known(input_of(node, 1))
+    target = constant(input_of(node, 1))
     if target is None:
         whole = first_item(input_of(node, 1)) in (-1, 0) and _has_whole_rows(node)
         return 0 if whole else None

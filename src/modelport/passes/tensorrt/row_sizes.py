@@ -8,12 +8,14 @@ what is computed from it must get the second.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 
-from modelport.passes.expansion import Writer, input_of, known, rank, sizes
+from modelport.arrays import Array
+from modelport.ir.constants import constant
+from modelport.ir.values import input_of, rank, sizes
+from modelport.passes.expansion import Writer
 
 Places = Mapping[int, ir.Value]
 """Items of a tensor of integers that are the number of rows held, with how many there are."""
@@ -65,7 +67,7 @@ def made_axis(node: ir.Node, places: Places) -> int | None:
     if node.op_type == "ConstantOfShape":
         return place
     if node.op_type == "Range":
-        start, delta = known(node.inputs[0]), known(node.inputs[2])
+        start, delta = constant(node.inputs[0]), constant(node.inputs[2])
         from_zero = start is not None and delta is not None and not start.any() and delta == 1
         return 0 if from_zero else None
     if node.op_type in ("Expand", "Tile"):
@@ -105,7 +107,7 @@ def with_counts(write: Writer, value: ir.Value, places: Places) -> ir.Value | No
 
 def first_item(value: ir.Value | None) -> int | None:
     """The first of some integers, where it is known."""
-    array = known(value)
+    array = constant(value)
     if array is not None:
         return int(array.reshape(-1)[0]) if array.size else None
     node = value.producer() if value is not None else None
@@ -121,7 +123,7 @@ def _size(value: ir.Value | None) -> int:
     return int(np.prod(sizes(value) or [1]))
 
 
-def _items(node: ir.Node) -> np.ndarray[Any, Any] | None:
+def _items(node: ir.Node) -> Array | None:
     """The numbers of the items that a node gives, counted through all of its inputs."""
     numbers = _numbered(node.inputs)
     if numbers is None:
@@ -130,18 +132,18 @@ def _items(node: ir.Node) -> np.ndarray[Any, Any] | None:
         case "Concat":
             return np.concatenate(numbers)
         case "Gather":
-            index = known(node.inputs[1])
+            index = constant(node.inputs[1])
             return None if index is None else numbers[0][index]
         case "Slice":
-            parts = [known(input_of(node, place)) for place in (1, 2)]
-            step = known(input_of(node, 4)) if input_of(node, 4) else np.ones(1, np.int64)
+            parts = [constant(input_of(node, place)) for place in (1, 2)]
+            step = constant(input_of(node, 4)) if input_of(node, 4) else np.ones(1, np.int64)
             if step is None or any(part is None for part in parts):
                 return None
             return numbers[0][slice(*(int(part[0]) for part in (*parts, step) if part is not None))]
     return None
 
 
-def _numbered(values: Sequence[ir.Value | None]) -> list[np.ndarray[Any, Any]] | None:
+def _numbered(values: Sequence[ir.Value | None]) -> list[Array] | None:
     numbers, first = [], 0
     for value in values:
         shape = sizes(value)

@@ -11,13 +11,14 @@ from onnx_ir.passes.common import NameFixPass
 from modelport.backends.adapters import Trim, add_adapters
 from modelport.errors import PassError
 from modelport.findings import Finding, Severity
+from modelport.ir.domains import is_onnx
+from modelport.ir.values import rank
 from modelport.model import Model
 from modelport.passes.contract import apply_passes
-from modelport.passes.expansion import OLDEST, Writer, rank
+from modelport.passes.expansion import OLDEST, Writer
 from modelport.passes.inference import InferShapes
 from modelport.passes.tensorrt.row_flow import RowFlow, Rows
 from modelport.passes.tensorrt.suppression import suppressed
-from modelport.passes.values import is_onnx
 
 _INT64 = ir.DataType.INT64
 

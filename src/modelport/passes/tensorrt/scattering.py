@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 
-from modelport.passes.expansion import Expansion, Writer, input_of, rank, sizes
+from modelport.ir.values import input_of, rank, sizes
+from modelport.passes.expansion import Expansion, Writer
 
 _BY = {"add": "Add", "mul": "Mul", "max": "Max", "min": "Min"}
 

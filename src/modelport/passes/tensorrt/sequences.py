@@ -6,19 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import onnx_ir as ir
-from onnx_ir.passes.common import RemoveUnusedNodesPass
 
-from modelport.passes.contract import Rewrite
-from modelport.passes.expansion import Expansion, Writer, input_of, known
-from modelport.passes.folding import FoldConstants
-from modelport.passes.values import is_onnx
-
-_SIZE_LIMIT = 1 << 20
-_OPERATORS = (
-    *("SequenceConstruct", "SequenceAt", "SequenceInsert", "SequenceErase", "SequenceLength"),
-    *("SequenceEmpty", "SplitToSequence", "ConcatFromSequence", "Optional", "OptionalGetElement"),
-    "OptionalHasElement",
-)
+from modelport.ir.constants import constant
+from modelport.ir.domains import is_onnx
+from modelport.ir.values import input_of
+from modelport.passes.expansion import Expansion, Writer
 
 
 class ExpandSequences(Expansion):
@@ -40,7 +32,7 @@ class ExpandSequences(Expansion):
             if node.op_type == "OptionalHasElement":
                 return [write.constant(np.asarray(True))]
             return [write("Identity", source.inputs[0])]
-        place = known(node.inputs[1])
+        place = constant(node.inputs[1])
         if not is_onnx(source, "SplitToSequence") or place is None:
             return None
         if input_of(source, 1) is not None:
@@ -49,16 +41,3 @@ class ExpandSequences(Expansion):
         kept = source.attributes.get_int("keepdims", 1)
         number = int(place)
         return [write("Gather", source.inputs[0], [number] if kept else number, axis=axis)]
-
-
-class ResolveSequences(Rewrite):
-    """Folds sequences of known length (onnxscript), and drops those that nothing reads any more."""
-
-    def call(self, model: ir.Model) -> ir.passes.PassResult:
-        """Folds, where there are sequences or optionals."""
-        if not any(is_onnx(node, *_OPERATORS) for node in model.graph.all_nodes()):
-            return ir.passes.PassResult(model, False)
-        modified = bool(FoldConstants(_SIZE_LIMIT)(model).modified)
-        modified |= bool(ExpandSequences()(model).modified)
-        modified |= bool(RemoveUnusedNodesPass()(model).modified)
-        return ir.passes.PassResult(model, modified)

@@ -9,9 +9,10 @@ import onnx_ir as ir
 
 from modelport.backends.adapters import FixedPoint, add_adapters
 from modelport.graph.lookup import origins
+from modelport.ir.constants import add_constant
+from modelport.ir.domains import is_onnx
+from modelport.ir.values import sizes
 from modelport.passes.contract import Rewrite
-from modelport.passes.expansion import sizes
-from modelport.passes.values import add_constant, is_onnx
 
 BITS = 30
 """Bits after the point: scales from 2 ** -7 up are exact, up to 2 ** 33."""
@@ -64,7 +65,12 @@ class TakeIntegers(Rewrite):
             if origin.is_graph_input() and origin.dtype is ir.DataType.FLOAT
         }
         for value in list(graph.inputs):
-            if value in found and _is_small(value) and not value.is_graph_output():
+            if value not in found:
+                continue
+            fits = _is_small(value) and not value.is_graph_output()
+            why = "" if fits else "it is large, or an output as well"
+            self.decided(value, "an input of int64 in its place", refused=why)
+            if fits:
                 self.taken.append(_take(graph, value, _assumed(value, found[value])))
         if self.taken:
             add_adapters(model, self.taken)

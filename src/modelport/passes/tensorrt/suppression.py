@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from modelport.passes.expansion import Writer, input_of
+from modelport.ir.values import input_of
+from modelport.passes.expansion import Writer
 
 _INT64, _BOOL = ir.DataType.INT64, ir.DataType.BOOL
 _LOWEST = np.asarray(-np.inf, np.float32)

@@ -1,0 +1,1 @@
+"""Files at the border: how they are written."""

@@ -1,0 +1,89 @@
+"""Files and folders that appear whole or not at all: written beside their place, then renamed."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from modelport.errors import UsageError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path to write to, for what is to be in another's place at the end of the block.
+
+    The path has the same name, in an empty folder beside the place. A file or folder that is
+    there is replaced, never written over: who has it open keeps what it opened. Other files that
+    the block writes beside the path it was given, such as a model's weights, go along. Where the
+    block fails, nothing is changed. Writers at the same time do not meet: the last one wins.
+
+    Args:
+        path: The place, in a folder that is there.
+
+    Yields:
+        The path to write to. What is written there is a file or a folder.
+
+    Raises:
+        OSError: The folder of the place cannot be written.
+    """
+    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))
+    try:
+        made = folder / path.name
+        yield made
+        for other in sorted(folder.iterdir()):
+            if other != made:
+                put_in_place(other, path.with_name(other.name))
+        put_in_place(made, path)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def put_in_place(made: Path, path: Path) -> None:
+    """Renames a file or folder, in the place of what is there.
+
+    Args:
+        made: The file or folder, on the file system of the place.
+        path: The place. A folder there goes with all that is in it.
+    """
+    if not path.is_dir() or path.is_symlink():
+        if made.is_dir() and path.exists():
+            path.unlink()
+        made.replace(path)
+        return
+    # A folder that holds something cannot be renamed over: it steps aside first.
+    with tempfile.TemporaryDirectory(
+        prefix=f".{path.name}.", suffix=".old", dir=path.parent, ignore_cleanup_errors=True
+    ) as old:
+        aside = path.rename(Path(old) / path.name)
+        try:
+            made.rename(path)
+        except OSError:
+            aside.rename(path)
+            raise
+
+
+@contextmanager
+def written(path: Path) -> Iterator[Path]:
+    """The same for what a user asked to be written.
+
+    Raises:
+        UsageError: It cannot be written.
+    """
+    try:
+        with replacing(path) as made:
+            yield made
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text in UTF-8, whole or not at all.
+
+    Raises:
+        UsageError: It cannot be written.
+    """
+    with written(path) as made:
+        made.write_text(text, encoding="utf-8")
