@@ -7,7 +7,7 @@ find_path(TENSORRT_INCLUDE NvInferRuntime.h
 if(NOT TENSORRT_INCLUDE)
   message(FATAL_ERROR "TensorRT's headers were not found: install libnvinfer-headers-dev, or set TENSORRT_ROOT")
 endif()
-target_sources(modelport PRIVATE src/tensorrt.cpp src/tensorrt_engine.cpp)
+target_sources(modelport PRIVATE bundle/src/tensorrt.cpp bundle/src/tensorrt_engine.cpp)
 target_compile_definitions(modelport PRIVATE MODELPORT_TENSORRT)
 target_include_directories(modelport SYSTEM PRIVATE ${TENSORRT_INCLUDE} ${CUDAToolkit_INCLUDE_DIRS})
 set(MODELPORT_CUDART CUDA::cudart_static CACHE STRING "The CUDA runtime to link")
