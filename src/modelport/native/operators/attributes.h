@@ -20,19 +20,19 @@ class Attributes {
 
   const Attribute* data() const { return values_.data(); }
 
-  void set(size_t index, int64_t value) { values_[index].integer = value; }
-  void set(size_t index, double value) { values_[index].real = value; }
+  void set(size_t index, int64_t value) { at(index).integer = value; }
+  void set(size_t index, double value) { at(index).real = value; }
   void set(size_t index, std::string value) {
     texts_.push_back(std::move(value));
-    values_[index].string = texts_.back();
+    at(index).string = texts_.back();
   }
   void set(size_t index, std::vector<int64_t> value) {
     integers_.push_back(std::move(value));
-    values_[index].integers = {integers_.back().data(), integers_.back().size()};
+    at(index).integers = {integers_.back().data(), integers_.back().size()};
   }
   void set(size_t index, std::vector<double> value) {
     reals_.push_back(std::move(value));
-    values_[index].reals = {reals_.back().data(), reals_.back().size()};
+    at(index).reals = {reals_.back().data(), reals_.back().size()};
   }
   // A list of texts travels as one, its parts each ended by the unit separator of ASCII.
   void set_strings(size_t index, const std::string& joined) {
@@ -42,10 +42,15 @@ class Attributes {
     for (size_t begin = 0, end; (end = all.find('\x1f', begin)) != all.npos; begin = end + 1)
       parts.push_back(all.substr(begin, end - begin));
     parts_.push_back(std::move(parts));
-    values_[index].strings = {parts_.back().data(), parts_.back().size()};
+    at(index).strings = {parts_.back().data(), parts_.back().size()};
   }
 
  private:
+  Attribute& at(size_t index) {
+    check(index < values_.size(), "there is no attribute ", index);
+    return values_[index];
+  }
+
   std::vector<Attribute> values_;
   std::deque<std::string> texts_;
   std::deque<std::vector<int64_t>> integers_;

@@ -13,7 +13,30 @@
 namespace modelport {
 namespace {
 
-thread_local std::string last_error;
+thread_local std::string kept_error;
+thread_local const char* last_error = "";
+
+// Keeps the words of an error for `modelport_error`.
+void keep_error(const char* message) noexcept {
+  try {
+    kept_error = message;
+    last_error = kept_error.c_str();
+  } catch (...) {
+    last_error = what_was_thrown();  // the words of "out of memory" need none
+  }
+}
+
+// Runs the body of a C function: nothing that is thrown may leave it. What was thrown is kept for
+// `modelport_error`, and the function returns what says that it failed.
+template <class Result, class Body>
+Result guarded(Result failed, Body&& body) noexcept {
+  try {
+    return body();
+  } catch (...) {
+    keep_error(what_was_thrown());
+    return failed;
+  }
+}
 
 // A kernel with its attribute values.
 struct Bound {
@@ -24,7 +47,24 @@ struct Bound {
   const Kernel& kernel;
   bool cuda;
   Attributes attributes;
+  bool complete = true;  // no attribute failed to be set
 };
+
+// Sets an attribute. Where that fails, no call of the kernel succeeds.
+template <class Body>
+void set_attribute(void* raw, Body&& body) noexcept {
+  auto& bound = *static_cast<Bound*>(raw);
+  bound.complete = guarded(false, [&] {
+    body(bound.attributes);
+    return bound.complete;
+  });
+}
+
+const Choice& choice_at(int64_t kernel) {
+  const Span<Choice>& all = choices();
+  check(kernel >= 0 && static_cast<size_t>(kernel) < all.size(), "there is no kernel ", kernel);
+  return all[static_cast<size_t>(kernel)];
+}
 
 // Shapes of one call: [inputs, then for each (rank, dims...)], [outputs, then the same]; a rank
 // of -1 is an absent input, or an output whose shape only the kernel knows.
@@ -76,7 +116,7 @@ class HostContext final : public Context {
     return bound_.cuda ? take_device_memory(device_blocks_, bytes, stream_) : scratch_.take(bytes);
   }
 
-  void fail(const char* message) override { last_error = message; }
+  void fail(const char* message) override { keep_error(message); }
 
  private:
   Plan keep(Plan plan) {
@@ -125,41 +165,55 @@ MODELPORT_EXPORT int64_t modelport_abi() { return 1; }
 MODELPORT_EXPORT const char* modelport_refusal() { return modelport::refusal(); }
 
 // One line for every kernel that is used here: operator|device|level|parameter|parameter...
+// Null where that failed, with `modelport_error` set.
 MODELPORT_EXPORT const char* modelport_kernels() {
   using namespace modelport;
-  static const std::string& all = *new std::string([] {
-    std::string text;
-    for (const Choice& choice : choices())
-      text += describe_kernel(library.operators[choice.op].name, choice.device, choice.level, *choice.kernel);
-    return text;
-  }());
-  return all.c_str();
+  return guarded<const char*>(nullptr, [] {
+    static const std::string& all = *new std::string([] {
+      std::string text;
+      for (const Choice& choice : choices())
+        text += describe_kernel(library.operators[choice.op].name, choice.device, choice.level, *choice.kernel);
+      return text;
+    }());
+    return all.c_str();
+  });
 }
 
-MODELPORT_EXPORT const char* modelport_error() { return modelport::last_error.c_str(); }
+// What failed last in this thread.
+MODELPORT_EXPORT const char* modelport_error() { return modelport::last_error; }
 
+// Null where that failed, with `modelport_error` set.
 MODELPORT_EXPORT void* modelport_bind(int64_t kernel) {
-  return new modelport::Bound(modelport::choices()[static_cast<size_t>(kernel)]);
+  using namespace modelport;
+  return guarded<void*>(nullptr, [&] { return new Bound(choice_at(kernel)); });
 }
 MODELPORT_EXPORT void modelport_unbind(void* bound) { delete static_cast<modelport::Bound*>(bound); }
 
 MODELPORT_EXPORT void modelport_set_int(void* bound, int64_t index, int64_t value) {
-  static_cast<modelport::Bound*>(bound)->attributes.set(static_cast<size_t>(index), value);
+  modelport::set_attribute(bound, [&](auto& attributes) { attributes.set(static_cast<size_t>(index), value); });
 }
 MODELPORT_EXPORT void modelport_set_float(void* bound, int64_t index, double value) {
-  static_cast<modelport::Bound*>(bound)->attributes.set(static_cast<size_t>(index), value);
+  modelport::set_attribute(bound, [&](auto& attributes) { attributes.set(static_cast<size_t>(index), value); });
 }
 MODELPORT_EXPORT void modelport_set_str(void* bound, int64_t index, const char* value, int64_t size) {
-  static_cast<modelport::Bound*>(bound)->attributes.set(static_cast<size_t>(index), std::string(value, static_cast<size_t>(size)));
+  modelport::set_attribute(bound, [&](auto& attributes) {
+    attributes.set(static_cast<size_t>(index), std::string(value, static_cast<size_t>(size)));
+  });
 }
 MODELPORT_EXPORT void modelport_set_ints(void* bound, int64_t index, const int64_t* values, int64_t size) {
-  static_cast<modelport::Bound*>(bound)->attributes.set(static_cast<size_t>(index), std::vector<int64_t>(values, values + size));
+  modelport::set_attribute(bound, [&](auto& attributes) {
+    attributes.set(static_cast<size_t>(index), std::vector<int64_t>(values, values + size));
+  });
 }
 MODELPORT_EXPORT void modelport_set_floats(void* bound, int64_t index, const double* values, int64_t size) {
-  static_cast<modelport::Bound*>(bound)->attributes.set(static_cast<size_t>(index), std::vector<double>(values, values + size));
+  modelport::set_attribute(bound, [&](auto& attributes) {
+    attributes.set(static_cast<size_t>(index), std::vector<double>(values, values + size));
+  });
 }
 MODELPORT_EXPORT void modelport_set_strs(void* bound, int64_t index, const char* value, int64_t size) {
-  static_cast<modelport::Bound*>(bound)->attributes.set_strings(static_cast<size_t>(index), std::string(value, static_cast<size_t>(size)));
+  modelport::set_attribute(bound, [&](auto& attributes) {
+    attributes.set_strings(static_cast<size_t>(index), std::string(value, static_cast<size_t>(size)));
+  });
 }
 
 // Returns 0, or 1 with `modelport_error` set.
@@ -167,11 +221,9 @@ MODELPORT_EXPORT int64_t modelport_call(const void* bound, int64_t threads, void
                                         void* const* buffers, modelport::Allocate allocate) {
   using namespace modelport;
   const auto& kernel = *static_cast<const Bound*>(bound);
-  try {
+  return guarded(int64_t{1}, [&]() -> int64_t {
+    check(kernel.complete, "an attribute could not be set");
     HostContext context(kernel, static_cast<int>(threads), stream, plan, buffers, allocate);
     return kernel.kernel.call(context, kernel.attributes.data()) ? 0 : 1;
-  } catch (const std::exception& error) {
-    last_error = error.what();
-  }
-  return 1;
+  });
 }

@@ -59,11 +59,22 @@ Status* error(const Api& api, Code code, const Instance& instance, const std::st
   return api.call<Status*>(CreateStatus, static_cast<int32_t>(code), text.c_str());
 }
 
+// Runs the body of a function that ONNX Runtime calls: nothing that is thrown may leave it, and what
+// was thrown becomes a Status.
+template <class Body>
+Status* guarded(const Api& api, Body&& body) noexcept {
+  try {
+    return body();
+  } catch (...) {
+    return api.call<Status*>(CreateStatus, static_cast<int32_t>(fail), what_was_thrown());
+  }
+}
+
 class OrtContext final : public Context {
  public:
   OrtContext(const Instance& instance, KernelContext* context)
       : instance_(instance), api_(instance.api), context_(context) {}
-  ~OrtContext() override { release_device_memory(device_blocks_, stream_of(*this)); }
+  ~OrtContext() override { release_device_memory(device_blocks_, stream_); }
 
   // Of the kernel: without the inputs of the node that carry attributes.
   size_t input_count() const override {
@@ -135,18 +146,15 @@ class OrtContext final : public Context {
   }
 
   void* take_scratch(size_t bytes) override {
-    if (instance_.cuda) return take_device_memory(device_blocks_, bytes, raw_stream());
-    return scratch_.take(bytes);
+    if (!instance_.cuda) return scratch_.take(bytes);
+    stream_ = raw_stream();
+    return take_device_memory(device_blocks_, bytes, stream_);
   }
 
   void fail(const char* message) override { message_ = message; }
   const std::string& message() const { return message_; }
 
  private:
-  static void* stream_of(const OrtContext& context) {
-    return context.device_blocks_.empty() ? nullptr : context.raw_stream();
-  }
-
   const Instance& instance_;
   const Api& api_;
   KernelContext* context_;
@@ -154,6 +162,7 @@ class OrtContext final : public Context {
   mutable size_t node_inputs_ = unknown;
   Scratch scratch_;
   std::vector<void*> device_blocks_;
+  void* stream_ = nullptr;  // that they were taken on
   std::string message_;
 };
 
@@ -261,8 +270,7 @@ bool comes_as_input(const OperatorInfo& op, size_t attribute) {
   return false;
 }
 
-Status* create_kernel(const CustomOp* self, const void* table, const KernelInfo* info, void** out) {
-  const auto& registered = *static_cast<const RegisteredOp*>(self);
+Status* make_kernel(const RegisteredOp& registered, const void* table, const KernelInfo* info, void** out) {
   auto instance = std::make_unique<Instance>(table, registered);
   const Api& api = instance->api;
   size_t size = 0;
@@ -282,6 +290,10 @@ Status* create_kernel(const CustomOp* self, const void* table, const KernelInfo*
   }
   *out = instance.release();
   return nullptr;
+}
+
+Status* create_kernel(const CustomOp* self, const void* table, const KernelInfo* info, void** out) noexcept {
+  return guarded(Api(table), [&] { return make_kernel(*static_cast<const RegisteredOp*>(self), table, info, out); });
 }
 
 // The attributes of one call, where some of them are inputs of the node.
@@ -324,15 +336,17 @@ bool run(const Instance& instance, OrtContext& context) {
   return instance.kernel.call(context, values.data());
 }
 
-Status* compute(void* kernel, KernelContext* raw) {
+Status* compute(void* kernel, KernelContext* raw) noexcept {
   const Instance& instance = *static_cast<const Instance*>(kernel);
-  OrtContext context(instance, raw);
-  try {
-    if (run(instance, context)) return nullptr;
-  } catch (const std::exception& thrown) {
-    context.fail(thrown.what());
-  }
-  return error(instance.api, invalid_argument, instance, context.message());
+  return guarded(instance.api, [&]() -> Status* {
+    OrtContext context(instance, raw);
+    try {
+      if (run(instance, context)) return nullptr;
+    } catch (...) {
+      context.fail(what_was_thrown());
+    }
+    return error(instance.api, invalid_argument, instance, context.message());
+  });
 }
 
 int32_t one(const CustomOp*) { return 1; }
@@ -341,8 +355,9 @@ const RegisteredOp& registered(const CustomOp* self) { return *static_cast<const
 
 const NodeInput& node_input(const CustomOp* self, size_t index) { return registered(self).op->node_inputs[index]; }
 
-RegisteredOp* make_op(const Choice& choice) {
-  auto* made = new RegisteredOp{};
+// None of the functions that it points to throws: they read constants, but for the two guarded ones.
+std::unique_ptr<RegisteredOp> make_op(const Choice& choice) {
+  auto made = std::make_unique<RegisteredOp>();
   made->op = &library.operators[choice.op];
   made->kernel = choice.kernel;
   made->cuda = std::string_view(choice.device) == "cuda";
@@ -391,13 +406,30 @@ RegisteredOp* make_op(const Choice& choice) {
 }
 
 // Made once, and never released: ONNX Runtime may keep the pointers as long as the process lives.
-const std::vector<RegisteredOp*>& operators() {
-  static const auto& made = *new std::vector<RegisteredOp*>([] {
-    std::vector<RegisteredOp*> all;
+const std::vector<std::unique_ptr<RegisteredOp>>& operators() {
+  static const auto& made = *new std::vector<std::unique_ptr<RegisteredOp>>([] {
+    std::vector<std::unique_ptr<RegisteredOp>> all;
     for (const Choice& choice : choices()) all.push_back(make_op(choice));
     return all;
   }());
   return made;
+}
+
+Status* register_operators(SessionOptions* options, const ApiBase& base, const void* table, const Api& api) {
+  const auto fail_with = [&api](const std::string& why) {
+    return api.call<Status*>(CreateStatus, static_cast<int32_t>(fail), why.c_str());
+  };
+  if (!table)
+    return fail_with(std::string("operators of '") + modelport::library.domain +
+                     "' need ONNX Runtime >= 1.17, this is " + base.version());
+  if (const char* why = modelport::refusal()) return fail_with(why);
+  const auto& all = operators();
+  Domain* domain = nullptr;
+  if (Status* status = api.call<Status*>(CreateCustomOpDomain, modelport::library.domain, &domain)) return status;
+  for (const auto& op : all)
+    if (Status* status = api.call<Status*>(CustomOpDomain_Add, domain, static_cast<const CustomOp*>(op.get())))
+      return status;
+  return api.call<Status*>(AddCustomOpDomain, options, domain);
 }
 
 }  // namespace
@@ -408,16 +440,5 @@ extern "C" __attribute__((visibility("default"))) modelport::ort::Status* Regist
   using namespace modelport::ort;
   const void* table = base->get_api(api_version);
   const Api api(table ? table : base->get_api(1));
-  const auto fail_with = [&api](const std::string& why) {
-    return api.call<Status*>(CreateStatus, static_cast<int32_t>(fail), why.c_str());
-  };
-  if (!table)
-    return fail_with(std::string("operators of '") + modelport::library.domain +
-                     "' need ONNX Runtime >= 1.17, this is " + base->version());
-  if (const char* why = modelport::refusal()) return fail_with(why);
-  Domain* domain = nullptr;
-  if (Status* status = api.call<Status*>(CreateCustomOpDomain, modelport::library.domain, &domain)) return status;
-  for (RegisteredOp* op : operators())
-    if (Status* status = api.call<Status*>(CustomOpDomain_Add, domain, static_cast<const CustomOp*>(op))) return status;
-  return api.call<Status*>(AddCustomOpDomain, options, domain);
+  return guarded(api, [&] { return register_operators(options, *base, table, api); });
 }

@@ -10,15 +10,11 @@ Creator::Creator(size_t op) : index_(op), names_(field_names(library.operators[o
 
 nvinfer1::IPluginV3* Creator::createPlugin(const char* name, const nvinfer1::PluginFieldCollection* fields,
                                            nvinfer1::TensorRTPhase) noexcept {
-  std::string why;
-  try {
-    return new Plugin(index_, std::make_shared<const Values>(library.operators[index_], fields));
-  } catch (const std::exception& error) {
-    why = error.what();
-  }
-  const std::string place = name && *name ? std::string(" (layer '") + name + "')" : "";
-  log_error(std::string(library.domain) + "::" + getPluginName() + place + ": " + why);
-  return nullptr;
+  Plugin* made = nullptr;
+  guarded(getPluginName(), name, [&] {
+    made = new Plugin(index_, std::make_shared<const Values>(library.operators[index_], fields));
+  });
+  return made;
 }
 
 // Whether an operator has a kernel all of whose tensors plugins may have.
@@ -33,6 +29,17 @@ bool has_plugin(size_t op) {
   return false;
 }
 
+// Made once, and never released: TensorRT's registry keeps them as long as the process lives.
+const std::vector<nvinfer1::IPluginCreatorInterface*>& creators() {
+  static const auto& all = *new std::vector<nvinfer1::IPluginCreatorInterface*>([] {
+    std::vector<nvinfer1::IPluginCreatorInterface*> made;
+    for (size_t op = 0; op < library.operators.size(); ++op)
+      if (has_plugin(op)) made.push_back(new Creator(op));
+    return made;
+  }());
+  return all;
+}
+
 }  // namespace modelport::trt
 
 #define MODELPORT_EXPORT extern "C" __attribute__((visibility("default")))
@@ -45,14 +52,14 @@ MODELPORT_EXPORT const char* modelport_namespace() { return modelport::library.d
 
 MODELPORT_EXPORT void setLoggerFinder(nvinfer1::ILoggerFinder* finder) { modelport::trt::set_logger_finder(finder); }
 
-// Made once, and never released: TensorRT's registry keeps them as long as the process lives.
+// None where they cannot be made.
 MODELPORT_EXPORT nvinfer1::IPluginCreatorInterface* const* getCreators(int32_t& count) {
-  static const auto& all = *new std::vector<nvinfer1::IPluginCreatorInterface*>([] {
-    std::vector<nvinfer1::IPluginCreatorInterface*> made;
-    for (size_t op = 0; op < modelport::library.operators.size(); ++op)
-      if (modelport::trt::has_plugin(op)) made.push_back(new modelport::trt::Creator(op));
-    return made;
-  }());
-  count = static_cast<int32_t>(all.size());
-  return all.data();
+  nvinfer1::IPluginCreatorInterface* const* first = nullptr;
+  count = 0;
+  modelport::trt::guarded("plugins", nullptr, [&] {
+    const auto& all = modelport::trt::creators();
+    first = all.data();
+    count = static_cast<int32_t>(all.size());
+  });
+  return first;
 }

@@ -1,7 +1,9 @@
 #include "log.h"
 
 #include <atomic>
-#include <iostream>
+#include <cstdio>
+
+#include "library.h"
 
 namespace modelport::trt {
 namespace {
@@ -12,11 +14,15 @@ std::atomic<nvinfer1::ILoggerFinder*> finder{nullptr};
 
 void set_logger_finder(nvinfer1::ILoggerFinder* given) { finder.store(given); }
 
-void log_error(const std::string& message) {
+void log_failure(const char* op, const char* layer, const char* why) noexcept {
+  const bool named = layer && *layer;
+  char message[4096];
+  std::snprintf(message, sizeof message, "%s::%s%s%s%s: %s", library.domain, op, named ? " (layer '" : "",
+                named ? layer : "", named ? "')" : "", why);
   nvinfer1::ILoggerFinder* known = finder.load();
   nvinfer1::ILogger* logger = known ? known->findLogger() : nullptr;
-  if (logger) logger->log(nvinfer1::ILogger::Severity::kERROR, message.c_str());
-  else std::cerr << message << std::endl;
+  if (logger) logger->log(nvinfer1::ILogger::Severity::kERROR, message);
+  else std::fprintf(stderr, "%s\n", message);
 }
 
 }  // namespace modelport::trt

@@ -3,13 +3,27 @@
 
 #include <NvInferRuntime.h>
 
-#include <string>
+#include "modelport/kernel.h"
 
 namespace modelport::trt {
 
 void set_logger_finder(nvinfer1::ILoggerFinder* finder);
 
-// To the logger of the engine that calls; to stderr before TensorRT has said where it is.
-void log_error(const std::string& message);
+// Logs why an operator failed, in the layer that is named, if any: to the logger of the engine that
+// calls; to stderr before TensorRT has said where it is. It takes no memory.
+void log_failure(const char* op, const char* layer, const char* why) noexcept;
+
+// Runs the body of a function that TensorRT calls: nothing that is thrown may leave it. What was
+// thrown is logged. Whether nothing was.
+template <class Body>
+bool guarded(const char* op, const char* layer, Body&& body) noexcept {
+  try {
+    body();
+    return true;
+  } catch (...) {
+    log_failure(op, layer, what_was_thrown());
+    return false;
+  }
+}
 
 }  // namespace modelport::trt

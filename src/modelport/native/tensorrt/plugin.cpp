@@ -40,20 +40,10 @@ bool same(const nvinfer1::Dims& a, const nvinfer1::Dims& b) {
 Plugin::Plugin(size_t op, std::shared_ptr<const Values> values)
     : index_(op), op_(library.operators[op]), values_(std::move(values)) {}
 
-// No exception may reach TensorRT: what went wrong is logged, and a number other than 0 returned.
+// What TensorRT takes for an error is a number other than 0.
 template <class Body>
 int32_t Plugin::guarded(Body&& body) const noexcept {
-  std::string why;
-  try {
-    body();
-    return 0;
-  } catch (const std::exception& error) {
-    why = error.what();
-  } catch (...) {
-    why = "something was thrown that is no std::exception";
-  }
-  log_error(std::string(library.domain) + "::" + op_.name + ": " + why);
-  return -1;
+  return trt::guarded(op_.name, nullptr, body) ? 0 : -1;
 }
 
 nvinfer1::IPluginCapability* Plugin::getCapabilityInterface(nvinfer1::PluginCapabilityType type) noexcept {

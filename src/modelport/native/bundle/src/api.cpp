@@ -25,22 +25,23 @@ struct modelport_batcher {
 
 namespace {
 
-template <class Action>
-modelport_error* guarded(Action&& action) noexcept {
+// Made before it is needed: there may be no memory then. It is not released.
+modelport_error no_memory{run_error("out of memory")};
+
+modelport_error* handed_over(Error error) noexcept {
+  auto* made = new (std::nothrow) modelport_error{std::move(error)};
+  return made ? made : &no_memory;
+}
+
+// Runs the body of a C function: nothing that is thrown may leave it, and what was thrown becomes its
+// error.
+template <class Body>
+modelport_error* guarded(Body&& body) noexcept {
   try {
-    try {
-      action();
-      return nullptr;
-    } catch (const Error& error) {
-      return new modelport_error{error};
-    } catch (const std::bad_alloc&) {
-      return new modelport_error{run_error("out of memory")};
-    } catch (const std::exception& error) {
-      return new modelport_error{run_error("the runtime failed", {{}, error.what(), {}})};
-    }
-  } catch (const std::bad_alloc&) {
-    // Not even the error fits; there is nothing left to do with it.
-    std::terminate();
+    body();
+    return nullptr;
+  } catch (...) {
+    return handed_over(handled());
   }
 }
 
@@ -66,7 +67,9 @@ const char* modelport_error_where(const modelport_error* error) { return error->
 const char* modelport_error_why(const modelport_error* error) { return error->error.details.why.c_str(); }
 const char* modelport_error_fix(const modelport_error* error) { return error->error.details.fix.c_str(); }
 const char* modelport_error_text(const modelport_error* error) { return error->error.text.c_str(); }
-void modelport_error_release(modelport_error* error) { delete error; }
+void modelport_error_release(modelport_error* error) {
+  if (error != &no_memory) delete error;
+}
 
 modelport_error* modelport_load(const char* path, const modelport_load_options* options,
                                 modelport_engine** engine) {
@@ -126,8 +129,12 @@ modelport_error* modelport_batcher_create(const modelport_engine* engine, size_t
 void modelport_submit(modelport_batcher* batcher, const modelport_tensor* inputs,
                       size_t input_count, modelport_done done, void* user) {
   const auto tell = [done, user](const Error* error, Outputs&& outputs) noexcept {
-    if (error) done(user, new modelport_error{*error}, nullptr);
-    else done(user, nullptr, new modelport_outputs{std::move(outputs)});
+    modelport_outputs* made = nullptr;
+    modelport_error* failed = guarded([&] {
+      if (error) throw Error(*error);
+      made = new modelport_outputs{std::move(outputs)};
+    });
+    done(user, failed, made);
   };
   modelport_error* failed = guarded([&] {
     require_tensors(inputs, input_count);

@@ -31,6 +31,8 @@ Batcher::Batcher(std::shared_ptr<const Engine> engine, size_t max_batch,
                           std::to_string(max_delay.count()) + " microseconds is not possible",
                       {{}, {}, "at least 1, and no negative delay"});
   if (max_batch > 1) require_batchable();
+  constexpr size_t kept = 4;  // one that runs, one that fills, and some of other shapes
+  spare_.reserve(kept * engine_->signature.inputs().size());
   worker_ = std::thread(&Batcher::work, this);
 }
 
@@ -193,9 +195,8 @@ void Batcher::work() {
     hold.unlock();
     serve(taken.front());
     hold.lock();
-    constexpr size_t kept = 4;  // one that runs, one that fills, and some of other shapes
     for (Rows& rows : taken.front().inputs)
-      if (spare_.size() < kept * taken.front().inputs.size()) spare_.push_back(std::move(rows.buffer));
+      if (spare_.size() < spare_.capacity()) spare_.push_back(std::move(rows.buffer));
   }
 }
 
@@ -205,21 +206,17 @@ void Batcher::serve(Batch& batch) const {
     std::vector<Outputs> answers = parted(run(batch, 0, batch.rows), batch);
     for (size_t i = 0; i < parts.size(); ++i) parts[i].done(nullptr, std::move(answers[i]));
     return;
-  } catch (const Error& error) {
+  } catch (...) {
+    const Error error = handled();
     if (parts.size() == 1) return parts[0].done(&error, {});
-  } catch (const std::exception& error) {
-    const Error told = run_error("the runtime failed", {{}, error.what(), {}});
-    if (parts.size() == 1) return parts[0].done(&told, {});
   }
   // One of several was at fault: each for itself, so that the others have their answers.
   for (Part& part : parts) {
     try {
       part.done(nullptr, run(batch, part.begin, part.rows));
-    } catch (const Error& error) {
+    } catch (...) {
+      const Error error = handled();
       part.done(&error, {});
-    } catch (const std::exception& error) {
-      const Error told = run_error("the runtime failed", {{}, error.what(), {}});
-      part.done(&told, {});
     }
   }
 }

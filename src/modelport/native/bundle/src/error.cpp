@@ -1,6 +1,7 @@
 #include "error.h"
 
 #include <cstdio>
+#include <new>
 
 namespace modelport::runtime {
 
@@ -25,6 +26,26 @@ Error run_error(std::string what, Details details) {
 }
 Error bundle_error(std::string what, Details details) {
   return {MODELPORT_BUNDLE_ERROR, std::move(what), std::move(details)};
+}
+
+Error handled() noexcept {
+  // These words are short enough to need no memory.
+  constexpr const char* no_memory = "out of memory";
+  try {
+    try {
+      throw;
+    } catch (const Error& error) {
+      return error;
+    } catch (const std::bad_alloc&) {
+      return run_error(no_memory);
+    } catch (const std::exception& error) {
+      return run_error("the runtime failed", {{}, error.what(), {}});
+    } catch (...) {
+      return run_error("the runtime failed", {{}, "something was thrown that is no std::exception", {}});
+    }
+  } catch (...) {
+    return run_error(no_memory);
+  }
 }
 
 std::string quoted(const std::string& text) {

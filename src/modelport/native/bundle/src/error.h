@@ -33,6 +33,9 @@ Error build_error(std::string what, Details details = {});
 Error run_error(std::string what, Details details = {});
 Error bundle_error(std::string what, Details details = {});
 
+// What is being handled, as an error; for use in a handler alone. Without memory it says only that.
+Error handled() noexcept;
+
 // Text as Python's repr() writes it.
 std::string quoted(const std::string& text);
 std::string joined(const std::vector<std::string>& parts, const char* between = ", ");

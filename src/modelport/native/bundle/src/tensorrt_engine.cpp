@@ -23,7 +23,8 @@ class Logger final : public nvinfer1::ILogger {
     const std::lock_guard<std::mutex> hold(lock_);
     try {
       said_ += (said_.empty() ? "" : "; ") + std::string(message);
-    } catch (const std::bad_alloc&) {
+    } catch (...) {
+      // Without memory the message is lost; what failed is reported by its own function.
     }
   }
   std::string take() {
@@ -76,15 +77,18 @@ class OutputMemory final : public nvinfer1::IOutputAllocator {
   void* reallocateOutputAsync(char const*, void*, uint64_t size, uint64_t, cudaStream_t) override {
     try {
       return memory.at_least(size);
-    } catch (const Error&) {
-      return nullptr;
+    } catch (...) {
+      return nullptr;  // TensorRT reports that the run failed
     }
   }
   void notifyShape(char const*, nvinfer1::Dims const& dims) noexcept override {
-    shape.assign(dims.d, dims.d + dims.nbDims);
+    known_ = dims;  // in place: nothing may be thrown here
   }
+  std::vector<int64_t> shape() const { return {known_.d, known_.d + known_.nbDims}; }
   DeviceMemory memory;
-  std::vector<int64_t> shape;
+
+ private:
+  nvinfer1::Dims known_{};
 };
 
 class Stream {
@@ -138,7 +142,7 @@ class TensorRtEngine final : public Engine {
     for (const size_t place : wanted) {
       const TensorSpec& spec = signature.outputs()[place];
       const OutputMemory& result = results_.at(spec.name);
-      Output output{&spec, spec.dtype->code, result.shape, nullptr};
+      Output output{&spec, spec.dtype->code, result.shape(), nullptr};
       kept->outputs.emplace_back(element_count(output.view()) * spec.dtype->bytes);
       std::vector<char>& copy = kept->outputs.back();
       output.data = copy.data();

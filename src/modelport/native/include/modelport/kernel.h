@@ -13,11 +13,15 @@
 // Outputs:     Out<T>; `alloc` gives the buffer, and is called once for each output.
 // Attributes:  int64_t, double, float, bool, std::string_view, Span<int64_t>, Span<double>,
 //              Span<std::string_view>.
+//
+// All of it is in the namespace `modelport`. The names that a kernel's signature needs are global,
+// too, unless MODELPORT_NO_GLOBAL_NAMES is defined before this file is included.
 #pragma once
 
 #include <cstddef>
 #include <exception>
 #include <initializer_list>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -44,6 +48,19 @@ constexpr size_t max_rank = 8;
 struct Error : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
+
+// What was thrown, in words; only for use in a handler, and valid until its end.
+inline const char* what_was_thrown() noexcept {
+  try {
+    throw;
+  } catch (const std::bad_alloc&) {
+    return "out of memory";
+  } catch (const std::exception& error) {
+    return error.what();
+  } catch (...) {
+    return "something was thrown that is no std::exception";
+  }
+}
 
 inline std::string text(const char* value) { return value; }
 inline std::string text(const std::string& value) { return value; }
@@ -303,6 +320,7 @@ class Out {
 }  // namespace modelport
 
 // A kernel's file speaks of In and Out as the declaration does.
+#if !defined(MODELPORT_NO_GLOBAL_NAMES)
 using modelport::bfloat16;
 using modelport::check;
 using modelport::Context;
@@ -315,3 +333,4 @@ using modelport::Opt;
 using modelport::Out;
 using modelport::Shape;
 using modelport::Span;
+#endif

@@ -159,10 +159,8 @@ struct Caller<Function, void (*)(Context&, Parameters...)> {
     try {
       run(context, attributes, std::index_sequence_for<Parameters...>());
       return true;
-    } catch (const std::exception& error) {
-      context.fail(error.what());
     } catch (...) {
-      context.fail("the kernel threw something that is no std::exception");
+      context.fail(what_was_thrown());
     }
     return false;
   }
