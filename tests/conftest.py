@@ -51,6 +51,7 @@ COSTLY_PLACES = (
     "conformance",
     "export",
     "mission",
+    "native",
     "ops/library",
     "ops/plugins",
     "pipeline/test_examples.py",

@@ -14,7 +14,9 @@ namespace {
 
 class Logger final : public ILogger {
  public:
-  void log(Severity, const char* message) noexcept override { logged += (logged.empty() ? "" : "; ") + std::string(message); }
+  void log(Severity, const char* message) noexcept override {
+    logged += (logged.empty() ? "" : "; ") + std::string(message);
+  }
 };
 
 class Finder final : public ILoggerFinder {
@@ -42,7 +44,8 @@ IPluginCreatorV3One* find_creator(IPluginCreatorInterface* const* creators, int3
 
 void list(IPluginCreatorInterface* const* creators, int32_t count) {
   for (int32_t i = 0; i < count; ++i) {
-    demand(!std::strcmp(creators[i]->getInterfaceInfo().kind, "PLUGIN CREATOR_V3ONE"), "a creator is no IPluginCreatorV3One");
+    demand(!std::strcmp(creators[i]->getInterfaceInfo().kind, "PLUGIN CREATOR_V3ONE"),
+           "a creator is no IPluginCreatorV3One");
     auto& creator = static_cast<IPluginCreatorV3One&>(*creators[i]);
     std::string fields;
     const PluginFieldCollection* names = creator.getFieldNames();

@@ -134,7 +134,8 @@ class Play {
                    outputs[static_cast<size_t>(dim.output())].nbDims == 0 &&
                    outputs_[static_cast<size_t>(dim.output())].type == DataType::kINT32,
                "a size tensor is no INT32 scalar");
-        demand(dim.output() == static_cast<int32_t>(given_.outputs.size() + sizes_.size()), "size tensors are out of order");
+        demand(dim.output() == static_cast<int32_t>(given_.outputs.size() + sizes_.size()),
+               "size tensors are out of order");
         sizes_.emplace_back(i, axis);
       }
     }
@@ -189,7 +190,8 @@ class Play {
     demand(!faces_.build->configurePlugin(descs.data(), inputs, first_output, outputs), "configurePlugin fails");
     demand(faces_.build->getFormatCombinationLimit() > 0, "no combination of formats is to be tried");
     std::vector<int32_t> tactics(static_cast<size_t>(faces_.build->getNbTactics()));
-    demand(!faces_.build->getValidTactics(tactics.data(), static_cast<int32_t>(tactics.size())), "getValidTactics fails");
+    demand(!faces_.build->getValidTactics(tactics.data(), static_cast<int32_t>(tactics.size())),
+           "getValidTactics fails");
     for (const int32_t tactic : tactics) demand(tactic > 0, "a tactic is not above 0");
     workspace_ = faces_.build->getWorkspaceSize(descs.data(), inputs, first_output, outputs);
     demand(logged.empty(), "getWorkspaceSize fails");
@@ -227,7 +229,8 @@ class Play {
     demand(again && again->nbFields == kept_count(fields), "the fields of the plugin that was made again are others");
     for (size_t i = 0; i < fields.size(); ++i) {
       const PluginField& field = again->fields[i];
-      const std::string now(static_cast<const char*>(field.data), static_cast<size_t>(field.length) * size_of(field.type));
+      const std::string now(static_cast<const char*>(field.data),
+                            static_cast<size_t>(field.length) * size_of(field.type));
       demand(names[i] == field.name && fields[i].type == field.type && bytes[i] == now,
              "the field " + names[i] + " is another one in the plugin that was made again");
       say("field", names[i], static_cast<int32_t>(field.type), field.length, to_hex(now.data(), now.size()));
@@ -263,7 +266,8 @@ class Play {
     std::vector<char> memory(workspace_ + 256);
     std::vector<const void*> from(inputs.size(), memory.data());
     std::vector<void*> to(outputs.size(), memory.data());
-    const int32_t code = faces_.runtime->enqueue(inputs.data(), outputs.data(), from.data(), to.data(), memory.data(), nullptr);
+    const int32_t code =
+        faces_.runtime->enqueue(inputs.data(), outputs.data(), from.data(), to.data(), memory.data(), nullptr);
     demand(code == 0 || !logged.empty(), "enqueue fails and does not say why");
     say("enqueue", code, logged);
     logged.clear();

@@ -22,9 +22,7 @@ void release_device_memory(std::vector<void*>& blocks, void* stream) {
   blocks.clear();
 }
 #else
-void* take_device_memory(std::vector<void*>&, size_t, void*) {
-  throw Error("the library was built without CUDA");
-}
+void* take_device_memory(std::vector<void*>&, size_t, void*) { throw Error("the library was built without CUDA"); }
 
 void release_device_memory(std::vector<void*>&, void*) {}
 #endif

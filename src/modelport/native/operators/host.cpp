@@ -1,6 +1,7 @@
 // The operators as plain C functions, for a host that has the tensors and their shapes: PyTorch,
 // through Python. One thread at a time uses a `Bound` only to read it.
 
+#include <cstdio>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -41,23 +42,24 @@ Result guarded(Result failed, Body&& body) noexcept {
 // A kernel with its attribute values.
 struct Bound {
   explicit Bound(const Choice& choice)
-      : op(library.operators[choice.op]), kernel(*choice.kernel),
-        cuda(std::string_view(choice.device) == "cuda"), attributes(op) {}
+      : op(library.operators[choice.op]), kernel(*choice.kernel), cuda(std::string_view(choice.device) == "cuda"),
+        attributes(op) {}
   const OperatorInfo& op;
   const Kernel& kernel;
   bool cuda;
   Attributes attributes;
-  bool complete = true;  // no attribute failed to be set
+  char failure[160] = "";  // why an attribute could not be set
 };
 
 // Sets an attribute. Where that fails, no call of the kernel succeeds.
 template <class Body>
 void set_attribute(void* raw, Body&& body) noexcept {
   auto& bound = *static_cast<Bound*>(raw);
-  bound.complete = guarded(false, [&] {
+  try {
     body(bound.attributes);
-    return bound.complete;
-  });
+  } catch (...) {
+    std::snprintf(bound.failure, sizeof bound.failure, "an attribute could not be set: %s", what_was_thrown());
+  }
 }
 
 const Choice& choice_at(int64_t kernel) {
@@ -222,7 +224,7 @@ MODELPORT_EXPORT int64_t modelport_call(const void* bound, int64_t threads, void
   using namespace modelport;
   const auto& kernel = *static_cast<const Bound*>(bound);
   return guarded(int64_t{1}, [&]() -> int64_t {
-    check(kernel.complete, "an attribute could not be set");
+    if (*kernel.failure) throw Error(kernel.failure);
     HostContext context(kernel, static_cast<int>(threads), stream, plan, buffers, allocate);
     return kernel.kernel.call(context, kernel.attributes.data()) ? 0 : 1;
   });

@@ -11,11 +11,11 @@ namespace {
 int32_t processor_level() {
 #if defined(__x86_64__)
   __builtin_cpu_init();
-  const bool third = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-                     __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
-  const bool fourth = third && __builtin_cpu_supports("avx512f") &&
-                      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
-                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  const bool third = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") &&
+                     __builtin_cpu_supports("bmi2");
+  const bool fourth = third && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                      __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+                      __builtin_cpu_supports("avx512vl");
   int32_t level = fourth ? 4 : third ? 3 : 1;
   // For tests and comparisons: pretend to be an older processor.
   if (const char* most = std::getenv("MODELPORT_CPU_LEVEL")) {
@@ -92,8 +92,7 @@ void* Scratch::take(size_t bytes) {
   if (!memory) throw std::bad_alloc();
   Block* block = new (memory) Block{__atomic_load_n(&last_, __ATOMIC_RELAXED)};
   // Pieces of a `parallel_for` may take memory at the same time.
-  while (!__atomic_compare_exchange_n(&last_, &block->before, block, true, __ATOMIC_RELEASE,
-                                      __ATOMIC_RELAXED)) {
+  while (!__atomic_compare_exchange_n(&last_, &block->before, block, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
   }
   return static_cast<char*>(memory) + alignment;
 }

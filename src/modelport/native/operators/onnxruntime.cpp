@@ -32,8 +32,7 @@ struct RegisteredOp : CustomOp {
 
 struct Instance {
   Instance(const void* table, const RegisteredOp& registered)
-      : api(table), op(*registered.op), kernel(*registered.kernel), cuda(registered.cuda),
-        attributes(op) {
+      : api(table), op(*registered.op), kernel(*registered.kernel), cuda(registered.cuda), attributes(op) {
     attributes_from_inputs = false;
     node_place.assign(op.inputs.size(), 0);
     for (size_t node = 0; node < op.node_inputs.size(); ++node) {
@@ -54,8 +53,8 @@ struct Instance {
 };
 
 Status* error(const Api& api, Code code, const Instance& instance, const std::string& why) {
-  const std::string text = std::string(library.domain) + "::" + instance.op.name + " (node '" +
-                           instance.node_name + "'): " + why;
+  const std::string text =
+      std::string(library.domain) + "::" + instance.op.name + " (node '" + instance.node_name + "'): " + why;
   return api.call<Status*>(CreateStatus, static_cast<int32_t>(code), text.c_str());
 }
 
@@ -84,8 +83,7 @@ class OrtContext final : public Context {
   void input(size_t index, View& view) override {
     const auto& places = instance_.node_place;
     // A list is the last input: it goes on where the declared inputs end.
-    node_input(index < places.size() ? places[index] : places.back() + index - places.size() + 1,
-               view);
+    node_input(index < places.size() ? places[index] : places.back() + index - places.size() + 1, view);
   }
 
   size_t node_input_count() const {
@@ -122,8 +120,8 @@ class OrtContext final : public Context {
     for (size_t axis = 0; axis < shape.rank(); ++axis)
       check(shape[axis] >= 0, "output ", index, " would have the shape ", shape);
     Value* value = nullptr;
-    require(api_, api_.call<Status*>(KernelContext_GetOutput, context_, index, shape.data(),
-                                     shape.rank(), &value), "GetOutput");
+    require(api_, api_.call<Status*>(KernelContext_GetOutput, context_, index, shape.data(), shape.rank(), &value),
+            "GetOutput");
     void* data = nullptr;
     // An output that nobody uses has no value.
     if (!value) return take_scratch(static_cast<size_t>(shape.count()) * 16);
@@ -135,14 +133,12 @@ class OrtContext final : public Context {
 
   void* raw_stream() const override {
     void* stream = nullptr;
-    require(api_, api_.call<Status*>(KernelContext_GetGPUComputeStream, context_, &stream),
-            "GetGPUComputeStream");
+    require(api_, api_.call<Status*>(KernelContext_GetGPUComputeStream, context_, &stream), "GetGPUComputeStream");
     return stream;
   }
 
   void run_parallel(size_t pieces, void (*piece)(void*, size_t), void* data) override {
-    require(api_, api_.call<Status*>(KernelContext_ParallelFor, context_, piece, pieces, pieces, data),
-            "ParallelFor");
+    require(api_, api_.call<Status*>(KernelContext_ParallelFor, context_, piece, pieces, pieces, data), "ParallelFor");
   }
 
   void* take_scratch(size_t bytes) override {
@@ -258,8 +254,7 @@ bool read_attribute(const Api& api, const KernelInfo* info, const AttributeInfo&
       attributes.set(index, std::vector<double>(whole.begin(), whole.end()));
       return true;
     }
-    case Kind::none:
-      break;
+    case Kind::none: break;
   }
   return false;
 }
@@ -284,7 +279,8 @@ Status* make_kernel(const RegisteredOp& registered, const void* table, const Ker
     const AttributeInfo& declared = op.attributes[index];
     if (comes_as_input(op, index) || read_attribute(api, info, declared, index, instance->attributes)) continue;
     if (has_other_type(api, info, declared.name))
-      return error(api, invalid_argument, *instance, std::string("the attribute '") + declared.name + "' has the wrong type");
+      return error(api, invalid_argument, *instance,
+                   std::string("the attribute '") + declared.name + "' has the wrong type");
     if (declared.required)
       return error(api, invalid_argument, *instance, std::string("the attribute '") + declared.name + "' is missing");
   }
@@ -309,8 +305,7 @@ void take_attributes(OrtContext& context, const OperatorInfo& op, std::vector<At
       check(!declared.required, "the input '", declared.name, "' is absent");
       continue;
     }
-    check(view.shape.count() == 1, "the input '", declared.name, "' has shape ", view.shape,
-          "; it is a single number");
+    check(view.shape.count() == 1, "the input '", declared.name, "' has shape ", view.shape, "; it is a single number");
     double value = 0;
     switch (static_cast<DataType>(type)) {
       case DataType::float32: value = static_cast<double>(*static_cast<const float*>(view.data)); break;
@@ -330,8 +325,7 @@ void take_attributes(OrtContext& context, const OperatorInfo& op, std::vector<At
 
 bool run(const Instance& instance, OrtContext& context) {
   if (!instance.attributes_from_inputs) return instance.kernel.call(context, instance.attributes.data());
-  std::vector<Attribute> values(instance.attributes.data(),
-                                instance.attributes.data() + instance.op.attributes.size());
+  std::vector<Attribute> values(instance.attributes.data(), instance.attributes.data() + instance.op.attributes.size());
   take_attributes(context, instance.op, values);
   return instance.kernel.call(context, values.data());
 }

@@ -90,7 +90,8 @@ Pool& pool() {
 
 void run_on_pool(int threads, size_t pieces, void (*piece)(void*, size_t), void* data) {
   Job job{piece, data, pieces};
-  const int helpers = static_cast<int>(pieces < static_cast<size_t>(threads) ? pieces : static_cast<size_t>(threads)) - 1;
+  const int helpers =
+      static_cast<int>(pieces < static_cast<size_t>(threads) ? pieces : static_cast<size_t>(threads)) - 1;
   if (helpers < 1 || !pool().try_run(helpers, job)) job.work();
 }
 

@@ -11,9 +11,8 @@ Creator::Creator(size_t op) : index_(op), names_(field_names(library.operators[o
 nvinfer1::IPluginV3* Creator::createPlugin(const char* name, const nvinfer1::PluginFieldCollection* fields,
                                            nvinfer1::TensorRTPhase) noexcept {
   Plugin* made = nullptr;
-  guarded(getPluginName(), name, [&] {
-    made = new Plugin(index_, std::make_shared<const Values>(library.operators[index_], fields));
-  });
+  guarded(getPluginName(), name,
+          [&] { made = new Plugin(index_, std::make_shared<const Values>(library.operators[index_], fields)); });
   return made;
 }
 

@@ -106,8 +106,7 @@ Values::Values(const OperatorInfo& op, const nvinfer1::PluginFieldCollection* fi
     given[place] = true;
   }
   for (size_t place = 0; place < given.size(); ++place)
-    check(given[place] || !op.attributes[place].required, "the attribute '", op.attributes[place].name,
-          "' is missing");
+    check(given[place] || !op.attributes[place].required, "the attribute '", op.attributes[place].name, "' is missing");
   serialize();
 }
 
@@ -154,9 +153,7 @@ void Values::serialize() {
   collection_ = {static_cast<int32_t>(fields_.size()), fields_.data()};
 }
 
-size_t Values::place(size_t input) const {
-  return all_inputs_ ? input : static_cast<size_t>(places_[input]);
-}
+size_t Values::place(size_t input) const { return all_inputs_ ? input : static_cast<size_t>(places_[input]); }
 
 void Values::check_count(size_t inputs) const {
   check(all_inputs_ || places_.size() == inputs, "the plugin has ", inputs, " inputs, ", inputs_field, " speaks of ",

@@ -3,7 +3,7 @@
 
 #include <NvInferRuntime.h>
 
-#include "modelport/kernel.h"
+#include "modelport/table.h"
 
 namespace modelport::trt {
 

@@ -126,8 +126,7 @@ int32_t Plugin::getOutputDataTypes(nvinfer1::DataType* outputs, int32_t output_c
 }
 
 int32_t Plugin::getOutputShapes(const DimsExprs* inputs, int32_t input_count, const DimsExprs*, int32_t,
-                                DimsExprs* outputs, int32_t output_count,
-                                nvinfer1::IExprBuilder& builder) noexcept {
+                                DimsExprs* outputs, int32_t output_count, nvinfer1::IExprBuilder& builder) noexcept {
   return guarded([&] {
     check(output_count == getNbOutputs(), "TensorRT asks for ", output_count, " outputs of ", getNbOutputs());
     const auto given = static_cast<size_t>(input_count);
@@ -138,8 +137,7 @@ int32_t Plugin::getOutputShapes(const DimsExprs* inputs, int32_t input_count, co
       if (i < types_.size()) input.type = types_[i];
       for (int32_t axis = 0; axis < inputs[i].nbDims; ++axis) {
         const nvinfer1::IDimensionExpr* dim = inputs[i].d[axis];
-        input.dims.push_back(dim->isConstant() ? Number{static_cast<double>(dim->getConstantValue())}
-                                               : Number{0, dim});
+        input.dims.push_back(dim->isConstant() ? Number{static_cast<double>(dim->getConstantValue())} : Number{0, dim});
       }
     }
     ShapeRule rule(plugins[index_], op_, known, values_->attributes(), &builder);

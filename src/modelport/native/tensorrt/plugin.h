@@ -41,7 +41,8 @@ class Plugin final : public nvinfer1::IPluginV3,
   int32_t configurePlugin(const nvinfer1::DynamicPluginTensorDesc* inputs, int32_t input_count,
                           const nvinfer1::DynamicPluginTensorDesc* outputs, int32_t output_count) noexcept override;
   size_t getWorkspaceSize(const nvinfer1::DynamicPluginTensorDesc* inputs, int32_t input_count,
-                          const nvinfer1::DynamicPluginTensorDesc* outputs, int32_t output_count) const noexcept override;
+                          const nvinfer1::DynamicPluginTensorDesc* outputs,
+                          int32_t output_count) const noexcept override;
   const char* getTimingCacheID() noexcept override { return values_->summary().c_str(); }
   const char* getMetadataString() noexcept override { return values_->summary().c_str(); }
 

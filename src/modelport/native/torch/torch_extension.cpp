@@ -34,8 +34,7 @@ std::vector<const Parameter*> parameters_of(const Kernel& kernel, bool outputs) 
   std::vector<const Parameter*> found;
   for (size_t i = 0; i < kernel.count; ++i) {
     const Parameter& parameter = kernel.parameters[i];
-    if (parameter.role != Role::attribute && (parameter.role == Role::output) == outputs)
-      found.push_back(&parameter);
+    if (parameter.role != Role::attribute && (parameter.role == Role::output) == outputs) found.push_back(&parameter);
   }
   return found;
 }

@@ -43,8 +43,7 @@ Picture upscale(const modelport::Engine& engine, const Picture& picture) {
   const int64_t pixels = picture.height * picture.width;
   std::vector<float> planes(static_cast<size_t>(3 * pixels));
   for (int64_t channel = 0; channel < 3; ++channel)
-    for (int64_t i = 0; i < pixels; ++i)
-      planes[channel * pixels + i] = picture.bytes[3 * i + channel];
+    for (int64_t i = 0; i < pixels; ++i) planes[channel * pixels + i] = picture.bytes[3 * i + channel];
 
   const std::string name = engine.inputs().at(0).name;
   const auto outputs = engine.run({{name, {1, 3, picture.height, picture.width}, planes}});
@@ -56,8 +55,8 @@ Picture upscale(const modelport::Engine& engine, const Picture& picture) {
   const int64_t size = enlarged.height * enlarged.width;
   for (int64_t channel = 0; channel < 3; ++channel)
     for (int64_t i = 0; i < size; ++i)
-      enlarged.bytes[3 * i + channel] = static_cast<unsigned char>(
-          std::clamp(std::nearbyint(result[channel * size + i]), 0.0f, 255.0f));
+      enlarged.bytes[3 * i + channel] =
+          static_cast<unsigned char>(std::clamp(std::nearbyint(result[channel * size + i]), 0.0f, 255.0f));
   return enlarged;
 }
 

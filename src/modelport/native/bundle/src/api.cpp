@@ -71,14 +71,13 @@ void modelport_error_release(modelport_error* error) {
   if (error != &no_memory) delete error;
 }
 
-modelport_error* modelport_load(const char* path, const modelport_load_options* options,
-                                modelport_engine** engine) {
+modelport_error* modelport_load(const char* path, const modelport_load_options* options, modelport_engine** engine) {
   return guarded([&] {
     require(path && engine, "modelport_load needs a path and a place for the engine");
     const modelport_load_options given = options ? *options : modelport_load_options MODELPORT_LOAD_OPTIONS;
     const auto text = [](const char* value) { return std::string(value ? value : ""); };
-    const LoadOptions wanted{given.trust != 0, text(given.key), text(given.onnxruntime), given.threads, given.spinning,
-                             text(given.graph_optimization)};
+    const LoadOptions wanted{given.trust != 0, text(given.key), text(given.onnxruntime),
+                             given.threads,    given.spinning,  text(given.graph_optimization)};
     *engine = new modelport_engine{load(path, text(given.target), wanted)};
   });
 }
@@ -99,16 +98,14 @@ modelport_spec modelport_engine_output(const modelport_engine* engine, size_t in
   return engine->engine->signature.outputs()[index].view();
 }
 
-modelport_error* modelport_run(const modelport_engine* engine, const modelport_tensor* inputs,
-                               size_t input_count, const char* const* wanted, size_t wanted_count,
-                               modelport_outputs** outputs) {
+modelport_error* modelport_run(const modelport_engine* engine, const modelport_tensor* inputs, size_t input_count,
+                               const char* const* wanted, size_t wanted_count, modelport_outputs** outputs) {
   return guarded([&] {
     require(engine && outputs, "modelport_run needs an engine and a place for the outputs");
     require_tensors(inputs, input_count);
     const Engine& found = *engine->engine;
     found.signature.examine(inputs, input_count);
-    *outputs = new modelport_outputs{
-        found.run(inputs, input_count, found.signature.requested(wanted, wanted_count))};
+    *outputs = new modelport_outputs{found.run(inputs, input_count, found.signature.requested(wanted, wanted_count))};
   });
 }
 
@@ -118,16 +115,16 @@ modelport_tensor modelport_outputs_get(const modelport_outputs* outputs, size_t 
 }
 void modelport_outputs_release(modelport_outputs* outputs) { delete outputs; }
 
-modelport_error* modelport_batcher_create(const modelport_engine* engine, size_t max_batch,
-                                          int64_t max_delay_us, modelport_batcher** batcher) {
+modelport_error* modelport_batcher_create(const modelport_engine* engine, size_t max_batch, int64_t max_delay_us,
+                                          modelport_batcher** batcher) {
   return guarded([&] {
     require(engine && batcher, "modelport_batcher_create needs an engine and a place for the batcher");
     *batcher = new modelport_batcher{{engine->engine, max_batch, std::chrono::microseconds(max_delay_us)}};
   });
 }
 
-void modelport_submit(modelport_batcher* batcher, const modelport_tensor* inputs,
-                      size_t input_count, modelport_done done, void* user) {
+void modelport_submit(modelport_batcher* batcher, const modelport_tensor* inputs, size_t input_count,
+                      modelport_done done, void* user) {
   const auto tell = [done, user](const Error* error, Outputs&& outputs) noexcept {
     modelport_outputs* made = nullptr;
     modelport_error* failed = guarded([&] {

@@ -31,14 +31,11 @@ class Archive {
     zip_error_init_with_code(&error, code);
     const std::string why = zip_error_strerror(&error);
     zip_error_fini(&error);
-    if (code == ZIP_ER_NOZIP)
-      throw usage_error(where_ + " is neither a bundle nor an ONNX file");
+    if (code == ZIP_ER_NOZIP) throw usage_error(where_ + " is neither a bundle nor an ONNX file");
     throw damaged(why);
   }
 
-  Error damaged(const std::string& why) const {
-    return bundle_error("the zip file is damaged", {where_, why, {}});
-  }
+  Error damaged(const std::string& why) const { return bundle_error("the zip file is damaged", {where_, why, {}}); }
 
   // The files by name.
   std::map<std::string, Entry> entries() const {
@@ -68,8 +65,8 @@ class Archive {
   void extract(const std::string& name, const Entry& entry, const fs::path& folder, uint64_t limit) const {
     const fs::path place = folder / name;
     fs::create_directories(place.parent_path());
-    const std::unique_ptr<zip_file_t, int (*)(zip_file_t*)> source(
-        zip_fopen_index(zip_.get(), entry.index, 0), zip_fclose);
+    const std::unique_ptr<zip_file_t, int (*)(zip_file_t*)> source(zip_fopen_index(zip_.get(), entry.index, 0),
+                                                                   zip_fclose);
     if (!source) throw damaged(zip_strerror(zip_.get()));
     std::ofstream sink(place, std::ios::binary);
     std::vector<char> buffer(1 << 20);
@@ -79,8 +76,7 @@ class Archive {
       if (got < 0) throw damaged(zip_file_strerror(source.get()));
       if (got == 0) break;
       if (static_cast<uint64_t>(got) > left)
-        throw bundle_error(name + " has more than the " + grouped(limit) + " bytes that it may have",
-                           {where_, {}, {}});
+        throw bundle_error(name + " has more than the " + grouped(limit) + " bytes that it may have", {where_, {}, {}});
       left -= static_cast<uint64_t>(got);
       sink.write(buffer.data(), got);
     }
@@ -109,8 +105,7 @@ Manifest unpack(const fs::path& path, const fs::path& folder) {
   const Archive archive(path);
   auto entries = archive.entries();
   const auto first = entries.find(manifest_name);
-  if (first == entries.end())
-    throw usage_error(where + " is not a bundle: it has no " + manifest_name);
+  if (first == entries.end()) throw usage_error(where + " is not a bundle: it has no " + manifest_name);
   archive.extract(manifest_name, first->second, folder, manifest_limit);
   entries.erase(first);
   Manifest manifest = Manifest::parse(read_file(folder / manifest_name, manifest_limit, where), where);

@@ -8,8 +8,7 @@ namespace modelport::runtime {
 namespace {
 
 const modelport_tensor& find(const modelport_tensor* tensors, size_t count, const std::string& name) {
-  return *std::find_if(tensors, tensors + count,
-                       [&](const modelport_tensor& item) { return name == item.name; });
+  return *std::find_if(tensors, tensors + count, [&](const modelport_tensor& item) { return name == item.name; });
 }
 
 size_t largest_batch(const Engine& engine, size_t wanted) {
@@ -20,11 +19,8 @@ size_t largest_batch(const Engine& engine, size_t wanted) {
 
 }  // namespace
 
-Batcher::Batcher(std::shared_ptr<const Engine> engine, size_t max_batch,
-                 std::chrono::microseconds max_delay)
-    : engine_(std::move(engine)),
-      max_batch_(largest_batch(*engine_, max_batch)),
-      max_delay_(max_delay),
+Batcher::Batcher(std::shared_ptr<const Engine> engine, size_t max_batch, std::chrono::microseconds max_delay)
+    : engine_(std::move(engine)), max_batch_(largest_batch(*engine_, max_batch)), max_delay_(max_delay),
       all_outputs_(engine_->signature.requested(nullptr, 0)) {
   if (max_batch < 1 || max_delay.count() < 0)
     throw usage_error("a batch of at most " + std::to_string(max_batch) + " after " +
@@ -58,8 +54,7 @@ void Batcher::require_batchable() const {
                         {{}, spec.text(), "export it with a dynamic first axis, or use a batch of 1"});
     }
   }
-  if (signature.inputs().empty())
-    throw usage_error("requests to this model cannot be put together: it has no inputs");
+  if (signature.inputs().empty()) throw usage_error("requests to this model cannot be put together: it has no inputs");
 }
 
 Batcher::Buffer::Buffer(size_t count)
@@ -139,8 +134,9 @@ bool Batcher::fits(const Batch& batch, const std::vector<const modelport_tensor*
 Batcher::Rows Batcher::make_rows(const modelport_tensor& tensor, const TensorSpec& spec, size_t capacity) {
   const size_t from = max_batch_ > 1 ? 1 : 0;
   std::vector<int64_t> shape(tensor.shape + from, tensor.shape + tensor.rank);
-  const size_t elements = std::accumulate(shape.begin(), shape.end(), size_t{1},
-                                          [](size_t so_far, int64_t size) { return so_far * static_cast<size_t>(size); });
+  const size_t elements = std::accumulate(shape.begin(), shape.end(), size_t{1}, [](size_t so_far, int64_t size) {
+    return so_far * static_cast<size_t>(size);
+  });
   const bool is_text = tensor.dtype == MODELPORT_STRING;
   Rows made{std::move(shape), elements, take_buffer(is_text ? 0 : capacity * elements * spec.dtype->bytes), {}, {}};
   if (is_text) made.texts.resize(capacity * elements);
@@ -169,10 +165,8 @@ void Batcher::wait(std::unique_lock<std::mutex>& hold) {
   for (const Batch& batch : batches_)
     // What is due and not run is still being copied into; whoever does it will tell.
     if (!is_due(batch, now)) next = std::min(next, batch.due);
-  if (next == Clock::time_point::max())
-    changed_.wait(hold);
-  else
-    changed_.wait_until(hold, next);
+  if (next == Clock::time_point::max()) changed_.wait(hold);
+  else changed_.wait_until(hold, next);
 }
 
 void Batcher::work() {
@@ -233,7 +227,8 @@ Outputs Batcher::run(Batch& batch, size_t begin, size_t rows) const {
     const void* data = own.buffer.bytes.get() + begin * own.elements * specs[i].dtype->bytes;
     if (specs[i].dtype->code == MODELPORT_STRING) {
       own.pointers.clear();
-      for (size_t k = 0; k < rows * own.elements; ++k) own.pointers.push_back(own.texts[begin * own.elements + k].c_str());
+      for (size_t k = 0; k < rows * own.elements; ++k)
+        own.pointers.push_back(own.texts[begin * own.elements + k].c_str());
       data = own.pointers.data();
     }
     inputs.push_back({specs[i].name.c_str(), specs[i].dtype->code, nullptr, shapes.back().size(), data});
@@ -252,8 +247,7 @@ std::vector<Outputs> Batcher::parted(const Outputs& outputs, const Batch& batch)
       throw run_error("output " + quoted(output.spec->name) + " has shape " +
                       listed(output.shape.data(), output.shape.size()) + " for a batch of " +
                       std::to_string(batch.rows));
-    strides.push_back(element_count(output.view()) / std::max<size_t>(batch.rows, 1) *
-                      find_dtype(output.dtype)->bytes);
+    strides.push_back(element_count(output.view()) / std::max<size_t>(batch.rows, 1) * find_dtype(output.dtype)->bytes);
   }
   std::vector<Outputs> answers;
   for (const Part& part : batch.parts) {

@@ -41,11 +41,9 @@ std::string read_file(const fs::path& path, uint64_t limit, const std::string& w
   std::vector<char> buffer(1 << 16);
   while (file.read(buffer.data(), static_cast<std::streamsize>(buffer.size())) || file.gcount()) {
     data.append(buffer.data(), static_cast<size_t>(file.gcount()));
-    if (data.size() > limit)
-      throw bundle_error(path.filename().string() + " is too large", {where, {}, {}});
+    if (data.size() > limit) throw bundle_error(path.filename().string() + " is too large", {where, {}, {}});
   }
-  if (file.bad() || !file.eof())
-    throw bundle_error(path.filename().string() + " cannot be read", {where, {}, {}});
+  if (file.bad() || !file.eof()) throw bundle_error(path.filename().string() + " cannot be read", {where, {}, {}});
   return data;
 }
 
@@ -58,8 +56,7 @@ Bundle Bundle::open(const std::string& path, const std::string& key) {
   if (fs::is_directory(status)) {
     bundle.folder = path;
     if (!fs::exists(bundle.folder / manifest_name, failed))
-      throw usage_error(path + " is not a bundle: it has no " + manifest_name,
-                        {{}, std::strerror(ENOENT), {}});
+      throw usage_error(path + " is not a bundle: it has no " + manifest_name, {{}, std::strerror(ENOENT), {}});
   } else {
     bundle.unpacked = std::make_unique<TemporaryFolder>();
     bundle.folder = bundle.unpacked->path;
@@ -96,9 +93,9 @@ std::string Bundle::here(const std::string& name) const {
     own.replace(at, std::strlen(any_platform), platform_name());
   if (own == name || manifest.files.count(own)) return own;
   throw bundle_error("the bundle has no library of operators for " + platform_name(),
-                     {where + ": " + own, {},
-                      "build it here, from the sources in the bundle: modelport bundle add " + where +
-                          " --operators"});
+                     {where + ": " + own,
+                      {},
+                      "build it here, from the sources in the bundle: modelport bundle add " + where + " --operators"});
 }
 
 }  // namespace modelport::runtime

@@ -12,7 +12,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-
 Error altered(const std::string& name, const std::string& where) {
   return bundle_error(name + " was altered: its checksum does not match", {where, {}, copy_again});
 }
@@ -26,8 +25,7 @@ std::map<std::string, uint64_t> walk(const fs::path& folder, const std::string& 
     if (type == fs::file_type::regular) found[name] = entry.file_size();
     else if (type != fs::file_type::directory)
       throw bundle_error(name + " is no plain file",
-                         {where, "a bundle has neither links nor devices",
-                          "copy the bundle with its files: cp -rL"});
+                         {where, "a bundle has neither links nor devices", "copy the bundle with its files: cp -rL"});
   }
   return found;
 }
@@ -66,8 +64,7 @@ void check_files(const fs::path& folder, const Manifest& manifest, const std::st
   const auto work = [&] {
     for (size_t i = next++; i < items.size(); i = next++) {
       try {
-        if (sha256_of_file(folder / *items[i].name) != items[i].file->sha256)
-          items[i].fault = "altered";
+        if (sha256_of_file(folder / *items[i].name) != items[i].file->sha256) items[i].fault = "altered";
       } catch (const std::exception& error) {
         items[i].fault = error.what();
       }
@@ -80,8 +77,7 @@ void check_files(const fs::path& folder, const Manifest& manifest, const std::st
   for (std::thread& thread : threads) thread.join();
   for (const Item& item : items) {
     if (item.fault == "altered") throw altered(*item.name, where);
-    if (!item.fault.empty())
-      throw bundle_error(*item.name + " cannot be read", {where, one_line(item.fault), {}});
+    if (!item.fault.empty()) throw bundle_error(*item.name + " cannot be read", {where, one_line(item.fault), {}});
   }
 }
 

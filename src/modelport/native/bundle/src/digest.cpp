@@ -15,8 +15,7 @@ namespace {
 class Digest {
  public:
   Digest() : context_(EVP_MD_CTX_new(), EVP_MD_CTX_free) {
-    if (!context_ || !EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr))
-      throw std::bad_alloc();
+    if (!context_ || !EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr)) throw std::bad_alloc();
   }
   void add(const void* data, size_t size) { EVP_DigestUpdate(context_.get(), data, size); }
   std::string hexadecimal() {
@@ -49,8 +48,7 @@ std::string sha256_of_file(const std::filesystem::path& path) {
   if (!file) throw bundle_error(path.filename().string() + " cannot be read", {path.string(), {}, {}});
   Digest digest;
   std::vector<char> buffer(1 << 20);
-  while (const size_t got = std::fread(buffer.data(), 1, buffer.size(), file.get()))
-    digest.add(buffer.data(), got);
+  while (const size_t got = std::fread(buffer.data(), 1, buffer.size(), file.get())) digest.add(buffer.data(), got);
   if (std::ferror(file.get()))
     throw bundle_error(path.filename().string() + " cannot be read", {path.string(), {}, {}});
   return digest.hexadecimal();

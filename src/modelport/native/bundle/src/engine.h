@@ -25,9 +25,7 @@ struct Output {
   std::vector<int64_t> shape;
   const void* data;
 
-  modelport_tensor view() const {
-    return {spec->name.c_str(), dtype, shape.data(), shape.size(), data};
-  }
+  modelport_tensor view() const { return {spec->name.c_str(), dtype, shape.data(), shape.size(), data}; }
 };
 
 // Tensors, and what holds their memory.
@@ -46,8 +44,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
   // Runs the model on inputs that `signature` has examined, and gives the outputs at some places of
   // it. From any thread.
-  virtual Outputs run(const modelport_tensor* inputs, size_t count,
-                      const std::vector<size_t>& wanted) const = 0;
+  virtual Outputs run(const modelport_tensor* inputs, size_t count, const std::vector<size_t>& wanted) const = 0;
 
   const Signature signature;
   const std::string target;
@@ -55,15 +52,13 @@ class Engine : public std::enable_shared_from_this<Engine> {
 };
 
 // Opens the engine of a bundle for a target; see modelport_load.
-std::shared_ptr<Engine> load(const std::string& path, const std::string& target,
-                             const LoadOptions& options);
+std::shared_ptr<Engine> load(const std::string& path, const std::string& target, const LoadOptions& options);
 
 // Each backend opens what its artifact names.
-std::shared_ptr<Engine> load_onnxruntime(const Bundle& bundle, const Artifact& artifact,
-                                         Signature signature, const LoadOptions& options);
+std::shared_ptr<Engine> load_onnxruntime(const Bundle& bundle, const Artifact& artifact, Signature signature,
+                                         const LoadOptions& options);
 #ifdef MODELPORT_TENSORRT
-std::shared_ptr<Engine> load_tensorrt(const Bundle& bundle, const Artifact& artifact,
-                                      Signature signature);
+std::shared_ptr<Engine> load_tensorrt(const Bundle& bundle, const Artifact& artifact, Signature signature);
 #endif
 
 }  // namespace modelport::runtime

@@ -49,8 +49,7 @@ Error handled() noexcept {
 }
 
 std::string quoted(const std::string& text) {
-  const bool double_quotes =
-      text.find('\'') != std::string::npos && text.find('"') == std::string::npos;
+  const bool double_quotes = text.find('\'') != std::string::npos && text.find('"') == std::string::npos;
   const char quote = double_quotes ? '"' : '\'';
   std::string result(1, quote);
   for (const char c : text) {

@@ -27,17 +27,14 @@ std::string unfit(const fs::path& path) {
   if (!file) return "it cannot be read: " + std::string(std::strerror(errno));
   file.read(reinterpret_cast<char*>(&header), sizeof header);
   const auto got = static_cast<size_t>(file.gcount());
-  if (got < SELFMAG || std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0)
-    return "it is no shared library of Linux";
+  if (got < SELFMAG || std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) return "it is no shared library of Linux";
   if (got < sizeof header) return "it was cut short";
   const int own = machine() == "x86_64" ? EM_X86_64 : machine() == "aarch64" ? EM_AARCH64 : header.e_machine;
-  if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_ident[EI_DATA] != ELFDATA2LSB ||
-      header.e_machine != own)
+  if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_ident[EI_DATA] != ELFDATA2LSB || header.e_machine != own)
     return "it was built for another processor than " + machine();
   const uint64_t needed = header.e_shoff + uint64_t{header.e_shentsize} * header.e_shnum;
   const uint64_t size = fs::file_size(path);
-  if (needed > size)
-    return "it was cut short: it has " + grouped(size) + " of " + grouped(needed) + " bytes";
+  if (needed > size) return "it was cut short: it has " + grouped(size) + " of " + grouped(needed) + " bytes";
   return "";
 }
 

@@ -4,8 +4,7 @@
 
 namespace modelport::runtime {
 
-std::shared_ptr<Engine> load(const std::string& path, const std::string& target,
-                             const LoadOptions& options) {
+std::shared_ptr<Engine> load(const std::string& path, const std::string& target, const LoadOptions& options) {
   Bundle bundle = Bundle::open(path, options.key);
   const Artifact& artifact = bundle.choose(target);
   if (!options.trust) bundle.require_trusted(artifact);
@@ -17,10 +16,10 @@ std::shared_ptr<Engine> load(const std::string& path, const std::string& target,
   if (artifact.target.backend == "tensorrt") return load_tensorrt(bundle, artifact, std::move(signature));
 #endif
   throw usage_error("the C++ runtime does not run " + artifact.target.text(),
-                    {path, {},
-                     artifact.target.backend == "tensorrt"
-                         ? "build it with TensorRT: cmake -DMODELPORT_TENSORRT=ON"
-                         : "ask for an onnxruntime target, or run it from Python"});
+                    {path,
+                     {},
+                     artifact.target.backend == "tensorrt" ? "build it with TensorRT: cmake -DMODELPORT_TENSORRT=ON"
+                                                           : "ask for an onnxruntime target, or run it from Python"});
 }
 
 }  // namespace modelport::runtime

@@ -39,8 +39,7 @@ json parse_strictly(const std::string& data) {
 void require_format(const json& format, const std::string& where) {
   if (format.is_number() && format == bundle_format) return;
   const std::string text = format.is_string() ? quoted(format.get<std::string>()) : format.dump();
-  throw bundle_error("the bundle has format " + text + ", this modelport reads " +
-                         std::to_string(bundle_format),
+  throw bundle_error("the bundle has format " + text + ", this modelport reads " + std::to_string(bundle_format),
                      {where, {}, "install the version of modelport that wrote it, or deploy again"});
 }
 
@@ -48,8 +47,7 @@ void require_sealed(const std::string& data, const std::string& where) {
   const size_t length = seal_start.size() + digits + seal_end.size();
   const size_t begin = data.size() < length ? 0 : data.size() - length;
   if (data.substr(begin) == seal_start + sha256(data.data(), begin) + seal_end) return;
-  throw bundle_error(std::string(manifest_name) + " was altered: its checksum does not match",
-                     {where, {}, copy_again});
+  throw bundle_error(std::string(manifest_name) + " was altered: its checksum does not match", {where, {}, copy_again});
 }
 
 int64_t count_of(const json& value, const char* what) {
@@ -71,8 +69,7 @@ const json& object_in(const json& holder, const char* name) {
 
 std::string path_of(const json& value) {
   const auto path = value.get<std::string>();
-  if (!is_inside(path))
-    throw Wrong(quoted(path) + " lies outside the bundle, or is not written plainly");
+  if (!is_inside(path)) throw Wrong(quoted(path) + " lies outside the bundle, or is not written plainly");
   return path;
 }
 
@@ -112,8 +109,7 @@ void read_signature(const json& signature, Manifest& manifest) {
 // Whether a backend that takes a text for a path would get somewhere.
 bool is_path(const std::string& text, const Manifest& manifest) {
   const bool outside = !text.empty() && (text[0] == '/' || text[0] == '~');
-  return outside || text.find('\\') != std::string::npos ||
-         ("/" + text + "/").find("/../") != std::string::npos ||
+  return outside || text.find('\\') != std::string::npos || ("/" + text + "/").find("/../") != std::string::npos ||
          text.find(any_platform) != std::string::npos ||
          manifest.files.count(std::filesystem::path(text).lexically_normal().generic_string()) != 0;
 }
@@ -133,8 +129,7 @@ void require_own_paths(const json& options, const Artifact& artifact, const Mani
 }
 
 bool has_suffix(const std::string& text, const std::string& suffix) {
-  return text.size() >= suffix.size() &&
-         text.compare(text.size() - suffix.size(), suffix.size(), suffix) == 0;
+  return text.size() >= suffix.size() && text.compare(text.size() - suffix.size(), suffix.size(), suffix) == 0;
 }
 
 Artifact read_artifact(const json& entry, const Manifest& manifest) {
@@ -209,8 +204,7 @@ Manifest Manifest::parse(const std::string& data, const std::string& where) {
 std::vector<std::string> Manifest::code_of(const Artifact& artifact) const {
   std::set<std::string> code(artifact.files.begin(), artifact.files.end());
   for (const auto& [name, file] : files)
-    if (folder_of(name) == folder_of(artifact.graph) && !has_suffix(name, ".onnx") &&
-        !has_suffix(name, ".data"))
+    if (folder_of(name) == folder_of(artifact.graph) && !has_suffix(name, ".onnx") && !has_suffix(name, ".data"))
       code.insert(name);
   return {code.begin(), code.end()};
 }

@@ -22,10 +22,18 @@ const char* const remedy =
     "`pip install onnxruntime` has one in onnxruntime/capi";
 
 const char* name_of(int32_t code) {
-  constexpr const char* names[] = {
-      "OK", "FAIL", "INVALID_ARGUMENT", "NO_SUCHFILE", "NO_MODEL", "ENGINE_ERROR",
-      "RUNTIME_EXCEPTION", "INVALID_PROTOBUF", "MODEL_LOADED", "NOT_IMPLEMENTED", "INVALID_GRAPH",
-      "EP_FAIL"};
+  constexpr const char* names[] = {"OK",
+                                   "FAIL",
+                                   "INVALID_ARGUMENT",
+                                   "NO_SUCHFILE",
+                                   "NO_MODEL",
+                                   "ENGINE_ERROR",
+                                   "RUNTIME_EXCEPTION",
+                                   "INVALID_PROTOBUF",
+                                   "MODEL_LOADED",
+                                   "NOT_IMPLEMENTED",
+                                   "INVALID_GRAPH",
+                                   "EP_FAIL"};
   const auto place = static_cast<size_t>(code);
   return place < sizeof names / sizeof *names ? names[place] : "GENERAL ERROR";
 }
@@ -39,9 +47,8 @@ void* open_library(const std::string& path) {
   setenv("ORT_DISABLE_TELEMETRY", "1", 0);
   const char* chosen = std::getenv("MODELPORT_ONNXRUNTIME");
   const std::string file = !path.empty() ? path : chosen ? chosen : "";
-  const auto candidates = file.empty()
-                              ? std::vector<std::string>{"libonnxruntime.so", "libonnxruntime.so.1"}
-                              : std::vector<std::string>{file};
+  const auto candidates = file.empty() ? std::vector<std::string>{"libonnxruntime.so", "libonnxruntime.so.1"}
+                                       : std::vector<std::string>{file};
   std::string why;
   for (const std::string& name : candidates) {
     if (void* library = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL)) return library;
@@ -53,8 +60,7 @@ void* open_library(const std::string& path) {
 Runtime make_runtime(const std::string& path) {
   void* library = open_library(path);
   const auto get_base = reinterpret_cast<const ApiBase* (*)()>(dlsym(library, "OrtGetApiBase"));
-  if (!get_base)
-    throw build_error("this is no library of ONNX Runtime", {path, "it has no OrtGetApiBase", remedy});
+  if (!get_base) throw build_error("this is no library of ONNX Runtime", {path, "it has no OrtGetApiBase", remedy});
   const ApiBase& base = *get_base();
   const void* table = base.get_api(api_version);
   if (!table)
@@ -75,8 +81,7 @@ std::string explain(const Api& api, Status* status) {
   const auto code = api.call<int32_t>(GetErrorCode, static_cast<const Status*>(status));
   const std::string said = api.call<const char*>(GetErrorMessage, static_cast<const Status*>(status));
   api.release(status);
-  return runtime::one_line("[ONNXRuntimeError] : " + std::to_string(code) + " : " + name_of(code) +
-                           " : " + said);
+  return runtime::one_line("[ONNXRuntimeError] : " + std::to_string(code) + " : " + name_of(code) + " : " + said);
 }
 
 const Runtime& Runtime::open(const std::string& path) {

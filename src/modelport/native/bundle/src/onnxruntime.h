@@ -16,12 +16,11 @@ struct MemoryInfo;
 struct Allocator;
 
 // Further places in the API; see Slot.
-constexpr Slot GetErrorCode{1}, GetErrorMessage{2}, CreateEnv{3}, DisableTelemetryEvents{6},
-    CreateSession{7}, Run{9}, CreateSessionOptions{10}, SetSessionLogSeverityLevel{22},
-    SetSessionGraphOptimizationLevel{23}, SetIntraOpNumThreads{24}, RegisterCustomOpsLibrary{29},
-    CreateTensorAsOrtValue{48}, CreateTensorWithDataAsOrtValue{49}, FillStringTensor{52},
-    GetStringTensorDataLength{53}, GetStringTensorContent{54}, CreateCpuMemoryInfo{69},
-    GetAllocatorWithDefaultOptions{78}, ReleaseSession{95}, ReleaseValue{96},
+constexpr Slot GetErrorCode{1}, GetErrorMessage{2}, CreateEnv{3}, DisableTelemetryEvents{6}, CreateSession{7}, Run{9},
+    CreateSessionOptions{10}, SetSessionLogSeverityLevel{22}, SetSessionGraphOptimizationLevel{23},
+    SetIntraOpNumThreads{24}, RegisterCustomOpsLibrary{29}, CreateTensorAsOrtValue{48},
+    CreateTensorWithDataAsOrtValue{49}, FillStringTensor{52}, GetStringTensorDataLength{53}, GetStringTensorContent{54},
+    CreateCpuMemoryInfo{69}, GetAllocatorWithDefaultOptions{78}, ReleaseSession{95}, ReleaseValue{96},
     ReleaseSessionOptions{100}, AddSessionConfigEntry{130};
 
 // An object of ONNX Runtime's that is released by the function of a slot.

@@ -16,8 +16,7 @@ namespace {
 using namespace ort;
 using nlohmann::json;
 
-const std::vector<std::pair<std::string, int32_t>> levels{
-    {"none", 0}, {"basic", 1}, {"extended", 2}, {"all", 99}};
+const std::vector<std::pair<std::string, int32_t>> levels{{"none", 0}, {"basic", 1}, {"extended", 2}, {"all", 99}};
 
 // The values of a run that are ONNX Runtime's.
 class Values {
@@ -85,29 +84,23 @@ int32_t level_of(const std::string& name) {
 
 class OnnxRuntimeEngine final : public Engine {
  public:
-  OnnxRuntimeEngine(const Runtime& opened, Handle<Session> session, Signature of_model,
-                    const Target& runs_on)
-      : Engine(std::move(of_model), runs_on, "ONNX Runtime " + opened.version),
-        runtime_(opened),
-        api_(opened.api),
+  OnnxRuntimeEngine(const Runtime& opened, Handle<Session> session, Signature of_model, const Target& runs_on)
+      : Engine(std::move(of_model), runs_on, "ONNX Runtime " + opened.version), runtime_(opened), api_(opened.api),
         session_(std::move(session)) {}
 
-  Outputs run(const modelport_tensor* inputs, size_t count,
-              const std::vector<size_t>& wanted) const override {
+  Outputs run(const modelport_tensor* inputs, size_t count, const std::vector<size_t>& wanted) const override {
     Values values(api_, count);
     std::vector<const char*> names(count + wanted.size());
     for (size_t i = 0; i < count; ++i) {
       names[i] = inputs[i].name;
       values[i] = value_of(inputs[i]);
     }
-    for (size_t i = 0; i < wanted.size(); ++i)
-      names[count + i] = signature.outputs()[wanted[i]].name.c_str();
+    for (size_t i = 0; i < wanted.size(); ++i) names[count + i] = signature.outputs()[wanted[i]].name.c_str();
     auto kept = std::make_shared<Kept>(api_, shared_from_this(), wanted.size());
-    Status* failed = api_.call(ort::Run, session_.get(), static_cast<const RunOptions*>(nullptr),
-                               static_cast<const char* const*>(names.data()),
-                               static_cast<Value* const*>(values.data()), count,
-                               static_cast<const char* const*>(names.data() + count),
-                               wanted.size(), kept->values.data());
+    Status* failed =
+        api_.call(ort::Run, session_.get(), static_cast<const RunOptions*>(nullptr),
+                  static_cast<const char* const*>(names.data()), static_cast<Value* const*>(values.data()), count,
+                  static_cast<const char* const*>(names.data() + count), wanted.size(), kept->values.data());
     if (failed) throw failure(failed, inputs, count);
     Outputs outputs;
     outputs.items.reserve(wanted.size());
@@ -125,8 +118,7 @@ class OnnxRuntimeEngine final : public Engine {
     if (tensor.dtype == MODELPORT_STRING) {
       require(api_.call(CreateTensorAsOrtValue, runtime_.allocator, tensor.shape, tensor.rank,
                         static_cast<int32_t>(tensor.dtype), &value));
-      Status* failed = api_.call(FillStringTensor, value,
-                                 static_cast<const char* const*>(tensor.data), elements);
+      Status* failed = api_.call(FillStringTensor, value, static_cast<const char* const*>(tensor.data), elements);
       if (failed) api_.call<void>(ReleaseValue, value);
       require(failed);
       return value;
@@ -134,10 +126,8 @@ class OnnxRuntimeEngine final : public Engine {
     static char nothing[1];  // an empty tensor has a place, too
     void* data = tensor.data ? const_cast<void*>(tensor.data) : nothing;
     const size_t bytes = elements * find_dtype(tensor.dtype)->bytes;
-    require(api_.call(CreateTensorWithDataAsOrtValue,
-                      static_cast<const MemoryInfo*>(runtime_.memory),
-                      data, bytes, tensor.shape, tensor.rank,
-                      static_cast<int32_t>(tensor.dtype), &value));
+    require(api_.call(CreateTensorWithDataAsOrtValue, static_cast<const MemoryInfo*>(runtime_.memory), data, bytes,
+                      tensor.shape, tensor.rank, static_cast<int32_t>(tensor.dtype), &value));
     return value;
   }
 
@@ -155,8 +145,8 @@ class OnnxRuntimeEngine final : public Engine {
     require(api_.call(GetTensorElementType, tensor, &type));
     output.dtype = static_cast<modelport_dtype>(type);
     if (!find_dtype(output.dtype))
-      throw run_error("output " + quoted(spec.name) + " has elements of ONNX's type " +
-                      std::to_string(type) + ", expected " + spec.dtype->name);
+      throw run_error("output " + quoted(spec.name) + " has elements of ONNX's type " + std::to_string(type) +
+                      ", expected " + spec.dtype->name);
     if (output.dtype == MODELPORT_STRING) {
       output.data = read_strings(kept, value, element_count(output.view()));
     } else {
@@ -173,8 +163,8 @@ class OnnxRuntimeEngine final : public Engine {
     require(api_.call(GetStringTensorDataLength, tensor, &bytes));
     std::string joined_up(bytes, '\0');
     std::vector<size_t> begins(count);
-    require(api_.call(GetStringTensorContent, tensor, static_cast<void*>(joined_up.data()), bytes,
-                      begins.data(), count));
+    require(
+        api_.call(GetStringTensorContent, tensor, static_cast<void*>(joined_up.data()), bytes, begins.data(), count));
     // Each text is followed by a zero, which the content is not.
     std::string characters;
     characters.reserve(bytes + count);
@@ -225,8 +215,8 @@ void register_library(const Api& api, SessionOptions* options, const std::filesy
 
 }  // namespace
 
-std::shared_ptr<Engine> load_onnxruntime(const Bundle& bundle, const Artifact& artifact,
-                                         Signature signature, const LoadOptions& given) {
+std::shared_ptr<Engine> load_onnxruntime(const Bundle& bundle, const Artifact& artifact, Signature signature,
+                                         const LoadOptions& given) {
   const Settings settings = read_settings(json::parse(artifact.options), given);
   const int32_t level = level_of(settings.level);
   const Target& target = artifact.target;
@@ -241,7 +231,8 @@ std::shared_ptr<Engine> load_onnxruntime(const Bundle& bundle, const Artifact& a
     const std::string why = explain(api, status);
     const bool no_kernel = why.find("NOT_IMPLEMENTED") != std::string::npos;
     throw build_error("ONNX Runtime " + runtime.version + " cannot load " + place,
-                      {{}, why,
+                      {{},
+                       why,
                        no_kernel ? "it has no kernel for this operator with these dtypes: compute in "
                                    "float32 between casts, or deploy for another target"
                                  : "`modelport check` says what is wrong with a graph"});
@@ -252,15 +243,14 @@ std::shared_ptr<Engine> load_onnxruntime(const Bundle& bundle, const Artifact& a
   require(api.call(SetSessionLogSeverityLevel, made, 4));
   require(api.call(SetIntraOpNumThreads, made, settings.threads));
   require(api.call(SetSessionGraphOptimizationLevel, made, level));
-  if (!settings.spinning)
-    require(api.call(AddSessionConfigEntry, made, "session.intra_op.allow_spinning", "0"));
+  if (!settings.spinning) require(api.call(AddSessionConfigEntry, made, "session.intra_op.allow_spinning", "0"));
   for (const std::string& library : settings.libraries)
     register_library(api, made, bundle.folder / bundle.here(library));
   Session* session = nullptr;
   require(api.call(CreateSession, static_cast<const Env*>(runtime.env), place.c_str(),
                    static_cast<const SessionOptions*>(made), &session));
-  return std::make_shared<OnnxRuntimeEngine>(
-      runtime, Handle<Session>(session, {&api, ReleaseSession}), std::move(signature), target);
+  return std::make_shared<OnnxRuntimeEngine>(runtime, Handle<Session>(session, {&api, ReleaseSession}),
+                                             std::move(signature), target);
 }
 
 }  // namespace modelport::runtime

@@ -19,12 +19,10 @@ constexpr DType dtypes[] = {
 };
 constexpr size_t no_dim = SIZE_MAX;
 
-const modelport_tensor* find(const modelport_tensor* tensors, size_t count, size_t guess,
-                             const std::string& name) {
+const modelport_tensor* find(const modelport_tensor* tensors, size_t count, size_t guess, const std::string& name) {
   if (guess < count && name == tensors[guess].name) return &tensors[guess];
   const auto* end = tensors + count;
-  const auto* found =
-      std::find_if(tensors, end, [&](const modelport_tensor& item) { return name == item.name; });
+  const auto* found = std::find_if(tensors, end, [&](const modelport_tensor& item) { return name == item.name; });
   return found == end ? nullptr : found;
 }
 
@@ -35,21 +33,20 @@ bool in_range(const modelport_axis& axis, int64_t size) {
 }  // namespace
 
 const DType* find_dtype(modelport_dtype code) {
-  const auto* found = std::find_if(std::begin(dtypes), std::end(dtypes),
-                                   [&](const DType& item) { return item.code == code; });
+  const auto* found =
+      std::find_if(std::begin(dtypes), std::end(dtypes), [&](const DType& item) { return item.code == code; });
   return found == std::end(dtypes) ? nullptr : found;
 }
 
 const DType* find_dtype(const std::string& name) {
-  const auto* found = std::find_if(std::begin(dtypes), std::end(dtypes),
-                                   [&](const DType& item) { return name == item.name; });
+  const auto* found =
+      std::find_if(std::begin(dtypes), std::end(dtypes), [&](const DType& item) { return name == item.name; });
   return found == std::end(dtypes) ? nullptr : found;
 }
 
 std::string TensorSpec::text() const {
   std::vector<std::string> parts;
-  for (const modelport_axis& axis : axes)
-    parts.push_back(axis.size < 0 ? axis.name : std::to_string(axis.size));
+  for (const modelport_axis& axis : axes) parts.push_back(axis.size < 0 ? axis.name : std::to_string(axis.size));
   return name + ": " + dtype->name + "[" + (ranked ? joined(parts) : "?") + "]";
 }
 
@@ -88,8 +85,7 @@ void Signature::examine(const modelport_tensor* tensors, size_t count) const {
   if (fits(tensors, count)) return;
   explain_names(tensors, count);
   std::map<std::string, std::pair<int64_t, std::string>> sizes;
-  for (size_t i = 0; i < inputs_.size(); ++i)
-    explain(inputs_[i], *find(tensors, count, i, inputs_[i].name), sizes);
+  for (size_t i = 0; i < inputs_.size(); ++i) explain(inputs_[i], *find(tensors, count, i, inputs_[i].name), sizes);
 }
 
 bool Signature::fits(const modelport_tensor* tensors, size_t count) const {
@@ -144,18 +140,17 @@ void Signature::explain(const TensorSpec& spec, const modelport_tensor& tensor,
   const std::string name = quoted(spec.name);
   if (tensor.dtype != spec.dtype->code) {
     const DType* came = find_dtype(tensor.dtype);
-    throw run_error("input " + name + " has dtype " +
-                        (came ? came->short_name : std::to_string(tensor.dtype)) + ", expected " +
-                        spec.dtype->name,
+    throw run_error("input " + name + " has dtype " + (came ? came->short_name : std::to_string(tensor.dtype)) +
+                        ", expected " + spec.dtype->name,
                     {{}, {}, "convert it: array.astype('" + std::string(spec.dtype->name) + "')"});
   }
   if (!tensor.data && std::count(tensor.shape, tensor.shape + tensor.rank, 0) == 0)
     throw run_error("input " + name + " has no data", {{}, "its pointer is null", "pass " + spec.text()});
-  const std::string came = "input " + name + " has shape " + listed(tensor.shape, tensor.rank) +
-                           ", expected " + spec.text();
+  const std::string came =
+      "input " + name + " has shape " + listed(tensor.shape, tensor.rank) + ", expected " + spec.text();
   if (spec.ranked && tensor.rank != spec.axes.size())
-    throw run_error(came, {{}, "rank " + std::to_string(tensor.rank) + " is not " +
-                                   std::to_string(spec.axes.size()), {}});
+    throw run_error(came,
+                    {{}, "rank " + std::to_string(tensor.rank) + " is not " + std::to_string(spec.axes.size()), {}});
   for (size_t place = 0; place < tensor.rank; ++place) {
     const int64_t size = tensor.shape[place];
     const std::string is = "axis " + std::to_string(place) + " is " + std::to_string(size);
@@ -163,8 +158,7 @@ void Signature::explain(const TensorSpec& spec, const modelport_tensor& tensor,
     if (!spec.ranked) continue;
     const modelport_axis& axis = spec.axes[place];
     if (axis.size >= 0) {
-      if (size != axis.size)
-        throw run_error(came, {{}, is + ", not " + std::to_string(axis.size), {}});
+      if (size != axis.size) throw run_error(came, {{}, is + ", not " + std::to_string(axis.size), {}});
       continue;
     }
     const std::string dim = axis.name;
@@ -177,8 +171,8 @@ void Signature::explain(const TensorSpec& spec, const modelport_tensor& tensor,
     const std::string here = spec.name + "[" + std::to_string(place) + "]";
     const auto [first, place_of_first] = sizes.emplace(dim, std::pair(size, here)).first->second;
     if (size != first)
-      throw run_error(came, {{}, is + ", but " + quoted(dim) + " is " + std::to_string(first) +
-                                     " in " + place_of_first, {}});
+      throw run_error(came,
+                      {{}, is + ", but " + quoted(dim) + " is " + std::to_string(first) + " in " + place_of_first, {}});
   }
 }
 
@@ -196,8 +190,8 @@ std::vector<size_t> Signature::requested(const char* const* names, size_t count)
     return places;
   }
   for (size_t i = 0; i < count; ++i) {
-    const auto found = std::find_if(outputs_.begin(), outputs_.end(),
-                                    [&](const TensorSpec& spec) { return spec.name == names[i]; });
+    const auto found =
+        std::find_if(outputs_.begin(), outputs_.end(), [&](const TensorSpec& spec) { return spec.name == names[i]; });
     if (found == outputs_.end()) unknown.push_back(quoted(names[i]));
     else places.push_back(static_cast<size_t>(found - outputs_.begin()));
   }
@@ -209,10 +203,9 @@ std::vector<size_t> Signature::requested(const char* const* names, size_t count)
 size_t element_count(const modelport_tensor& tensor) {
   size_t count = 1;
   for (size_t axis = 0; axis < tensor.rank; ++axis)
-    if (__builtin_mul_overflow(count, static_cast<size_t>(tensor.shape[axis]), &count) ||
-        count > SIZE_MAX / 16)
-      throw run_error("the tensor " + quoted(tensor.name) + " of shape " +
-                      listed(tensor.shape, tensor.rank) + " is too large for any memory");
+    if (__builtin_mul_overflow(count, static_cast<size_t>(tensor.shape[axis]), &count) || count > SIZE_MAX / 16)
+      throw run_error("the tensor " + quoted(tensor.name) + " of shape " + listed(tensor.shape, tensor.rank) +
+                      " is too large for any memory");
   return count;
 }
 

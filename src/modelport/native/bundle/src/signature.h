@@ -42,8 +42,7 @@ class Signature {
  public:
   Signature(Signature&&) = default;  // names are pointed at: no copies
   // Dimensions that no entry of `ranges` names have no bound.
-  Signature(std::vector<TensorSpec> inputs, std::vector<TensorSpec> outputs,
-            const std::map<std::string, Dim>& ranges);
+  Signature(std::vector<TensorSpec> inputs, std::vector<TensorSpec> outputs, const std::map<std::string, Dim>& ranges);
 
   // Throws a run error that says what was expected, and what came instead.
   void examine(const modelport_tensor* tensors, size_t count) const;

@@ -11,7 +11,7 @@ namespace {
 struct Vocabulary {
   const char* field;
   std::vector<std::string> words;
-  std::string Target::*member;
+  std::string Target::* member;
 };
 
 const std::vector<Vocabulary>& vocabularies() {
@@ -49,8 +49,7 @@ Target Target::parse(const std::string& text) {
   size_t begin = text.find(':');
   target.backend = text.substr(0, begin);
   if (target.backend.empty())
-    throw usage_error("target " + quoted(text) + " names no backend",
-                      {{}, {}, "write BACKEND[:DEVICE][:PRECISION]"});
+    throw usage_error("target " + quoted(text) + " names no backend", {{}, {}, "write BACKEND[:DEVICE][:PRECISION]"});
   std::vector<const char*> given;
   while (begin != std::string::npos) {
     const size_t end = text.find(':', begin + 1);
@@ -63,8 +62,8 @@ Target Target::parse(const std::string& text) {
     const Vocabulary& vocabulary = vocabulary_of(token, text);
     std::string& value = target.*vocabulary.member;
     if (std::find(given.begin(), given.end(), vocabulary.field) != given.end())
-      throw usage_error("target " + quoted(text) + " gives two values for its " +
-                        vocabulary.field + ": " + value + ", " + token);
+      throw usage_error("target " + quoted(text) + " gives two values for its " + vocabulary.field + ": " + value +
+                        ", " + token);
     given.push_back(vocabulary.field);
     value = token;
   }
@@ -74,8 +73,7 @@ Target Target::parse(const std::string& text) {
 }
 
 std::string Target::text() const {
-  return backend + ":" + device + (provider.empty() ? "" : ":" + provider) + ":" + precision +
-         compute_capabilities;
+  return backend + ":" + device + (provider.empty() ? "" : ":" + provider) + ":" + precision + compute_capabilities;
 }
 
 }  // namespace modelport::runtime

@@ -43,8 +43,7 @@ Logger& logger() {
 }
 
 void require(cudaError_t code, const char* what) {
-  if (code != cudaSuccess)
-    throw run_error("CUDA failed: " + std::string(what), {{}, cudaGetErrorString(code), {}});
+  if (code != cudaSuccess) throw run_error("CUDA failed: " + std::string(what), {{}, cudaGetErrorString(code), {}});
 }
 
 // Memory of the GPU that grows as it is needed.
@@ -110,10 +109,9 @@ struct Kept {
 
 class TensorRtEngine final : public Engine {
  public:
-  TensorRtEngine(const TensorRt& opened, const std::string& data, const std::string& name,
-                 Signature of_model, const Target& runs_on)
-      : Engine(std::move(of_model), runs_on, "TensorRT " + opened.version),
-        runtime_(opened.create_runtime(logger())) {
+  TensorRtEngine(const TensorRt& opened, const std::string& data, const std::string& name, Signature of_model,
+                 const Target& runs_on)
+      : Engine(std::move(of_model), runs_on, "TensorRT " + opened.version), runtime_(opened.create_runtime(logger())) {
     if (runtime_) engine_.reset(runtime_->deserializeCudaEngine(data.data(), data.size()));
     if (engine_) context_.reset(engine_->createExecutionContext());
     if (!context_)
@@ -126,8 +124,7 @@ class TensorRtEngine final : public Engine {
   }
 
   // Runs follow each other: an engine has one context.
-  Outputs run(const modelport_tensor* inputs, size_t count,
-              const std::vector<size_t>& wanted) const override {
+  Outputs run(const modelport_tensor* inputs, size_t count, const std::vector<size_t>& wanted) const override {
     const std::lock_guard<std::mutex> hold(lock_);
     choose_profile(inputs, count);
     for (size_t i = 0; i < count; ++i) put(inputs[i]);
@@ -146,7 +143,8 @@ class TensorRtEngine final : public Engine {
       kept->outputs.emplace_back(element_count(output.view()) * spec.dtype->bytes);
       std::vector<char>& copy = kept->outputs.back();
       output.data = copy.data();
-      require(cudaMemcpyAsync(copy.data(), result.memory.data(), copy.size(), cudaMemcpyDeviceToHost, stream_.get()), "copying an output");
+      require(cudaMemcpyAsync(copy.data(), result.memory.data(), copy.size(), cudaMemcpyDeviceToHost, stream_.get()),
+              "copying an output");
       outputs.items.push_back(std::move(output));
     }
     require(cudaStreamSynchronize(stream_.get()), "cudaStreamSynchronize");
@@ -215,8 +213,7 @@ class TensorRtEngine final : public Engine {
 
 }  // namespace
 
-std::shared_ptr<Engine> load_tensorrt(const Bundle& bundle, const Artifact& artifact,
-                                      Signature signature) {
+std::shared_ptr<Engine> load_tensorrt(const Bundle& bundle, const Artifact& artifact, Signature signature) {
   const TensorRt& opened = TensorRt::open();
   const json options = json::parse(artifact.options);
   if (options.contains("adapters") && !options["adapters"].empty())

@@ -46,7 +46,7 @@ fs::path built_folder() {
 }
 
 bool is_remembered(const std::string& digest) {
-  struct stat status {};
+  struct stat status{};
   return stat((built_folder() / digest).c_str(), &status) == 0 && status.st_uid == getuid();
 }
 
@@ -63,12 +63,9 @@ Key read_key(const fs::path& path) {
 bool holds(const std::string& signature, const std::string& data, const fs::path& path) {
   const Key key = read_key(path);
   const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
-  const auto bytes = [](const std::string& text) {
-    return reinterpret_cast<const unsigned char*>(text.data());
-  };
-  const bool good =
-      context && EVP_DigestVerifyInit(context.get(), nullptr, nullptr, nullptr, key.get()) == 1 &&
-      EVP_DigestVerify(context.get(), bytes(signature), signature.size(), bytes(data), data.size()) == 1;
+  const auto bytes = [](const std::string& text) { return reinterpret_cast<const unsigned char*>(text.data()); };
+  const bool good = context && EVP_DigestVerifyInit(context.get(), nullptr, nullptr, nullptr, key.get()) == 1 &&
+                    EVP_DigestVerify(context.get(), bytes(signature), signature.size(), bytes(data), data.size()) == 1;
   ERR_clear_error();
   return good;
 }
@@ -88,14 +85,12 @@ bool is_signed_by_known_key(const Bundle& bundle, const fs::path& file) {
   if (keys.empty() || !fs::is_regular_file(file)) return false;
   const std::string signature = read_file(file, signature_limit, bundle.where);
   const std::string data = read_file(bundle.folder / manifest_name, manifest_limit, bundle.where);
-  return std::any_of(keys.begin(), keys.end(),
-                     [&](const fs::path& key) { return holds(signature, data, key); });
+  return std::any_of(keys.begin(), keys.end(), [&](const fs::path& key) { return holds(signature, data, key); });
 }
 
 }  // namespace
 
-void require_signed(const std::string& data, const fs::path& signature, const fs::path& key,
-                    const std::string& where) {
+void require_signed(const std::string& data, const fs::path& signature, const fs::path& key, const std::string& where) {
   if (!fs::is_regular_file(signature))
     throw bundle_error("the bundle is not signed", {where, {}, "modelport bundle sign, by who made it"});
   if (!holds(read_file(signature, signature_limit, where), data, key))
@@ -114,10 +109,10 @@ void Bundle::require_trusted(const Artifact& artifact) const {
   if (foreign.empty() || signed_by_key || is_signed_by_known_key(*this, signature)) return;
   const char* signer = fs::is_regular_file(signature) ? "signed by no key that is known here" : "not signed";
   throw bundle_error("the bundle has code that is not known here: " + joined(foreign),
-                     {where,
-                      "it was not built by this user on this machine, and the bundle is " + std::string(signer),
+                     {where, "it was not built by this user on this machine, and the bundle is " + std::string(signer),
                       "if you know where it comes from: trust=True, or --trust, or once and for all `modelport "
-                      "bundle trust " + where + "`; to know its maker from now on, put their public key into " +
+                      "bundle trust " +
+                          where + "`; to know its maker from now on, put their public key into " +
                           keys_folder().string()});
 }
 

@@ -21,7 +21,6 @@
 #include <cstddef>
 #include <exception>
 #include <initializer_list>
-#include <new>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -49,24 +48,13 @@ struct Error : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// What was thrown, in words; only for use in a handler, and valid until its end.
-inline const char* what_was_thrown() noexcept {
-  try {
-    throw;
-  } catch (const std::bad_alloc&) {
-    return "out of memory";
-  } catch (const std::exception& error) {
-    return error.what();
-  } catch (...) {
-    return "something was thrown that is no std::exception";
-  }
-}
-
 inline std::string text(const char* value) { return value; }
 inline std::string text(const std::string& value) { return value; }
 inline std::string text(std::string_view value) { return std::string(value); }
 template <class T, class = std::enable_if_t<std::is_arithmetic_v<T>>>
-std::string text(T value) { return std::to_string(value); }
+std::string text(T value) {
+  return std::to_string(value);
+}
 
 // Throws an error of the parts put together where a condition does not hold.
 template <class... Parts>
@@ -116,8 +104,7 @@ class Shape {
   bool operator!=(const Shape& other) const { return !(*this == other); }
   std::string str() const {
     std::string out = "[";
-    for (size_t axis = 0; axis < rank_; ++axis)
-      out += (axis ? ", " : "") + std::to_string(dims_[axis]);
+    for (size_t axis = 0; axis < rank_; ++axis) out += (axis ? ", " : "") + std::to_string(dims_[axis]);
     return out + "]";
   }
 
@@ -155,18 +142,21 @@ class Context {
       std::exception_ptr error;
       int failed = 0;
     } job{body, count, pieces, nullptr};
-    run_parallel(static_cast<size_t>(pieces), [](void* data, size_t piece) {
-      Job& job = *static_cast<Job*>(data);
-      const auto index = static_cast<int64_t>(piece);
-      // The pieces differ by at most one.
-      const int64_t base = job.count / job.pieces, rest = job.count % job.pieces;
-      const int64_t begin = index * base + (index < rest ? index : rest);
-      try {
-        job.body(begin, begin + base + (index < rest ? 1 : 0));
-      } catch (...) {
-        if (!__atomic_exchange_n(&job.failed, 1, __ATOMIC_ACQ_REL)) job.error = std::current_exception();
-      }
-    }, &job);
+    run_parallel(
+        static_cast<size_t>(pieces),
+        [](void* data, size_t piece) {
+          Job& job = *static_cast<Job*>(data);
+          const auto index = static_cast<int64_t>(piece);
+          // The pieces differ by at most one.
+          const int64_t base = job.count / job.pieces, rest = job.count % job.pieces;
+          const int64_t begin = index * base + (index < rest ? index : rest);
+          try {
+            job.body(begin, begin + base + (index < rest ? 1 : 0));
+          } catch (...) {
+            if (!__atomic_exchange_n(&job.failed, 1, __ATOMIC_ACQ_REL)) job.error = std::current_exception();
+          }
+        },
+        &job);
     if (job.error) std::rethrow_exception(job.error);
   }
 
@@ -198,7 +188,8 @@ class Context {
     constexpr int64_t threads = 256, most_blocks = 65536;
     if (count <= 0) return;
     const int64_t blocks = (count + threads - 1) / threads;
-    launch_grid(kernel, dim3(static_cast<unsigned>(blocks < most_blocks ? blocks : most_blocks)), threads, arguments...);
+    launch_grid(kernel, dim3(static_cast<unsigned>(blocks < most_blocks ? blocks : most_blocks)), threads,
+                arguments...);
   }
 
   // Launches a kernel on a grid of its own.
@@ -246,8 +237,8 @@ class Tensor {
   void load(Context& context, size_t index) {
     context.input(index, view_);
     if constexpr (Rank >= 0)
-      check(!view_.present || rank() == Rank, "input ", index, " has rank ", rank(), " ",
-            shape(), "; the kernel takes rank ", Rank);
+      check(!view_.present || rank() == Rank, "input ", index, " has rank ", rank(), " ", shape(),
+            "; the kernel takes rank ", Rank);
   }
   View view_;
 };
@@ -284,8 +275,7 @@ class HostOpt : public Opt<T, Rank> {
 template <class T, int Rank = -1>
 class List {
  public:
-  List(Context& context, size_t first)
-      : context_(&context), first_(first), count_(context.input_count() - first) {}
+  List(Context& context, size_t first) : context_(&context), first_(first), count_(context.input_count() - first) {}
   size_t size() const { return count_; }
   In<T, Rank> operator[](size_t index) const { return {*context_, first_ + index}; }
 

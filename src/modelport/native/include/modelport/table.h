@@ -3,9 +3,24 @@
 // it may be compiled for a processor that this machine is not.
 #pragma once
 
+#include <new>
+
 #include "modelport/kernel.h"
 
 namespace modelport {
+
+// What was thrown, in words; only for use in a handler, and valid until its end.
+inline const char* what_was_thrown() noexcept {
+  try {
+    throw;
+  } catch (const std::bad_alloc&) {
+    return "out of memory";
+  } catch (const std::exception& error) {
+    return error.what();
+  } catch (...) {
+    return "something was thrown that is no std::exception";
+  }
+}
 
 enum class Role : int32_t { input, optional, list, output, attribute };
 enum class Kind : int32_t { none, integer, real, boolean, string, integers, reals, strings };
@@ -54,9 +69,7 @@ struct ParameterOf {
 constexpr Parameter tensor(Role role, DataType dtype, int rank, bool host) {
   return {role, dtype, rank, host, Kind::none};
 }
-constexpr Parameter attribute(Kind kind) {
-  return {Role::attribute, DataType::none, -1, true, kind};
-}
+constexpr Parameter attribute(Kind kind) { return {Role::attribute, DataType::none, -1, true, kind}; }
 
 template <class T, int R> struct ParameterOf<In<T, R>> {
   static constexpr Parameter value = tensor(Role::input, TypeOf<T>::value, R, false);
@@ -116,8 +129,7 @@ template <class... Parameters>
 struct Signature {
   static constexpr size_t count = sizeof...(Parameters);
   // One longer, as an array of none is not C++.
-  static constexpr Parameter parameters[count + 1] = {ParameterOf<Plain<Parameters>>::value...,
-                                                      Parameter{}};
+  static constexpr Parameter parameters[count + 1] = {ParameterOf<Plain<Parameters>>::value..., Parameter{}};
 
   // The place of a parameter among those of its own sort.
   static constexpr size_t place(size_t index) {
@@ -133,9 +145,7 @@ struct Signature {
   }
 
  private:
-  static constexpr int sort(Role role) {
-    return role == Role::output ? 1 : role == Role::attribute ? 2 : 0;
-  }
+  static constexpr int sort(Role role) { return role == Role::output ? 1 : role == Role::attribute ? 2 : 0; }
 };
 
 template <class T>
@@ -167,11 +177,10 @@ struct Caller<Function, void (*)(Context&, Parameters...)> {
 
  private:
   template <size_t... Index>
-  static void run(Context& context, [[maybe_unused]] const Attribute* attributes,
-                  std::index_sequence<Index...>) {
+  static void run(Context& context, [[maybe_unused]] const Attribute* attributes, std::index_sequence<Index...>) {
     Function(context, argument<Plain<Parameters>>(context, attributes, Types::place(Index))...);
-    check(context.allocated() == Types::outputs(), "the kernel allocated ", context.allocated(),
-          " of its ", Types::outputs(), " outputs");
+    check(context.allocated() == Types::outputs(), "the kernel allocated ", context.allocated(), " of its ",
+          Types::outputs(), " outputs");
   }
 };
 

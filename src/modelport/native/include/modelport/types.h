@@ -86,6 +86,7 @@ struct bfloat16 {
 
 template <class T>
 struct TypeOf;  // a tensor's elements are one of the types below
+// clang-format off
 template <> struct TypeOf<float> { static constexpr DataType value = DataType::float32; };
 template <> struct TypeOf<double> { static constexpr DataType value = DataType::float64; };
 template <> struct TypeOf<float16> { static constexpr DataType value = DataType::float16; };
@@ -95,5 +96,6 @@ template <> struct TypeOf<int64_t> { static constexpr DataType value = DataType:
 template <> struct TypeOf<int8_t> { static constexpr DataType value = DataType::int8; };
 template <> struct TypeOf<uint8_t> { static constexpr DataType value = DataType::uint8; };
 template <> struct TypeOf<bool> { static constexpr DataType value = DataType::boolean; };
+// clang-format on
 
 }  // namespace modelport

@@ -105,8 +105,7 @@ typedef struct modelport_load_options {
 
 /* Opens a bundle (a directory or a zip file), verifies it, and opens its engine for a target.
  * `options` may be NULL. */
-modelport_error* modelport_load(const char* path, const modelport_load_options* options,
-                                modelport_engine** engine);
+modelport_error* modelport_load(const char* path, const modelport_load_options* options, modelport_engine** engine);
 /* Batchers and outputs that were made from it stay valid. */
 void modelport_engine_release(modelport_engine* engine);
 
@@ -121,9 +120,8 @@ modelport_spec modelport_engine_output(const modelport_engine* engine, size_t in
 
 /* Runs the model once. The inputs are read where they lie, in any order; `wanted` names the outputs
  * to compute, all of them where it is NULL. */
-modelport_error* modelport_run(const modelport_engine* engine, const modelport_tensor* inputs,
-                               size_t input_count, const char* const* wanted, size_t wanted_count,
-                               modelport_outputs** outputs);
+modelport_error* modelport_run(const modelport_engine* engine, const modelport_tensor* inputs, size_t input_count,
+                               const char* const* wanted, size_t wanted_count, modelport_outputs** outputs);
 
 size_t modelport_outputs_count(const modelport_outputs* outputs);
 /* Valid as long as the outputs; `index` must be below the count. */
@@ -139,11 +137,11 @@ typedef void (*modelport_done)(void* user, modelport_error* error, modelport_out
 /* Requests are put together along the first axis, which must be one dynamic dimension in all inputs
  * and outputs, up to `max_batch`; the first request waits at most `max_delay_us` microseconds for
  * others. */
-modelport_error* modelport_batcher_create(const modelport_engine* engine, size_t max_batch,
-                                          int64_t max_delay_us, modelport_batcher** batcher);
+modelport_error* modelport_batcher_create(const modelport_engine* engine, size_t max_batch, int64_t max_delay_us,
+                                          modelport_batcher** batcher);
 /* Copies the inputs and returns; whatever happens then, failures included, `done` is told. */
-void modelport_submit(modelport_batcher* batcher, const modelport_tensor* inputs,
-                      size_t input_count, modelport_done done, void* user);
+void modelport_submit(modelport_batcher* batcher, const modelport_tensor* inputs, size_t input_count,
+                      modelport_done done, void* user);
 /* Runs what was submitted before, then ends. Not to be called from `done`. */
 void modelport_batcher_release(modelport_batcher* batcher);
 

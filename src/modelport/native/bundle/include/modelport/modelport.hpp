@@ -26,21 +26,20 @@ namespace modelport {
 class Error : public std::runtime_error {
  public:
   explicit Error(const modelport_error* error)
-      : std::runtime_error(modelport_error_text(error)),
-        happened(modelport_error_what(error)),
-        where(modelport_error_where(error)),
-        why(modelport_error_why(error)),
-        fix(modelport_error_fix(error)) {}
+      : std::runtime_error(modelport_error_text(error)), happened(modelport_error_what(error)),
+        where(modelport_error_where(error)), why(modelport_error_why(error)), fix(modelport_error_fix(error)) {}
   Error(const std::string& what, const std::string& how_to_mend)
       : std::runtime_error(what + "\n  fix: " + how_to_mend), happened(what), fix(how_to_mend) {}
 
   std::string happened, where, why, fix;
 };
+// clang-format off
 class UsageError : public Error { using Error::Error; };
 class OperatorError : public Error { using Error::Error; };
 class BuildError : public Error { using Error::Error; };
 class RunError : public Error { using Error::Error; };
 class BundleError : public Error { using Error::Error; };
+// clang-format on
 
 namespace detail {
 
@@ -113,16 +112,14 @@ class Input {
   Input(std::string name, Shape shape, modelport_dtype dtype, const void* data)
       : name_(std::move(name)), shape_(std::move(shape)), dtype_(dtype), data_(data) {}
 
-  modelport_tensor view() const {
-    return {name_.c_str(), dtype_, shape_.data(), shape_.size(), data_};
-  }
+  modelport_tensor view() const { return {name_.c_str(), dtype_, shape_.data(), shape_.size(), data_}; }
 
  private:
   void require_count(size_t count) const {
     const size_t wanted = detail::count_of(shape_.data(), shape_.size());
     if (count != wanted)
-      throw RunError("the input '" + name_ + "' has " + std::to_string(count) +
-                         " values for a shape of " + std::to_string(wanted),
+      throw RunError("the input '" + name_ + "' has " + std::to_string(count) + " values for a shape of " +
+                         std::to_string(wanted),
                      "pass as many values as the shape has elements");
   }
 
@@ -189,8 +186,8 @@ struct Spec {
     if (!spec.axes) return;
     axes.emplace();
     for (size_t i = 0; i < spec.rank; ++i)
-      axes->push_back({spec.axes[i].size, spec.axes[i].name, spec.axes[i].min, spec.axes[i].max,
-                       spec.axes[i].multiple});
+      axes->push_back(
+          {spec.axes[i].size, spec.axes[i].name, spec.axes[i].min, spec.axes[i].max, spec.axes[i].multiple});
   }
 
   std::string name;
@@ -233,8 +230,8 @@ class Engine {
     std::vector<const char*> names;
     for (const std::string& name : wanted) names.push_back(name.c_str());
     modelport_outputs* outputs = nullptr;
-    detail::require(modelport_run(engine_.get(), tensors.data(), tensors.size(),
-                                  names.empty() ? nullptr : names.data(), names.size(), &outputs));
+    detail::require(modelport_run(engine_.get(), tensors.data(), tensors.size(), names.empty() ? nullptr : names.data(),
+                                  names.size(), &outputs));
     return Outputs(outputs);
   }
 
@@ -276,8 +273,8 @@ class Batcher {
   // Throws a UsageError where the model has no such axis.
   explicit Batcher(const Engine& engine, const Batching& batching = {}) {
     modelport_batcher* batcher = nullptr;
-    detail::require(modelport_batcher_create(engine.engine_.get(), batching.max_batch,
-                                             batching.max_delay.count(), &batcher));
+    detail::require(
+        modelport_batcher_create(engine.engine_.get(), batching.max_batch, batching.max_delay.count(), &batcher));
     batcher_.reset(batcher);
   }
 
@@ -295,9 +292,8 @@ class Batcher {
     const std::unique_ptr<std::promise<Outputs>> promise(static_cast<std::promise<Outputs>*>(user));
     if (!error) return promise->set_value(Outputs(outputs));
     const detail::Handle<modelport_error> held(error);
-    detail::with_exception(error, [&](const auto& exception) {
-      promise->set_exception(std::make_exception_ptr(exception));
-    });
+    detail::with_exception(error,
+                           [&](const auto& exception) { promise->set_exception(std::make_exception_ptr(exception)); });
   }
 
   detail::Handle<modelport_batcher> batcher_;
