@@ -87,6 +87,7 @@ lint: $(VENV)/.lint
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m tests.surface --python
+	$(BIN)/python -m tests.native
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks

@@ -58,6 +58,7 @@ COSTLY_PLACES = (
     "conformance",
     "export",
     "mission",
+    "native",
     "ops/library",
     "ops/plugins",
     "pipeline/test_examples.py",

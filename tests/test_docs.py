@@ -42,10 +42,10 @@ def commands(request: pytest.FixtureRequest) -> dict[str, str]:
 def test_page_runs(page: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     if "TENSORRT_INCLUDE_DIR" in page.read_text():
         request.getfixturevalue("tensorrt_headers")
-    if "cmake -S runtime/cpp" in page.read_text():
+    if "cmake -S src/modelport/native" in page.read_text():
         require_buildable()
     blocks = [(kind, code) for kind, code in BLOCK.findall(page.read_text()) if kind != "text"]
-    for folder in ("docs", "examples", "runtime", "src"):
+    for folder in ("docs", "examples", "src"):
         (tmp_path / folder).symlink_to(ROOT / folder)
     (tmp_path / "build").mkdir()
     environment = os.environ | request.getfixturevalue("commands")

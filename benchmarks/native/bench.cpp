@@ -72,8 +72,8 @@ class Bare {
     float* const data[]{a, b};
     for (size_t i = 0; i < 2; ++i)
       require(api_.call(CreateTensorWithDataAsOrtValue, static_cast<const MemoryInfo*>(memory_),
-                        static_cast<void*>(data[i]), size_t{16}, static_cast<const int64_t*>(shape),
-                        size_t{2}, int32_t{1}, &values[i]));
+                        static_cast<void*>(data[i]), size_t{16}, static_cast<const int64_t*>(shape), size_t{2},
+                        int32_t{1}, &values[i]));
     require(api_.call(modelport::ort::Run, session_, static_cast<const RunOptions*>(nullptr), names,
                       static_cast<Value* const*>(values), size_t{2}, wanted, size_t{1}, result + 0));
     void* read = nullptr;
@@ -122,8 +122,8 @@ void overhead(const std::string& bundle) {
     here.push_back(own / calls * 1e6);
     there.push_back(bares / calls * 1e6);
   }
-  std::printf("{\"run\": %.4f, \"bare\": %.4f, \"least_run\": %.4f, \"least_bare\": %.4f}\n",
-              median(here), median(there), *std::min_element(here.begin(), here.end()),
+  std::printf("{\"run\": %.4f, \"bare\": %.4f, \"least_run\": %.4f, \"least_bare\": %.4f}\n", median(here),
+              median(there), *std::min_element(here.begin(), here.end()),
               *std::min_element(there.begin(), there.end()));
 }
 

@@ -29,8 +29,7 @@ struct Look {
 
 void DynamicTRTResize(Context& ctx, In<float, 4> x, In<float, 1> scales, Out<float> y) {
   check(scales.size() == 2, "there are ", scales.size(), " scales; there must be 2");
-  check(scales[0] > 0 && scales[1] > 0, "the scales are ", scales[0], " and ", scales[1],
-        "; they must be above 0");
+  check(scales[0] > 0 && scales[1] > 0, "the scales are ", scales[0], " and ", scales[1], "; they must be above 0");
   const int64_t height = x.dim(2), width = x.dim(3);
   const auto out_height = static_cast<int64_t>(static_cast<double>(height) * scales[0]);
   const auto out_width = static_cast<int64_t>(static_cast<double>(width) * scales[1]);

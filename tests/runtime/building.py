@@ -16,7 +16,7 @@ import onnxruntime
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SOURCE = ROOT / "runtime" / "cpp"
+SOURCE = ROOT / "src" / "modelport" / "native"
 HEADERS = {
     "nlohmann/json.hpp": "nlohmann-json3-dev",
     "zip.h": "libzip-dev",
@@ -101,7 +101,7 @@ def environment(variant: str = "release") -> dict[str, str]:
 def sdk(variant: str) -> Path:
     """The folder of an installed C++ side, built where it is out of date."""
     require_buildable(VARIANTS[variant].compiler)
-    folder = ROOT / "build" / "cpp" / variant
+    folder = ROOT / "build" / "native" / variant
     with _locked(folder):
         _cmake(
             SOURCE,
@@ -126,7 +126,7 @@ def build_library(folder: Path, variant: str, *options: str) -> Path:
 def program(variant: str) -> Path:
     """The tests' program."""
     installed = sdk(variant)
-    folder = ROOT / "build" / "cpp" / variant
+    folder = ROOT / "build" / "native" / variant
     with _locked(folder):
         source = Path(__file__).parent
         _cmake(source, folder / "program", variant, f"-DCMAKE_PREFIX_PATH={installed}")

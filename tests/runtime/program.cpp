@@ -52,9 +52,16 @@ std::string shape_text(const modelport::Shape& shape) {
 
 size_t width(modelport_dtype dtype) {
   switch (dtype) {
-    case MODELPORT_FLOAT64: case MODELPORT_INT64: case MODELPORT_UINT64: return 8;
-    case MODELPORT_FLOAT32: case MODELPORT_INT32: case MODELPORT_UINT32: return 4;
-    case MODELPORT_INT16: case MODELPORT_UINT16: case MODELPORT_FLOAT16: case MODELPORT_BFLOAT16: return 2;
+    case MODELPORT_FLOAT64:
+    case MODELPORT_INT64:
+    case MODELPORT_UINT64: return 8;
+    case MODELPORT_FLOAT32:
+    case MODELPORT_INT32:
+    case MODELPORT_UINT32: return 4;
+    case MODELPORT_INT16:
+    case MODELPORT_UINT16:
+    case MODELPORT_FLOAT16:
+    case MODELPORT_BFLOAT16: return 2;
     default: return 1;
   }
 }
@@ -87,7 +94,8 @@ class Session {
       return submit(std::stoul(words.at(1)), std::stoul(words.at(2)),
                     {std::stoul(words.at(3)), std::chrono::microseconds(std::stol(words.at(4)))});
     if (verb == "answer") {
-      modelport::Batcher batcher(*engine_, {std::stoul(words.at(1)), std::chrono::microseconds(std::stol(words.at(2)))});
+      modelport::Batcher batcher(*engine_,
+                                 {std::stoul(words.at(1)), std::chrono::microseconds(std::stol(words.at(2)))});
       return shape_text(batcher.submit(inputs_).get().at(0).shape());
     }
     if (verb == "poison")
@@ -150,7 +158,8 @@ class Session {
         if (!spec.axes) told += ":?";
         else
           for (const auto& axis : *spec.axes)
-            told += ":" + std::to_string(axis.size) + "," + axis.name + "," + std::to_string(axis.min) + "," + std::to_string(axis.max);
+            told += ":" + std::to_string(axis.size) + "," + axis.name + "," + std::to_string(axis.min) + "," +
+                    std::to_string(axis.max);
         told += " ";
       }
     return told;
@@ -179,7 +188,11 @@ class Session {
       std::mt19937 random(static_cast<unsigned>(number));
       std::uniform_real_distribution<float> values(-1, 1);
       const size_t own = requests / threads + (number < requests % threads);
-      struct Asked { modelport::Shape shape; std::vector<float> rows; std::future<Outputs> answer; };
+      struct Asked {
+        modelport::Shape shape;
+        std::vector<float> rows;
+        std::future<Outputs> answer;
+      };
       std::vector<Asked> asked;
       const auto settle = [&] {
         for (Asked& item : asked) {

@@ -53,8 +53,8 @@ class Context final : public IExecutionContext, StubVExecutionContext {
   }
   bool enqueueV3(cudaStream_t stream) noexcept override {
     const auto count = static_cast<size_t>(shape_.d[0] * shape_.d[1]);
-    auto* made = static_cast<float*>(
-        allocator_->reallocateOutputAsync("y", places_["y"], count * sizeof(float), 256, stream));
+    auto* made =
+        static_cast<float*>(allocator_->reallocateOutputAsync("y", places_["y"], count * sizeof(float), 256, stream));
     const auto* given = static_cast<const float*>(places_["x"]);
     require(made && is_on_gpu(made));
     for (size_t i = 0; i < count; ++i) made[i] = 2 * given[i];

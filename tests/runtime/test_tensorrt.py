@@ -19,7 +19,7 @@ from tests.support import onnx_text
 
 pytestmark = pytest.mark.slow
 VARIANT = "address"
-FOLDER = ROOT / "build" / "cpp" / "tensorrt"
+FOLDER = ROOT / "build" / "native" / "tensorrt"
 CUDA = Path("/usr/local/cuda/include")
 
 

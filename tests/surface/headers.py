@@ -9,10 +9,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 HEADERS = (
-    "runtime/cpp/include/modelport/modelport.h",
-    "runtime/cpp/include/modelport/modelport.hpp",
-    "src/modelport/ops/native/include/modelport/kernel.h",
-    "src/modelport/ops/native/include/modelport/types.h",
+    "src/modelport/native/bundle/include/modelport/modelport.h",
+    "src/modelport/native/bundle/include/modelport/modelport.hpp",
+    "src/modelport/native/include/modelport/kernel.h",
+    "src/modelport/native/include/modelport/types.h",
 )
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\])*\"", re.DOTALL)
 _DIRECTIVE = re.compile(r"^[ \t]*#.*$", re.MULTILINE)

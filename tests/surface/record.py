@@ -110,7 +110,7 @@ def _points() -> Iterator[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     yield from (f"script {name} = {place}" for name, place in project["scripts"].items())
     yield from (f"extra {name}" for name in project["optional-dependencies"])
-    sources = [*ROOT.glob("src/**/*.py"), *ROOT.glob("runtime/cpp/src/*")]
+    sources = [*ROOT.glob("src/**/*.py"), *ROOT.glob("src/modelport/native/bundle/src/*")]
     texts = [path.read_text(encoding="utf-8") for path in sorted(sources)]
     groups = {name for text in texts for name in _GROUP.findall(text)}
     variables = {name for text in texts for name in _VARIABLE.findall(text)}

@@ -15,7 +15,7 @@ from modelport.ops.build.parts import compile_parts, headers, source_part
 from modelport.ops.plugins import TensorRTHeaders
 from modelport.ops.plugins.fields import DATA_TYPES, Field
 
-_SOURCES = Path(__file__).parent / "native"
+_SOURCES = toolchain.NATIVE / "conformance"
 
 
 @dataclass(frozen=True)

@@ -290,5 +290,6 @@ def _folder_of(reference: Callable[..., Any]) -> Path:
 def cpp_type(dtype: str) -> str:
     """The C++ type of an element type."""
     named = {"float32": "float", "float64": "double"}
-    as_they_are = ("bool", "float16", "bfloat16")
-    return named.get(dtype) or (dtype if dtype in as_they_are else f"{dtype}_t")
+    if dtype in ("float16", "bfloat16"):
+        return f"modelport::{dtype}"
+    return named.get(dtype) or (dtype if dtype == "bool" else f"{dtype}_t")

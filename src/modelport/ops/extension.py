@@ -10,11 +10,12 @@ from pathlib import Path
 from modelport.errors import OperatorError, UsageError
 from modelport.files.replacement import replacing
 from modelport.ops.build.generated import Table, kernel_source, library_source
+from modelport.ops.build.parts import RUNTIME
 from modelport.ops.build.toolchain import HEADER_SUFFIXES, NATIVE
 from modelport.ops.declaration import Operator
 from modelport.ops.templating import render
 
-_RUNTIME = ("library.cpp", "library.h", "attributes.h")
+_SOURCES = ("library.cpp", "library.h", "attributes.h")
 
 
 def write_extension(operators: Sequence[Operator], output: str | os.PathLike[str]) -> Path:
@@ -57,9 +58,9 @@ def _write(operators: Sequence[Operator], domain: str, folder: Path) -> None:
     csrc = folder / "csrc"
     folder.mkdir()
     shutil.copytree(NATIVE / "include", csrc / "include")
-    for name in _RUNTIME:
-        shutil.copyfile(NATIVE / "runtime" / name, csrc / name)
-    shutil.copyfile(NATIVE / "extension" / "torch_extension.cpp", csrc / "torch_extension.cpp")
+    for name in _SOURCES:
+        shutil.copyfile(RUNTIME / name, csrc / name)
+    shutil.copyfile(NATIVE / "torch" / "torch_extension.cpp", csrc / "torch_extension.cpp")
     tables = []
     for place, operator in enumerate(operators):
         source = operator.kernels["cpu"]

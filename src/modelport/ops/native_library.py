@@ -105,13 +105,35 @@ class NativeLibrary:
         refusal = self.functions.modelport_refusal()
         if refusal:
             raise OperatorError(refusal.decode(), where=str(path))
-        lines = self.functions.modelport_kernels().decode().splitlines()
+        described = self.functions.modelport_kernels()
+        if described is None:
+            raise self._failed("the kernels of a library cannot be listed")
+        lines = described.decode().splitlines()
         self.kernels = [_parse(place, line) for place, line in enumerate(lines)]
 
     def error(self) -> str:
         """What the last failed call of this thread said."""
         text: bytes = self.functions.modelport_error()
         return text.decode(errors="replace")
+
+    def bind(self, kernel: NativeKernel) -> int:
+        """A handle to a kernel whose attributes have their default values.
+
+        Raises:
+            OperatorError: There is no memory, or no such kernel.
+        """
+        handle: int | None = self.functions.modelport_bind(kernel.place)
+        if handle is None:
+            raise self._failed(f"the kernel of {kernel.operator} cannot be bound")
+        return handle
+
+    def _failed(self, what: str) -> OperatorError:
+        return OperatorError(
+            what,
+            where=str(self.path),
+            why=self.error(),
+            fix="build the library again: modelport ops build",
+        )
 
     def _declare(self) -> None:
         number, pointer, text = ctypes.c_int64, ctypes.c_void_p, ctypes.c_char_p
@@ -148,7 +170,8 @@ class BoundKernel:
         """
         self.library = library
         self.kernel = kernel
-        self.handle = library.functions.modelport_bind(kernel.place)
+        self.handle: int | None = None
+        self.handle = library.bind(kernel)
         for place, (kind, value) in enumerate(values):
             self._set(place, kind, value)
 
@@ -172,7 +195,8 @@ class BoundKernel:
             functions.modelport_set_floats(self.handle, place, reals, len(value))
 
     def __del__(self) -> None:
-        self.library.functions.modelport_unbind(self.handle)
+        if self.handle is not None:
+            self.library.functions.modelport_unbind(self.handle)
 
 
 def pack_shapes(inputs: Sequence[TensorInfo | None], outputs: Sequence[TensorInfo]) -> bytes:

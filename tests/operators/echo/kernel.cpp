@@ -2,8 +2,8 @@
 
 #include <vector>
 
-void echo(Context&, In<float> /*x*/, Out<double> output, int64_t whole, Span<int64_t> wholes, double real,
-          bool flag, std::string_view text, Span<double> reals, Span<std::string_view> texts) {
+void echo(Context&, In<float> /*x*/, Out<double> output, int64_t whole, Span<int64_t> wholes, double real, bool flag,
+          std::string_view text, Span<double> reals, Span<std::string_view> texts) {
   std::vector<double> numbers{static_cast<double>(whole)};
   for (const int64_t item : wholes) numbers.push_back(static_cast<double>(item));
   numbers.push_back(real);

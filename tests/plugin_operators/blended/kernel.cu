@@ -14,8 +14,8 @@ __global__ void blend(const T* x, const T* y, T* to, float share, int64_t rows, 
 }  // namespace
 
 template <class T>
-void blended(Context& ctx, In<T, 2> x, In<T, 2> y, Out<T> output, double share, Span<int64_t> sizes, Span<double>,
-             bool, std::string_view) {
+void blended(Context& ctx, In<T, 2> x, In<T, 2> y, Out<T> output, double share, Span<int64_t> sizes, Span<double>, bool,
+             std::string_view) {
   const int64_t rows = x.dim(0), columns = x.dim(1), wide = columns * sizes[1], count = rows * sizes[0] * wide;
   ctx.launch(blend<T>, count, x.data(), y.data(), output.alloc({rows * sizes[0], wide}), static_cast<float>(share),
              rows, columns, wide, count);

@@ -21,12 +21,11 @@ from modelport.ops.build.parts import (
     link_command,
     source_part,
 )
-from modelport.ops.build.toolchain import NATIVE
 from modelport.ops.declaration import Operator
 from modelport.ops.native_library import NativeLibrary, require_declared
 
 RUNTIME_SOURCES = ("library.cpp", "onnxruntime.cpp", "host.cpp", "pool.cpp")
-_EXPORTS = NATIVE / "exports.map"
+EXPORTS = RUNTIME / "exports.map"
 
 
 @dataclass(frozen=True)
@@ -90,8 +89,8 @@ def build_library(
     tables = [part.table for part in parts if part.table]
     described = library_source(domain, operators, tables, toolchain.levels()[0].number)
     parts += _runtime_parts(described, options)
-    link = link_command(_EXPORTS, options.flags or STATIC, cuda=options.cuda)
-    key = key_of([*(part.key for part in parts), *link, _EXPORTS])
+    link = link_command(EXPORTS, options.flags or STATIC, cuda=options.cuda)
+    key = key_of([*(part.key for part in parts), *link, EXPORTS])
 
     def make(path: Path) -> None:
         toolchain.run([*link, "-o", str(path), *compile_parts(parts, done)], domain)

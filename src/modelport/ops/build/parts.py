@@ -15,7 +15,7 @@ from modelport.ops.build.generated import Table, kernel_source
 from modelport.ops.build.toolchain import NATIVE, Level
 from modelport.ops.declaration import Operator
 
-RUNTIME = NATIVE / "runtime"
+RUNTIME = NATIVE / "operators"
 
 Command = Callable[[Path, Path], list[str]]
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from modelport.errors import OperatorError
 from modelport.ops.build import toolchain
-from modelport.ops.build.builder import RUNTIME_SOURCES
+from modelport.ops.build.builder import EXPORTS, RUNTIME_SOURCES
 from modelport.ops.build.cache import kept, key_of
 from modelport.ops.build.generated import Table, kernel_source, library_source
-from modelport.ops.build.parts import STATIC, link_command, seal
+from modelport.ops.build.parts import RUNTIME, STATIC, link_command, seal
 from modelport.ops.build.toolchain import NATIVE, Level
 from modelport.ops.declaration import Operator
 from modelport.ops.native_library import NativeLibrary
@@ -39,8 +39,9 @@ def write_sources(operators: Sequence[Operator], folder: Path) -> None:
         OperatorError: A kernel's file includes one that is in no folder beside it.
     """
     shutil.copytree(NATIVE / "include", folder / "include")
-    shutil.copytree(NATIVE / "runtime", folder / "runtime")
-    shutil.copyfile(NATIVE / "exports.map", folder / "exports.map")
+    # The names of what every version builds; they do not follow those of the package.
+    shutil.copytree(RUNTIME, folder / "runtime", ignore=shutil.ignore_patterns(EXPORTS.name))
+    shutil.copyfile(EXPORTS, folder / EXPORTS.name)
     (folder / "generated").mkdir()
     for operator in operators:
         for device, source in operator.kernels.items():

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from modelport.errors import OperatorError
 
-NATIVE = Path(__file__).parents[1] / "native"
-"""The C++ side that ships with the package."""
+NATIVE = Path(__file__).parents[2] / "native"
+"""All C and C++ that ships with the package."""
 
 HEADER_SUFFIXES = (".h", ".hpp", ".hh", ".inc", ".cuh")
 """Files beside a kernel that count as part of it."""

@@ -153,8 +153,8 @@ class Convolution {
         const S* b = weight_ + (at * s_.taps() + tap) * depth * panel;
         const S* a = columns + at / panels_ * taps * depth;
         for (int64_t row = 0; row < used; row += rows)
-          multiply(a + row * column_step_, column_step_, b, taps * depth,
-                   sums + row * sum_step_ + at * panel, sum_step_);
+          multiply(a + row * column_step_, column_step_, b, taps * depth, sums + row * sum_step_ + at * panel,
+                   sum_step_);
       }
     }
     store(picture, begin, count, sums);
@@ -181,15 +181,14 @@ class Convolution {
                 *p3 = pixels + places[3][i] * s_.channels + segment.channel;
         const S w0 = shares[0][i], w1 = shares[1][i], w2 = shares[2][i], w3 = shares[3][i];
         S* __restrict to = first + i * column_step_;
-        for (int64_t c = 0; c < segment.count; ++c)
-          to[c] = w0 * p0[c] + w1 * p1[c] + w2 * p2[c] + w3 * p3[c];
+        for (int64_t c = 0; c < segment.count; ++c) to[c] = w0 * p0[c] + w1 * p1[c] + w2 * p2[c] + w3 * p3[c];
       }
     }
   }
 
   // The four pixels around a tap, and their shares; what is outside is the pixel of zeros.
-  void locate(int64_t picture, int64_t begin, int64_t count, int64_t tap, int64_t group,
-              S (&shares)[4][tile], int32_t (&places)[4][tile]) const {
+  void locate(int64_t picture, int64_t begin, int64_t count, int64_t tap, int64_t group, S (&shares)[4][tile],
+              int32_t (&places)[4][tile]) const {
     S y[tile], x[tile];
     const int64_t row = tap / s_.kernel_width * s_.dilation[0] - s_.padding[0];
     const int64_t column = tap % s_.kernel_width * s_.dilation[1] - s_.padding[1];
@@ -244,8 +243,8 @@ class Convolution {
 
 template <class T>
 void deform_conv2d(Context& ctx, In<T, 4> input, In<T, 4> weight, In<T, 4> offset, Opt<T, 4> mask, Opt<T, 1> bias,
-                   Out<T> output, Span<int64_t> stride, Span<int64_t> padding, Span<int64_t> dilation,
-                   int64_t groups, int64_t offset_groups) {
+                   Out<T> output, Span<int64_t> stride, Span<int64_t> padding, Span<int64_t> dilation, int64_t groups,
+                   int64_t offset_groups) {
   const Sizes sizes = sizes_of(input, weight, offset, mask, bias, stride, padding, dilation, groups, offset_groups);
   T* data = output.alloc({sizes.n, sizes.outputs, sizes.out_height, sizes.out_width});
   if (sizes.n == 0) return;

@@ -65,8 +65,7 @@ __global__ void convolve(const Arguments<T, S> g, int64_t panels) {
       S value = 0;
 #pragma unroll
       for (int corner = 0; corner < 4; ++corner)
-        if (found.place[corner] >= 0)
-          value += found.share[corner] * static_cast<S>(picture_data[found.place[corner]]);
+        if (found.place[corner] >= 0) value += found.share[corner] * static_cast<S>(picture_data[found.place[corner]]);
 #pragma unroll
       for (int o = 0; o < outputs_each; ++o)
         if (o < count) sums[o] += value * static_cast<S>(weight[(o * depth + c) * s.taps() + tap]);
@@ -85,8 +84,8 @@ __global__ void convolve(const Arguments<T, S> g, int64_t panels) {
 
 template <class T>
 void deform_conv2d(Context& ctx, In<T, 4> input, In<T, 4> weight, In<T, 4> offset, Opt<T, 4> mask, Opt<T, 1> bias,
-                   Out<T> output, Span<int64_t> stride, Span<int64_t> padding, Span<int64_t> dilation,
-                   int64_t groups, int64_t offset_groups) {
+                   Out<T> output, Span<int64_t> stride, Span<int64_t> padding, Span<int64_t> dilation, int64_t groups,
+                   int64_t offset_groups) {
   using S = std::conditional_t<(sizeof(T) < 4), float, T>;
   const Sizes s = sizes_of(input, weight, offset, mask, bias, stride, padding, dilation, groups, offset_groups);
   T* data = output.alloc({s.n, s.outputs, s.out_height, s.out_width});

@@ -16,7 +16,8 @@ struct Sizes {
   MODELPORT_BOTH int64_t group_outputs() const { return outputs / groups; }
 };
 
-inline int64_t out_size(const char* side, int64_t size, int64_t taps, int64_t stride, int64_t padding, int64_t dilation) {
+inline int64_t out_size(const char* side, int64_t size, int64_t taps, int64_t stride, int64_t padding,
+                        int64_t dilation) {
   check(stride >= 1 && dilation >= 1 && padding >= 0, "stride and dilation are 1 or more, padding is 0 or more: the ",
         side, " has ", stride, ", ", dilation, ", ", padding);
   const int64_t left = size + 2 * padding - dilation * (taps - 1) - 1;
@@ -28,8 +29,8 @@ inline int64_t out_size(const char* side, int64_t size, int64_t taps, int64_t st
 // Tensor types: In and Opt of either device.
 template <class Tensor, class Optional, class Vector>
 Sizes sizes_of(const Tensor& input, const Tensor& weight, const Tensor& offset, const Optional& mask,
-               const Vector& bias, Span<int64_t> stride, Span<int64_t> padding, Span<int64_t> dilation,
-               int64_t groups, int64_t offset_groups) {
+               const Vector& bias, Span<int64_t> stride, Span<int64_t> padding, Span<int64_t> dilation, int64_t groups,
+               int64_t offset_groups) {
   check(stride.size() == 2 && padding.size() == 2 && dilation.size() == 2,
         "stride, padding and dilation are two numbers each: vertical and horizontal");
   Sizes s{};
@@ -44,8 +45,8 @@ Sizes sizes_of(const Tensor& input, const Tensor& weight, const Tensor& offset, 
         " divides neither or only one of ", s.channels, " channels and ", s.outputs, " outputs");
   check(weight.dim(1) == s.group_channels(), "the weight ", weight.shape(), " takes ", weight.dim(1),
         " channels a group; ", s.channels, " channels in ", groups, " groups make ", s.group_channels());
-  check(offset_groups >= 1 && s.channels % offset_groups == 0, "offset_groups = ", offset_groups,
-        " does not divide ", s.channels, " channels");
+  check(offset_groups >= 1 && s.channels % offset_groups == 0, "offset_groups = ", offset_groups, " does not divide ",
+        s.channels, " channels");
   s.out_height = out_size("height", s.height, s.kernel_height, stride[0], padding[0], dilation[0]);
   s.out_width = out_size("width", s.width, s.kernel_width, stride[1], padding[1], dilation[1]);
   const Shape offsets{s.n, 2 * offset_groups * s.taps(), s.out_height, s.out_width};

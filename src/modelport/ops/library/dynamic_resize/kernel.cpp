@@ -84,10 +84,8 @@ void stretch(const A* __restrict wide, const Axis<A>& columns, A* __restrict mad
           *__restrict w2 = columns.weights[2].data(), *__restrict w3 = columns.weights[3].data();
   for (int64_t i = 0; i < width; ++i) {
     const A* from = wide + margin + first[i];
-    if constexpr (taps == 2)
-      made[i] = w0[i] * from[0] + w1[i] * from[1];
-    else
-      made[i] = w0[i] * from[0] + w1[i] * from[1] + w2[i] * from[2] + w3[i] * from[3];
+    if constexpr (taps == 2) made[i] = w0[i] * from[0] + w1[i] * from[1];
+    else made[i] = w0[i] * from[0] + w1[i] * from[1] + w2[i] * from[2] + w3[i] * from[3];
   }
 }
 
@@ -100,9 +98,8 @@ struct Sizes {
 
 // Element by element: a processor's gather instructions are slower than plain loads.
 template <class T>
-__attribute__((optimize("no-tree-vectorize"))) void pick(const T* __restrict from,
-                                                         const int32_t* __restrict first, T* __restrict to,
-                                                         int64_t width) {
+__attribute__((optimize("no-tree-vectorize"))) void pick(const T* __restrict from, const int32_t* __restrict first,
+                                                         T* __restrict to, int64_t width) {
 #pragma GCC unroll 8
   for (int64_t i = 0; i < width; ++i) to[i] = from[first[i]];
 }
@@ -116,13 +113,10 @@ void nearest(Context& ctx, const Sizes<T>& s, float down, float across) {
     const T* before = nullptr;
     for (int64_t row = begin; row < end; ++row) {
       const int64_t plane = row / s.out_height;
-      const T* from =
-          s.x + (plane * s.height + rows.first[static_cast<size_t>(row % s.out_height)]) * s.width;
+      const T* from = s.x + (plane * s.height + rows.first[static_cast<size_t>(row % s.out_height)]) * s.width;
       T* to = s.y + row * s.out_width;
-      if (from == before)
-        std::memcpy(to, to - s.out_width, static_cast<size_t>(s.out_width) * sizeof(T));
-      else
-        pick(from, columns.first.data(), to, s.out_width);
+      if (from == before) std::memcpy(to, to - s.out_width, static_cast<size_t>(s.out_width) * sizeof(T));
+      else pick(from, columns.first.data(), to, s.out_width);
       before = from;
     }
   });
@@ -181,20 +175,16 @@ void dynamic_resize(Context& ctx, In<T, 4> x, HostIn<float, 1> scales, Out<T> ou
   check(!(is_nearest && align_corners), "align_corners is not for the mode nearest");
   const int64_t count = scales.size();
   check(count == 2 || count == 4, "there are ", count, " scales; there must be 2 or 4");
-  check(count == 2 || (scales[0] == 1 && scales[1] == 1), "the scales of batch and channels are ", scales[0],
-        " and ", scales[1], "; they must be 1");
+  check(count == 2 || (scales[0] == 1 && scales[1] == 1), "the scales of batch and channels are ", scales[0], " and ",
+        scales[1], "; they must be 1");
   const float down = scales[count - 2], across = scales[count - 1];
   const Shape made{x.dim(0), x.dim(1), output_size(x.dim(2), down), output_size(x.dim(3), across)};
   T* y = output.alloc(made);
   if (made.count() == 0) return;
   const Sizes<T> sizes{x.data(), y, x.dim(0) * x.dim(1), x.dim(2), x.dim(3), made[2], made[3]};
-  check(
-      sizes.width < std::numeric_limits<int32_t>::max() && sizes.height < std::numeric_limits<int32_t>::max(),
-      "x has shape ", x.shape(), ", which is too large");
-  if (is_nearest)
-    nearest(ctx, sizes, down, across);
-  else if (mode == "bilinear")
-    smooth<2>(ctx, sizes, down, across, align_corners);
-  else
-    smooth<4>(ctx, sizes, down, across, align_corners);
+  check(sizes.width < std::numeric_limits<int32_t>::max() && sizes.height < std::numeric_limits<int32_t>::max(),
+        "x has shape ", x.shape(), ", which is too large");
+  if (is_nearest) nearest(ctx, sizes, down, across);
+  else if (mode == "bilinear") smooth<2>(ctx, sizes, down, across, align_corners);
+  else smooth<4>(ctx, sizes, down, across, align_corners);
 }

@@ -32,9 +32,7 @@ __device__ A far_weight(A d) {
   return ((A(-0.75) * d + A(3.75)) * d - A(6)) * d + A(3);
 }
 
-__device__ int64_t clamp(int64_t index, int64_t size) {
-  return index < 0 ? 0 : index >= size ? size - 1 : index;
-}
+__device__ int64_t clamp(int64_t index, int64_t size) { return index < 0 ? 0 : index >= size ? size - 1 : index; }
 
 // Where one place of an axis looks at the input: elements and their weights.
 template <int taps, class A>
@@ -98,8 +96,8 @@ void dynamic_resize(Context& ctx, In<T, 4> x, HostIn<float, 1> scales, Out<T> ou
   check(!(taps == 1 && align_corners), "align_corners is not for the mode nearest");
   const int64_t count = scales.size();
   check(count == 2 || count == 4, "there are ", count, " scales; there must be 2 or 4");
-  check(count == 2 || (scales[0] == 1 && scales[1] == 1), "the scales of batch and channels are ", scales[0],
-        " and ", scales[1], "; they must be 1");
+  check(count == 2 || (scales[0] == 1 && scales[1] == 1), "the scales of batch and channels are ", scales[0], " and ",
+        scales[1], "; they must be 1");
   const float down = scales[count - 2], across = scales[count - 1];
   const Shape made{x.dim(0), x.dim(1), output_size(x.dim(2), down), output_size(x.dim(3), across)};
   T* y = output.alloc(made);

@@ -11,17 +11,14 @@ namespace {
 template <class T>
 int64_t whole(T value) {
   constexpr T beyond = static_cast<T>(9223372036854775808.0);
-  return value > -beyond && value < beyond ? static_cast<int64_t>(value)
-                                           : std::numeric_limits<int64_t>::min();
+  return value > -beyond && value < beyond ? static_cast<int64_t>(value) : std::numeric_limits<int64_t>::min();
 }
 
 // Numbers of voxels wrap around where there are too many, as PyTorch's do.
 int64_t times(int64_t a, int64_t b) {
   return static_cast<int64_t>(static_cast<uint64_t>(a) * static_cast<uint64_t>(b));
 }
-int64_t plus(int64_t a, int64_t b) {
-  return static_cast<int64_t>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
-}
+int64_t plus(int64_t a, int64_t b) { return static_cast<int64_t>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b)); }
 
 template <class T>
 void bounds(Context& ctx, const T* pos, int64_t points, int64_t axes, T* low, T* high) {
@@ -55,8 +52,7 @@ void grid(Context& ctx, In<T, 2> pos, In<T, 1> size, Opt<T, 1> start, Opt<T, 1> 
   check(!start || start.size() == axes, "points have ", axes, " coordinates, start has ", start.size());
   check(!end || end.size() == axes, "points have ", axes, " coordinates, end has ", end.size());
   for (int64_t axis = 0; axis < axes; ++axis)
-    check(size[axis] > 0, "the size of a voxel is ", size[axis], " along axis ", axis,
-          "; it must be above 0");
+    check(size[axis] > 0, "the size of a voxel is ", size[axis], " along axis ", axis, "; it must be above 0");
   int64_t* voxels = output.alloc({points});
   if (points == 0) return;
   const auto count = static_cast<size_t>(axes);

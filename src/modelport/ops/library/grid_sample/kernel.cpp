@@ -27,11 +27,8 @@ struct Axis {
   A last, factor, shift, low, span, inverse;
 
   Axis(int64_t size, bool align_corners)
-      : last(static_cast<A>(size - 1)),
-        factor((align_corners ? last : static_cast<A>(size)) / A(2)),
-        shift(align_corners ? A(0) : A(0.5)),
-        low(-shift),
-        span(align_corners ? last : static_cast<A>(size)),
+      : last(static_cast<A>(size - 1)), factor((align_corners ? last : static_cast<A>(size)) / A(2)),
+        shift(align_corners ? A(0) : A(0.5)), low(-shift), span(align_corners ? last : static_cast<A>(size)),
         inverse(span > 0 ? A(1) / (A(2) * span) : A(0)) {}
 
   A place(A coordinate) const { return (coordinate + A(1)) * factor - shift; }
@@ -117,11 +114,11 @@ struct Table {
   A weight[rows][block * taps];
   bool all_seen = true;  // of nearest elements: none lies outside
 
-  __attribute__((noinline)) void fill(const Looks<taps, A>* looks, const int64_t* size, int64_t row_stride, int64_t count) {
+  __attribute__((noinline)) void fill(const Looks<taps, A>* looks, const int64_t* size, int64_t row_stride,
+                                      int64_t count) {
     A start[block], across[block * taps];
     make_window(looks[0], size[0], count, start, across);
-    const auto stride1 = static_cast<int32_t>(row_stride),
-               stride2 = static_cast<int32_t>(row_stride * size[1]);
+    const auto stride1 = static_cast<int32_t>(row_stride), stride2 = static_cast<int32_t>(row_stride * size[1]);
     for (int row = 0; row < rows; ++row) {
       const Looks<taps, A>&inner = looks[1], &outer = looks[axes - 1];
       const A *at1 = inner.index[row % taps], *at2 = outer.index[row / taps];
@@ -132,8 +129,7 @@ struct Table {
       }
       for (int64_t i = 0; i < count; ++i)
         for (int slot = 0; slot < taps; ++slot)
-          weight[row][i * taps + slot] =
-              weight1[i] * (axes == 3 ? weight2[i] : A(1)) * across[i * taps + slot];
+          weight[row][i * taps + slot] = weight1[i] * (axes == 3 ? weight2[i] : A(1)) * across[i * taps + slot];
     }
   }
 
@@ -185,7 +181,8 @@ struct Windows {
 };
 
 template <int axes, int taps, class T, class A>
-__attribute__((noinline)) void look(const Table<axes, taps, A>& table, const T* __restrict from, T* __restrict to, int64_t count) {
+__attribute__((noinline)) void look(const Table<axes, taps, A>& table, const T* __restrict from, T* __restrict to,
+                                    int64_t count) {
   using Wide = Windows<taps, T, A>;
   alignas(64) A parts[block * taps];
   // A last vector of fewer points reads offsets that lie in the table, too.
@@ -207,7 +204,8 @@ __attribute__((noinline)) void look(const Table<axes, taps, A>& table, const T* 
 
 // One element a point. Scalar loads and stores are faster here than vectors put together of them.
 template <int axes, class T, class A>
-__attribute__((noinline)) void take(const Table<axes, 1, A>& table, const T* __restrict from, T* __restrict to, int64_t count) {
+__attribute__((noinline)) void take(const Table<axes, 1, A>& table, const T* __restrict from, T* __restrict to,
+                                    int64_t count) {
   const int32_t* offset = table.offset[0];
   int64_t i = 0;
   for (; i + 4 <= count; i += 4) {
@@ -220,17 +218,15 @@ __attribute__((noinline)) void take(const Table<axes, 1, A>& table, const T* __r
 }
 
 template <int axes, class A, Padding padding>
-void find_nearest(Table<axes, 1, A>& table, const A (*coordinates)[block], const int64_t* size,
-                  bool align_corners, int64_t count) {
-  const Axis<A, padding> axis[] = {
-      {size[0], align_corners}, {size[1], align_corners}, {size[axes - 1], align_corners}};
+void find_nearest(Table<axes, 1, A>& table, const A (*coordinates)[block], const int64_t* size, bool align_corners,
+                  int64_t count) {
+  const Axis<A, padding> axis[] = {{size[0], align_corners}, {size[1], align_corners}, {size[axes - 1], align_corners}};
   const auto stride1 = static_cast<int32_t>(size[0]), stride2 = static_cast<int32_t>(size[0] * size[1]);
   int32_t unseen = 0;
   for (int64_t i = 0; i < count; ++i) {
     const A u = std::nearbyint(axis[0].inside(axis[0].place(coordinates[0][i])));
     const A v = std::nearbyint(axis[1].inside(axis[1].place(coordinates[1][i])));
-    int32_t offset =
-        static_cast<int32_t>(axis[0].element(u)) + static_cast<int32_t>(axis[1].element(v)) * stride1;
+    int32_t offset = static_cast<int32_t>(axis[0].element(u)) + static_cast<int32_t>(axis[1].element(v)) * stride1;
     A weight = axis[0].seen(u) * axis[1].seen(v);
     if constexpr (axes == 3) {
       const A w = std::nearbyint(axis[2].inside(axis[2].place(coordinates[2][i])));
@@ -246,7 +242,7 @@ void find_nearest(Table<axes, 1, A>& table, const A (*coordinates)[block], const
 
 template <int axes, int taps, Padding padding, class A>
 __attribute__((noinline)) void prepare(Table<axes, taps, A>& table, const A (*coordinates)[block], const int64_t* size,
-             int64_t row_stride, bool align_corners, int64_t count) {
+                                       int64_t row_stride, bool align_corners, int64_t count) {
   const int64_t whole = (count + 7) / 8 * 8;  // whole vectors
   if constexpr (taps == 1) {
     find_nearest<axes, A, padding>(table, coordinates, size, align_corners, whole);
@@ -267,8 +263,7 @@ void sample(Context& ctx, Sizes<T> s, int64_t images, Padding padding) {
     const int64_t rows = images * s.channels * s.plane / s.size[0];
     T* wide = ctx.scratch<T>(rows * taps);
     for (int64_t row = 0; row < rows; ++row)
-      for (int64_t i = 0; i < taps; ++i)
-        wide[row * taps + i] = i < s.size[0] ? s.x[row * s.size[0] + i] : T(0);
+      for (int64_t i = 0; i < taps; ++i) wide[row * taps + i] = i < s.size[0] ? s.x[row * s.size[0] + i] : T(0);
     s.x = wide;
     s.row = taps;
     s.plane = s.plane / s.size[0] * taps;
@@ -287,13 +282,10 @@ void sample(Context& ctx, Sizes<T> s, int64_t images, Padding padding) {
         prepare<axes, taps, Padding::zeros>(table, coordinates, s.size, s.row, s.align_corners, count);
       else if (padding == Padding::border)
         prepare<axes, taps, Padding::border>(table, coordinates, s.size, s.row, s.align_corners, count);
-      else
-        prepare<axes, taps, Padding::reflection>(table, coordinates, s.size, s.row, s.align_corners, count);
+      else prepare<axes, taps, Padding::reflection>(table, coordinates, s.size, s.row, s.align_corners, count);
       for (int64_t c = image * s.channels; c < (image + 1) * s.channels; ++c)
-        if constexpr (taps == 1)
-          take(table, s.x + c * s.plane, s.y + c * s.points + first, count);
-        else
-          look(table, s.x + c * s.plane, s.y + c * s.points + first, count);
+        if constexpr (taps == 1) take(table, s.x + c * s.plane, s.y + c * s.points + first, count);
+        else look(table, s.x + c * s.plane, s.y + c * s.points + first, count);
     }
   });
 }
@@ -301,12 +293,12 @@ void sample(Context& ctx, Sizes<T> s, int64_t images, Padding padding) {
 }  // namespace
 
 template <class T>
-void grid_sample(Context& ctx, In<T> x, In<T> grid, Out<T> output, std::string_view mode,
-                 std::string_view padding_mode, bool align_corners) {
+void grid_sample(Context& ctx, In<T> x, In<T> grid, Out<T> output, std::string_view mode, std::string_view padding_mode,
+                 bool align_corners) {
   check(x.rank() == 4 || x.rank() == 5, "x has shape ", x.shape(), "; it must have rank 4 or 5");
   const size_t axes = x.rank() - 2;
-  check(grid.rank() == x.rank() && grid.dim(axes + 1) == static_cast<int64_t>(axes), "x has shape ",
-        x.shape(), ", the grid ", grid.shape(), "; its last dimension must be ", axes);
+  check(grid.rank() == x.rank() && grid.dim(axes + 1) == static_cast<int64_t>(axes), "x has shape ", x.shape(),
+        ", the grid ", grid.shape(), "; its last dimension must be ", axes);
   check(x.dim(0) == grid.dim(0), "there are ", x.dim(0), " images and ", grid.dim(0), " grids");
   const int taps = mode == "nearest" ? 1 : mode == "bilinear" ? 2 : 4;
   check(taps < 4 || mode == "bicubic", "the mode is '", mode, "'; it is bilinear, nearest or bicubic");
@@ -334,10 +326,7 @@ void grid_sample(Context& ctx, In<T> x, In<T> grid, Out<T> output, std::string_v
   s.channels = x.dim(1);
   s.align_corners = align_corners;
   const int64_t images = x.dim(0);
-  if (taps == 4)
-    sample<2, 4>(ctx, s, images, padding);
-  else if (axes == 2)
-    taps == 1 ? sample<2, 1>(ctx, s, images, padding) : sample<2, 2>(ctx, s, images, padding);
-  else
-    taps == 1 ? sample<3, 1>(ctx, s, images, padding) : sample<3, 2>(ctx, s, images, padding);
+  if (taps == 4) sample<2, 4>(ctx, s, images, padding);
+  else if (axes == 2) taps == 1 ? sample<2, 1>(ctx, s, images, padding) : sample<2, 2>(ctx, s, images, padding);
+  else taps == 1 ? sample<3, 1>(ctx, s, images, padding) : sample<3, 2>(ctx, s, images, padding);
 }

@@ -24,8 +24,7 @@ struct Axis {
       const A low = align_corners ? A(0) : A(-0.5);
       const A span = align_corners ? static_cast<A>(size - 1) : static_cast<A>(size);
       const A from = fabs(at - low);
-      const A turned =
-          span > 0 ? from - A(2) * span * floor(from / (A(2) * span)) : A(0);  // there and back again
+      const A turned = span > 0 ? from - A(2) * span * floor(from / (A(2) * span)) : A(0);  // there and back again
       at = (turned > span ? A(2) * span - turned : turned) + low;
     }
     return clamp(at);
@@ -91,8 +90,7 @@ struct Sizes {
 template <int axes, int taps, class T, class A>
 __global__ void sample(const T* x, const T* grid, T* y, Sizes s) {
   const int64_t step = static_cast<int64_t>(gridDim.x) * blockDim.x;
-  for (int64_t i = blockIdx.x * static_cast<int64_t>(blockDim.x) + threadIdx.x; i < s.images * s.points;
-       i += step) {
+  for (int64_t i = blockIdx.x * static_cast<int64_t>(blockDim.x) + threadIdx.x; i < s.images * s.points; i += step) {
     const int64_t image = i / s.points, point = i % s.points;
     Look<taps, A> looks[axes];
     for (int axis = 0; axis < axes; ++axis)
@@ -118,25 +116,22 @@ __global__ void sample(const T* x, const T* grid, T* y, Sizes s) {
 }  // namespace
 
 template <class T>
-void grid_sample(Context& ctx, In<T> x, In<T> grid, Out<T> output, std::string_view mode,
-                 std::string_view padding_mode, bool align_corners) {
+void grid_sample(Context& ctx, In<T> x, In<T> grid, Out<T> output, std::string_view mode, std::string_view padding_mode,
+                 bool align_corners) {
   using A = std::conditional_t<std::is_same_v<T, double>, double, float>;
   check(x.rank() == 4 || x.rank() == 5, "x has shape ", x.shape(), "; it must have rank 4 or 5");
   const size_t axes = x.rank() - 2;
-  check(grid.rank() == x.rank() && grid.dim(axes + 1) == static_cast<int64_t>(axes), "x has shape ",
-        x.shape(), ", the grid ", grid.shape(), "; its last dimension must be ", axes);
+  check(grid.rank() == x.rank() && grid.dim(axes + 1) == static_cast<int64_t>(axes), "x has shape ", x.shape(),
+        ", the grid ", grid.shape(), "; its last dimension must be ", axes);
   check(x.dim(0) == grid.dim(0), "there are ", x.dim(0), " images and ", grid.dim(0), " grids");
   const int taps = mode == "nearest" ? 1 : mode == "bilinear" ? 2 : 4;
   check(taps < 4 || mode == "bicubic", "the mode is '", mode, "'; it is bilinear, nearest or bicubic");
   check(taps < 4 || axes == 2, "the mode bicubic is for images, not for volumes");
   Sizes s{x.dim(0), x.dim(1), 1, 1, {}, Padding::reflection, align_corners};
-  if (padding_mode == "zeros")
-    s.padding = Padding::zeros;
-  else if (padding_mode == "border")
-    s.padding = Padding::border;
+  if (padding_mode == "zeros") s.padding = Padding::zeros;
+  else if (padding_mode == "border") s.padding = Padding::border;
   else
-    check(padding_mode == "reflection", "the padding_mode is '", padding_mode,
-          "'; it is zeros, border or reflection");
+    check(padding_mode == "reflection", "the padding_mode is '", padding_mode, "'; it is zeros, border or reflection");
   Shape made = x.shape();
   for (size_t axis = 0; axis < axes; ++axis) {
     made[2 + axis] = grid.dim(1 + axis);

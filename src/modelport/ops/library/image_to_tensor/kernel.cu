@@ -40,8 +40,8 @@ __global__ void convolve_rows(Pictures pictures, Plan plan, Filter filter, uint8
   for (int64_t index = first_thread(); index < count; index += all_threads()) {
     const int64_t c = index % channels, column = index / channels % kept, row = index / channels / kept;
     const Window window = window_of(filter, plan.columns, column);
-    rows[index] = convolve(filter, window,
-                           pictures.pixels + (row * plan.columns.inputs + window.first) * channels + c, channels);
+    rows[index] =
+        convolve(filter, window, pictures.pixels + (row * plan.columns.inputs + window.first) * channels + c, channels);
   }
 }
 

@@ -70,7 +70,8 @@ inline Plan plan_of(int64_t height, int64_t width, Span<int64_t> size, std::stri
   check(tall < most && wide < most, "the resized picture is too large: ", tall, " by ", wide);
   if (cut) return {cropped(height, tall, crop[0]), cropped(width, wide, crop[1])};
   if (letterbox)
-    return {{height, tall, 0, tall, (size[0] - tall) / 2, size[0]}, {width, wide, 0, wide, (size[1] - wide) / 2, size[1]}};
+    return {{height, tall, 0, tall, (size[0] - tall) / 2, size[0]},
+            {width, wide, 0, wide, (size[1] - wide) / 2, size[1]}};
   return {{height, tall, 0, tall, 0, tall}, {width, wide, 0, wide, 0, wide}};
 }
 
@@ -89,7 +90,8 @@ inline Job read_job(const In<uint8_t>& image, const In<float, 2>& table, Span<in
   check(table.dim(0) == channels && table.dim(1) == 256, "the table has shape ", table.shape(), "; it must be [",
         channels, ", 256]");
   check(fill >= 0 && fill <= 255, "the fill is ", fill, "; it is a byte");
-  return {rank == 4 ? image.dim(0) : 1, height, width, channels, filter_of(mode), plan_of(height, width, size, fit, crop)};
+  return {rank == 4 ? image.dim(0) : 1,           height, width, channels, filter_of(mode),
+          plan_of(height, width, size, fit, crop)};
 }
 
 // A product that is rounded before it is added to anything.

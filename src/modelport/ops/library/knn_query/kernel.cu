@@ -69,8 +69,8 @@ void knn_query(Context& ctx, In<T, 2> xyz, HostIn<int32_t, 1> offset, Opt<T, 2> 
   for (const Cloud& cloud : clouds) {
     const int64_t count = cloud.query_end - cloud.query_begin;
     if (count == 0) continue;
-    ctx.launch_grid(search<T>, dim3(static_cast<unsigned>((count + threads - 1) / threads)), threads, xyz.data(), queries,
-                    cloud, nsample, squares, places, indices, distances, std::numeric_limits<T>::max(),
+    ctx.launch_grid(search<T>, dim3(static_cast<unsigned>((count + threads - 1) / threads)), threads, xyz.data(),
+                    queries, cloud, nsample, squares, places, indices, distances, std::numeric_limits<T>::max(),
                     std::numeric_limits<T>::infinity());
   }
 }

@@ -36,10 +36,8 @@ struct Vectors {
 // The lanes of two neighbouring vectors, moved up by one: the last of the lower one comes first.
 template <class V>
 V moved_up(V lower, V upper) {
-  if constexpr (sizeof(upper[0]) == 4)
-    return __builtin_shufflevector(lower, upper, 7, 8, 9, 10, 11, 12, 13, 14);
-  else
-    return __builtin_shufflevector(lower, upper, 3, 4, 5, 6);
+  if constexpr (sizeof(upper[0]) == 4) return __builtin_shufflevector(lower, upper, 7, 8, 9, 10, 11, 12, 13, 14);
+  else return __builtin_shufflevector(lower, upper, 3, 4, 5, 6);
 }
 
 template <class S>
@@ -70,9 +68,7 @@ class Nearest {
     worst = most, worst_index = none;
   }
 
-  bool takes(S square, Index index) const {
-    return square < worst || (square == worst && index < worst_index);
-  }
+  bool takes(S square, Index index) const { return square < worst || (square == worst && index < worst_index); }
 
   // Every lane takes its own value, the new one, or that of the lane below: nothing depends on where
   // the new one belongs.
@@ -111,7 +107,9 @@ class Nearest {
   static constexpr S most = std::numeric_limits<S>::max();
   static constexpr Index none = std::numeric_limits<int32_t>::max();
   S square(int64_t i) const { return squares_[static_cast<size_t>(i / Vectors<S>::lanes + 1)][i % Vectors<S>::lanes]; }
-  Index index(int64_t i) const { return indices_[static_cast<size_t>(i / Vectors<S>::lanes + 1)][i % Vectors<S>::lanes]; }
+  Index index(int64_t i) const {
+    return indices_[static_cast<size_t>(i / Vectors<S>::lanes + 1)][i % Vectors<S>::lanes];
+  }
 
   int64_t wanted_, vectors_;
   std::vector<typename Vectors<S>::real> squares_;

@@ -118,23 +118,20 @@ void pool(const T* plane, int64_t width, const Bins<A>& rows, const Bins<A>& col
 }  // namespace
 
 template <class T>
-void roi_align(Context& ctx, In<T, 4> x, In<T, 2> rois, Out<T> output, double spatial_scale,
-               int64_t pooled_height, int64_t pooled_width, int64_t sampling_ratio, bool aligned) {
+void roi_align(Context& ctx, In<T, 4> x, In<T, 2> rois, Out<T> output, double spatial_scale, int64_t pooled_height,
+               int64_t pooled_width, int64_t sampling_ratio, bool aligned) {
   using A = std::conditional_t<std::is_same_v<T, double>, double, float>;
   check(rois.dim(1) == 5, "the regions have shape ", rois.shape(), "; it must be [regions, 5]");
-  check(pooled_height > 0 && pooled_width > 0, "the regions are pooled to ", pooled_height, " by ",
-        pooled_width, "; both must be above 0");
-  const int64_t images = x.dim(0), channels = x.dim(1), height = x.dim(2), width = x.dim(3),
-                regions = rois.dim(0);
+  check(pooled_height > 0 && pooled_width > 0, "the regions are pooled to ", pooled_height, " by ", pooled_width,
+        "; both must be above 0");
+  const int64_t images = x.dim(0), channels = x.dim(1), height = x.dim(2), width = x.dim(3), regions = rois.dim(0);
   check(height > 0 && width > 0, "x has shape ", x.shape(), "; there is nothing to look at");
   T* y = output.alloc({regions, channels, pooled_height, pooled_width});
-  const auto value = [&](int64_t region, int64_t column) {
-    return static_cast<A>(rois[region * 5 + column]);
-  };
+  const auto value = [&](int64_t region, int64_t column) { return static_cast<A>(rois[region * 5 + column]); };
   for (int64_t region = 0; region < regions; ++region) {
     const A image = value(region, 0);
-    check(image >= 0 && image < static_cast<A>(images), "region ", region, " is of image ", image,
-          "; there are ", images);
+    check(image >= 0 && image < static_cast<A>(images), "region ", region, " is of image ", image, "; there are ",
+          images);
     // Beyond, samples could no longer be counted.
     constexpr double most = 1 << 30;
     for (int64_t i = 1; i < 5; ++i)
@@ -149,17 +146,15 @@ void roi_align(Context& ctx, In<T, 4> x, In<T, 2> rois, Out<T> output, double sp
       const int64_t region = item / channels;
       if (item == begin || item % channels == 0) {
         const auto scale = static_cast<A>(spatial_scale);
-        const auto across =
-            extent(value(region, 1), value(region, 3), scale, pooled_width, sampling_ratio, aligned);
-        const auto down =
-            extent(value(region, 2), value(region, 4), scale, pooled_height, sampling_ratio, aligned);
+        const auto across = extent(value(region, 1), value(region, 3), scale, pooled_width, sampling_ratio, aligned);
+        const auto down = extent(value(region, 2), value(region, 4), scale, pooled_height, sampling_ratio, aligned);
         rows.fill(down, pooled_height, height);
         columns.fill(across, pooled_width, width);
         share = A(1) / std::max(down.samples * across.samples, A(1));
       }
       const int64_t plane = static_cast<int64_t>(value(region, 0)) * channels + item % channels;
-      pool(x.data() + plane * height * width, width, rows, columns, pooled_height, pooled_width, share,
-           sums.data(), y + item * pooled_height * pooled_width);
+      pool(x.data() + plane * height * width, width, rows, columns, pooled_height, pooled_width, share, sums.data(),
+           y + item * pooled_height * pooled_width);
     }
   });
 }

@@ -25,8 +25,7 @@ struct Extent {
   static __device__ double product(double a, double b) { return __dmul_rn(a, b); }
 
   __device__ A place(int64_t bin, int64_t sample) const {
-    return begin + static_cast<A>(bin) * step +
-           (static_cast<A>(sample) + A(0.5)) * step / static_cast<A>(samples);
+    return begin + static_cast<A>(bin) * step + (static_cast<A>(sample) + A(0.5)) * step / static_cast<A>(samples);
   }
 };
 
@@ -66,10 +65,10 @@ __global__ void pool(const T* x, const T* rois, T* y, Sizes s, A scale) {
       y[i] = static_cast<T>(A(NAN));
       continue;
     }
-    const Extent<A> across(static_cast<A>(roi[1]), static_cast<A>(roi[3]), scale, s.pooled_width,
-                           s.sampling_ratio, s.aligned);
-    const Extent<A> down(static_cast<A>(roi[2]), static_cast<A>(roi[4]), scale, s.pooled_height,
-                         s.sampling_ratio, s.aligned);
+    const Extent<A> across(static_cast<A>(roi[1]), static_cast<A>(roi[3]), scale, s.pooled_width, s.sampling_ratio,
+                           s.aligned);
+    const Extent<A> down(static_cast<A>(roi[2]), static_cast<A>(roi[4]), scale, s.pooled_height, s.sampling_ratio,
+                         s.aligned);
     const T* plane = x + (static_cast<int64_t>(image) * s.channels + channel) * s.height * s.width;
     A sum = 0;
     for (int64_t v = 0; v < down.samples; ++v) {
@@ -91,12 +90,12 @@ __global__ void pool(const T* x, const T* rois, T* y, Sizes s, A scale) {
 }  // namespace
 
 template <class T>
-void roi_align(Context& ctx, In<T, 4> x, In<T, 2> rois, Out<T> output, double spatial_scale,
-               int64_t pooled_height, int64_t pooled_width, int64_t sampling_ratio, bool aligned) {
+void roi_align(Context& ctx, In<T, 4> x, In<T, 2> rois, Out<T> output, double spatial_scale, int64_t pooled_height,
+               int64_t pooled_width, int64_t sampling_ratio, bool aligned) {
   using A = std::conditional_t<std::is_same_v<T, double>, double, float>;
   check(rois.dim(1) == 5, "the regions have shape ", rois.shape(), "; it must be [regions, 5]");
-  check(pooled_height > 0 && pooled_width > 0, "the regions are pooled to ", pooled_height, " by ",
-        pooled_width, "; both must be above 0");
+  check(pooled_height > 0 && pooled_width > 0, "the regions are pooled to ", pooled_height, " by ", pooled_width,
+        "; both must be above 0");
   const Sizes s{x.dim(0),      x.dim(1),     x.dim(2),       x.dim(3), rois.dim(0),
                 pooled_height, pooled_width, sampling_ratio, aligned};
   check(s.height > 0 && s.width > 0, "x has shape ", x.shape(), "; there is nothing to look at");

@@ -1,0 +1,5 @@
+"""Bundles for the C API."""
+
+from tests.runtime.conftest import rows
+
+__all__ = ["rows"]
