@@ -11,8 +11,8 @@ unexport PYTHONDONTWRITEBYTECODE
 # Holds for build dependencies too, unlike --constraint.
 export PIP_CONSTRAINT := $(abspath constraints.txt)
 
-.PHONY: demo test test-fast test-all docs-test fuzz corpus bundles public lint bench versions zoo zoo-test \
-	packages tensorrt-headers clean
+.PHONY: demo test test-fast test-all docs-test versions fuzz corpus bundles public lint bench zoo \
+	zoo-test packages tensorrt-headers clean
 
 demo: $(VENV)/.demo
 	mkdir -p build
