@@ -15,6 +15,7 @@ from modelport.deployment.workspace import Workspaces
 from modelport.errors import BuildError, ExportError, UsageError
 from modelport.findings import Finding, Severity
 from modelport.model import Model
+from modelport.precision import is_quantized
 from modelport.proof import Verification
 from modelport.recipe import Recipe, load_recipe
 from modelport.target import Target
@@ -169,7 +170,10 @@ def proven_attempt(recipe: Recipe, target: Target | None = None, *, probes: bool
 def _probe(attempt: CaptureAttempt) -> Verdict:
     with Workspaces() as workspaces:
         try:
-            engine = workspaces.new(attempt).open_reference()
+            # A graph that was trained to be quantized computes in float32 between its roundings;
+            # what a runtime makes integers of is off by more than a capture may be.
+            optimized = not is_quantized(attempt.model)
+            engine = workspaces.new(attempt).open_reference(optimized=optimized)
             return verify(attempt, {REFERENCE_RUNTIME: engine}, drawn=0)
         except BuildError as error:
             foreign = attempt.foreign_operators

@@ -131,9 +131,16 @@ class Workspace:
         signature = self.model.signature
         return open_engine(self.folder, build.artifact, build.target, signature, fallback=fallback)
 
-    def open_reference(self) -> Engine:
-        """Opens the graph as it is on the reference runtime, in float32."""
+    def open_reference(self, *, optimized: bool = False) -> Engine:
+        """Opens the graph on the reference runtime, in float32.
+
+        Args:
+            optimized: Whether the runtime may fuse nodes, which is faster; else each one runs as
+                it is written.
+        """
         options = {**REFERENCE_OPTIONS, "libraries": list(self.libraries)}
+        if optimized:
+            del options["graph_optimization"]
         artifact = Artifact(GRAPH, options=options)
         return open_engine(self.folder, artifact, REFERENCE_RUNTIME, self.model.signature)
 
