@@ -56,6 +56,7 @@ RunCli = Callable[..., Ran]
 COSTLY_PLACES = (
     "capture/rewriters",
     "conformance",
+    "deployment",
     "export",
     "mission",
     "native",
@@ -63,7 +64,6 @@ COSTLY_PLACES = (
     "ops/plugins",
     "pipeline/test_examples.py",
     "runtime",
-    "test_deployment.py",
     "test_docs.py",
     "test_wheel.py",
     "tuning",
