@@ -24,7 +24,9 @@ def test_asinh_is_declared_implemented_and_mapped() -> None:
     assert declared["torch.asinh"].place.startswith("torch/_C/_VariableFunctions.pyi:")
     assert declared["torch.asinh"].text.startswith("def asinh(input: Tensor")
     assert "aten::asinh(Tensor self) -> Tensor" in asinh.signatures
-    assert ("CPU, CUDA", "asinh_out") in asinh.native[-1].kernels
+    kernels = {name: keys.split(", ") for keys, name in asinh.native[-1].kernels}
+    # Later versions of torch name more devices.
+    assert kernels["asinh_out"][:2] == ["CPU", "CUDA"]
     (mapping,) = asinh.mapped_by("dynamo")
     assert [(use.name, use.since) for use in mapping.onnx] == [("Asinh", 9)]
     assert asinh.mapped_by("torchscript") == (), "the mapping that is missing, and is said to be"

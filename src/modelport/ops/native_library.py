@@ -107,7 +107,7 @@ class NativeLibrary:
             raise OperatorError(refusal.decode(), where=str(path))
         described = self.functions.modelport_kernels()
         if described is None:
-            raise self._failed("the kernels of a library cannot be listed")
+            raise _failure(self, "the kernels of a library cannot be listed")
         lines = described.decode().splitlines()
         self.kernels = [_parse(place, line) for place, line in enumerate(lines)]
 
@@ -115,25 +115,6 @@ class NativeLibrary:
         """What the last failed call of this thread said."""
         text: bytes = self.functions.modelport_error()
         return text.decode(errors="replace")
-
-    def bind(self, kernel: NativeKernel) -> int:
-        """A handle to a kernel whose attributes have their default values.
-
-        Raises:
-            OperatorError: There is no memory, or no such kernel.
-        """
-        handle: int | None = self.functions.modelport_bind(kernel.place)
-        if handle is None:
-            raise self._failed(f"the kernel of {kernel.operator} cannot be bound")
-        return handle
-
-    def _failed(self, what: str) -> OperatorError:
-        return OperatorError(
-            what,
-            where=str(self.path),
-            why=self.error(),
-            fix="build the library again: modelport ops build",
-        )
 
     def _declare(self) -> None:
         number, pointer, text = ctypes.c_int64, ctypes.c_void_p, ctypes.c_char_p
@@ -167,11 +148,15 @@ class BoundKernel:
             library: Where the kernel is.
             kernel: The kernel.
             values: The kind and the value of every attribute, in the order of the declaration.
+
+        Raises:
+            OperatorError: There is no memory, or no such kernel.
         """
         self.library = library
         self.kernel = kernel
-        self.handle: int | None = None
-        self.handle = library.bind(kernel)
+        self.handle: int | None = library.functions.modelport_bind(kernel.place)
+        if self.handle is None:
+            raise _failure(library, f"the kernel of {kernel.operator} cannot be bound")
         for place, (kind, value) in enumerate(values):
             self._set(place, kind, value)
 
@@ -250,6 +235,15 @@ def _declared(operator: Operator) -> list[tuple[str, str]]:
         *(("Out", name) for name in schema.outputs),
         *((item.kind, item.name) for item in schema.attributes),
     ]
+
+
+def _failure(library: NativeLibrary, what: str) -> OperatorError:
+    return OperatorError(
+        what,
+        where=str(library.path),
+        why=library.error(),
+        fix="build the library again: modelport ops build",
+    )
 
 
 def _parse(place: int, line: str) -> NativeKernel:
