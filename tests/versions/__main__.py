@@ -17,7 +17,7 @@ PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 EXTRAS = "[export,examples,images,openvino,sign,test]"
 STORED = "tests/bundle/test_stored_bundles.py"
 TESTS = (
-    "tests/test_deployment.py",
+    "tests/deployment",
     STORED,
     *("tests/backends/onnxruntime", "tests/capture", "tests/graph", "tests/mission"),
 )
