@@ -69,7 +69,7 @@ def is_own(name: str) -> bool:
 def test_help_needs_neither_numpy_nor_what_commands_do(words: tuple[str, ...]) -> None:
     modules = after_command(*words)
     assert not modules & {"numpy", *HEAVY}
-    assert packages(modules) == {"cli"}
+    assert packages(modules) == {"cli", "files"}
 
 
 def test_a_command_loads_no_other_command() -> None:
@@ -85,7 +85,7 @@ def test_a_bundle_runs_without_what_makes_and_judges_bundles(
     modules = after_command("run", deployed.path, "--input", f"image=@{tmp_path / 'image.npy'}")
     assert "onnxruntime" in modules
     assert not modules & {*HEAVY, "importlib.metadata"} - {"numpy", "onnxruntime"}
-    assert packages(modules) == {"backends", "bundle", "cli", "ops"}
+    assert packages(modules) == {"backends", "bundle", "cli", "files", "ir", "ops"}
 
 
 def test_deploying_loads_no_backend_but_the_one_asked_for(

@@ -45,7 +45,7 @@ def photograph(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_photograph_is_enlarged_in_cpp_as_in_python(
     srcnn: Path, photograph: Path, tmp_path: Path, cli: RunCli
 ) -> None:
-    program = sdk("release").parent / "library" / "examples" / "upscale"
+    program = sdk("release").parent / "library" / "bundle" / "examples" / "upscale"
     made, wanted = tmp_path / "cpp.png", tmp_path / "python.png"
     command = [str(program), str(srcnn), str(photograph), str(made)]
     done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
@@ -58,7 +58,7 @@ def test_photograph_is_enlarged_in_cpp_as_in_python(
 
 
 def test_wrong_use_of_the_example_is_told(srcnn: Path, photograph: Path, tmp_path: Path) -> None:
-    program = sdk("release").parent / "library" / "examples" / "upscale"
+    program = sdk("release").parent / "library" / "bundle" / "examples" / "upscale"
     for words in ([], [tmp_path / "none.port", photograph, "x.png"], [srcnn, srcnn, "x.png"]):
         command = list(map(str, [program, *words]))
         done = subprocess.run(

@@ -91,8 +91,8 @@ def test_element_type_that_kernels_cannot_have() -> None:
 def test_instances_are_the_product_of_element_types() -> None:
     operator = declare("declared::product", dtypes=[["float32", "bool"], ["int8", "bfloat16"]])
     assert operator.instances() == [
-        *("product<float, int8_t>", "product<float, bfloat16>"),
-        *("product<bool, int8_t>", "product<bool, bfloat16>"),
+        *("product<float, int8_t>", "product<float, modelport::bfloat16>"),
+        *("product<bool, int8_t>", "product<bool, modelport::bfloat16>"),
     ]
     assert len(declare("declared::all", dtypes=DTYPES).instances()) == len(DTYPES) == 9
 

@@ -270,7 +270,7 @@ def _capture_torchscript(prepare: Callable[[Any], Any], request: Request, strate
         # Large weights lie in files of the folder that is about to go.
         onnx_ir.external_data.load_to_model(graph)
     keep_documented_places(graph)
-    infer_shapes(graph)
+    infer_shapes(graph, overwrite=True)
     separate_outputs(graph, request.output_names)
     drop_invented_names(graph, request.dims)
     return Capture(

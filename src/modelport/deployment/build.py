@@ -15,7 +15,6 @@ from modelport.errors import UsageError
 from modelport.facts import CaptureFacts
 from modelport.findings import Finding
 from modelport.model import Model
-from modelport.ops.plugins import PluginLibrary
 from modelport.passes import prepare, rewritten
 from modelport.precision import CalibrationTable, convert, form_for, widen
 from modelport.progress import Progress
@@ -119,5 +118,7 @@ def _plugins(options: Mapping[str, Any]) -> set[str]:
     """The operators that libraries of plugins have, where plugins are to be preferred."""
     if not options.get("prefer_plugins"):
         return set()
+    from modelport.ops.plugins import PluginLibrary
+
     libraries = [PluginLibrary(Path(path)) for path in options.get("plugins", ())]
     return {f"{library.domain}::{name}" for library in libraries for name in library.plugins}

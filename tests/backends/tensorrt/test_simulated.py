@@ -204,7 +204,7 @@ def test_layers_of_a_file_are_timed(
     real = engine.layer_times
     monkeypatch.setattr(engine, "layer_times", lambda inputs: given.append(inputs) or real(inputs))
     monkeypatch.setattr(timing, "why_not_run", lambda target: "")
-    monkeypatch.setattr(timing, "load", lambda folder, artifact, target: engine)
+    monkeypatch.setattr(timing, "open_engine", lambda folder, artifact, target: engine)
     assert timing.time_layers(path) == {"only": 0.002}
     (inputs,) = given
     assert {name: (array.dtype.name, array.shape) for name, array in inputs.items()} == {

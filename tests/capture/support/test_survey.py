@@ -281,7 +281,7 @@ def test_private_names_are_where_they_were() -> None:
 
 
 def test_a_moved_name_says_which_torch_was_tested() -> None:
-    with pytest.raises(ExportError, match=r"tested with torch 2\.13 or 2\.14 only"):
+    with pytest.raises(ExportError, match=r"tested with torch 2\.13, 2\.14 or 2\.15 only"):
         private._access("torch.onnx._internal.no_such_module")
     with pytest.raises(ExportError, match=r"has no torch\.no_such_name"):
         private._access("torch", "no_such_name")
