@@ -69,7 +69,7 @@ def is_own(name: str) -> bool:
 def test_help_needs_neither_numpy_nor_what_commands_do(words: tuple[str, ...]) -> None:
     modules = after_command(*words)
     assert not modules & {"numpy", *HEAVY}
-    assert packages(modules) == {"cli", "files"}
+    assert packages(modules) <= {"cli", "files"}
 
 
 def test_a_command_loads_no_other_command() -> None:
