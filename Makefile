@@ -23,9 +23,12 @@ demo: $(VENV)/.demo
 
 # On all cores, up to eight: each process holds PyTorch and what it tests. The order is drawn; a run
 # prints its seed, and `make test SEED=...` repeats it. CPU minutes are printed at the end.
+# `ORDER=file` takes the order of the files.
 SEED ?=
+ORDER ?= random
 PYTEST := $(BIN)/python tests/cpu_time.py $(BIN)/python -m pytest --numprocesses auto \
-	--maxprocesses 8 --dist worksteal $(if $(SEED),--randomly-seed=$(SEED))
+	--maxprocesses 8 --dist worksteal $(if $(SEED),--randomly-seed=$(SEED)) \
+	$(if $(filter file,$(ORDER)),-p no:randomly)
 
 test: $(VENV)/.test
 	-@$(MAKE) --no-print-directory tensorrt-headers
