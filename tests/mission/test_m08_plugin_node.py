@@ -19,6 +19,7 @@ from modelport.ops.build import BuildOptions
 from modelport.ops.library import load
 from modelport.passes.plugin_nodes import plug_in
 from tests.conftest import RunCli
+from tests.isolation import restored
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "plugin_node"
 SCALES = torch.tensor([3.0, 3.0])
@@ -26,14 +27,13 @@ SCALES = torch.tensor([3.0, 3.0])
 
 @pytest.fixture(scope="module")
 def resize():
-    sys.path.insert(0, str(EXAMPLE))
-    try:
+    # The kernel that it ties to a node of tutorials is of this module alone.
+    with restored():
+        sys.path.insert(0, str(EXAMPLE))
         import resize
 
         yield resize
-    finally:
-        sys.path.remove(str(EXAMPLE))
-        sys.modules.pop("resize", None)
+        del sys.modules["resize"]
 
 
 def unbound(domain: str) -> torch.nn.Module:
