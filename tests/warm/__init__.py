@@ -33,7 +33,6 @@ class Warm:
             program = folder / name
             program.write_text(f"#!{sys.executable} -SEs\n{client}", encoding="utf-8")
             program.chmod(0o755)
-        # Paths of sockets are short: /proc/PID/fd would do, too, but is harder to read.
         place = folder / "socket"
         command = [sys.executable, "-m", "tests.warm.server", str(place)]
         self._process = subprocess.Popen(
