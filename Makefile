@@ -105,7 +105,7 @@ zoo: $(ZOO)/.installed
 # What depends on PyTorch most, with the zoo's: a second version.
 zoo-test: $(ZOO)/.installed
 	$(ZOO)/bin/python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal \
-		-m "not slow" tests/capture tests/export tests/mission tests/deployment
+		-m "not slow" tests/capture tests/export tests/promises tests/deployment
 
 $(ZOO)/.installed: export PIP_CONSTRAINT := $(abspath $(ZOO)/constraints.txt)
 $(ZOO)/.installed: pyproject.toml constraints.txt zoo/requirements.txt

@@ -73,7 +73,7 @@ def write(folder: Path, domain: str, name: str, backward: str = "") -> None:
 
 def load(folder: Path) -> dict[str, Any]:
     """The operators of a folder by name."""
-    from modelport.ops.folders import load_folder
+    from modelport.ops.scaffold import load_folder
 
     return {item.schema.name: item for item in load_folder(folder)}
 
@@ -106,7 +106,7 @@ def calls(operators: Mapping[str, Any]) -> list[Row]:
 
 def bare(operator: Any, a: torch.Tensor, b: torch.Tensor) -> Callable[[], object]:
     """The kernel alone: its plan, its buffers and its output were made before."""
-    from modelport.ops.calls import make_plan
+    from modelport.ops.kernel_call import make_plan
 
     plan = make_plan(operator, "cpu", [a, b], {})
     output = torch.empty(16)
@@ -139,7 +139,7 @@ def cpu_times(
 
 def nodes() -> list[Row]:
     """ONNX Runtime, one thread: a chain of custom nodes beside one of Add, on 16 floats."""
-    from modelport.ops.libraries import library_path
+    from modelport.ops.library_store import library_path
 
     sessions = {
         name: session(chain(name, domain), library_path("bench"))
@@ -192,7 +192,7 @@ def builds(folder: Path) -> list[Row]:
     """A clean build of one operator, and the same once more, in a process of its own."""
     write(folder / "one", "alone", "alone")
     script = (
-        "import os, sys, time; from modelport.ops.folders import load_folder;"
+        "import os, sys, time; from modelport.ops.scaffold import load_folder;"
         "from modelport.ops.build import build_library;"
         "found = load_folder(sys.argv[1]); before = os.times(); begin = time.perf_counter();"
         "build_library(found); took = time.perf_counter() - begin; after = os.times();"

@@ -8,7 +8,7 @@ from PIL import Image
 
 from benchmarks.interleave import Row, interleave
 from modelport.ops.library.image_to_tensor.op import image_to_tensor
-from modelport.pipeline.drawing import draw_picture
+from modelport.pipeline.synthetic_images import draw_picture
 
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 STD = np.array([0.229, 0.224, 0.225], np.float32)

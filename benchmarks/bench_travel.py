@@ -20,7 +20,17 @@ from modelport.recipe import load_recipe
 RECIPE = Path(__file__).parent.parent / "examples" / "srcnn" / "recipe.py"
 ROOT = Path(modelport.__file__).parent
 NOUNS = frozenset(
-    {"errors", "facts", "findings", "log", "places", "progress", "recipe", "signature", "target"}
+    {
+        "errors",
+        "facts",
+        "findings",
+        "log",
+        "source_location",
+        "progress",
+        "recipe",
+        "signature",
+        "target",
+    }
 )
 """Modules of plain values, which every package passes on: reading one is no journey."""
 

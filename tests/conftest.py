@@ -38,7 +38,7 @@ from modelport.cli import main
 from modelport.ops import registry
 from modelport.ops.build.cache import cache_folder
 from modelport.ops.declaration import Operator
-from modelport.ops.folders import load_folder
+from modelport.ops.scaffold import load_folder
 from tests.isolation import restored
 from tests.support import RECIPE_SOURCE, Ran
 from tests.warm import Warm
@@ -58,7 +58,7 @@ COSTLY_PLACES = (
     "conformance",
     "deployment",
     "export",
-    "mission",
+    "promises",
     "native",
     "ops/library",
     "ops/plugins",

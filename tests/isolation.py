@@ -20,7 +20,7 @@ from torch.onnx._internal.torchscript_exporter import registration
 
 from modelport.capture.rewriters import registry as rewriters
 from modelport.ops import registry as operators
-from modelport.ops.eager import EagerOperator
+from modelport.ops.torch_op import EagerOperator
 
 SHIPPED = ("modelport", "modelport_symbolic")
 """Namespaces that the product itself declares, once in a process and always the same way."""

@@ -95,7 +95,7 @@ def test_deploying_loads_no_backend_but_the_one_asked_for(
     modules = after_command("deploy", recipe_file, *options)
     assert {"torch", "onnxruntime"} <= modules
     assert not modules & {"openvino", "tensorrt", "torchvision", "rich"}
-    assert not packages(modules) & {"conformance", "culprit", "tuning"}
+    assert not packages(modules) & {"conformance", "debug", "tuning"}
     unasked = ("backends.openvino", "backends.tensorrt", "passes.tensorrt", "ops.plugins")
     prefixes = tuple(f"modelport.{name}" for name in unasked)
     assert not [name for name in modules if name.startswith(prefixes)]

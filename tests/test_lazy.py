@@ -33,7 +33,7 @@ def test_package_shows_its_public_names(package: ModuleType) -> None:
 def test_a_module_of_a_package_is_its_attribute() -> None:
     program = (
         "import sys, modelport\nassert 'modelport.graph' not in sys.modules\n"
-        "assert modelport.graph.building.build is modelport.graph.build"
+        "assert modelport.graph.builder.build is modelport.graph.build"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
 

@@ -15,7 +15,7 @@ import pytest
 from packaging.requirements import Requirement
 
 import modelport
-from modelport.bundle.container import write_container
+from modelport.bundle.dockerfile import write_container
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "modelport"

@@ -37,7 +37,7 @@ column is the same model through bare `torch.onnx.export` (default options, the 
 dimensions) and bare ONNX Runtime, compared on the same cases within the same tolerances.
 
 `make zoo` runs it, `make zoo SHARD=1/8` a part of it; it has an environment of its own and is no
-part of `make test`, where [its small models](../tests/mission/test_m18_zoo.py) are. Each model
+part of `make test`, where [its small models](../tests/promises/test_zoo.py) are. Each model
 runs in a process of its own, with a limit of time and memory; what was run is not run again. This
 page and [`results.json`](../zoo/results.json) are written from the rows.
 """

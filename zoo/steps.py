@@ -15,10 +15,10 @@ from modelport import deploy
 from modelport.backends.torch.arrays import to_numpy
 from modelport.capture.dynamic import dynamic_dims, to_torch_shapes
 from modelport.capture.inputs import BoundInputs, bind_inputs
-from modelport.capture.reference import flat_outputs
+from modelport.capture.reference_function import flat_outputs
 from modelport.errors import ModelportError
+from modelport.numerics import compare_outputs, draw_cases, tolerance_for
 from modelport.passes import lint_for
-from modelport.proof import compare_outputs, draw_cases, tolerance_for
 from modelport.recipe import Recipe
 from modelport.signature import Signature, TensorSpec
 from zoo.entry import Entry

@@ -13,8 +13,8 @@ import torch
 
 from benchmarks.interleave import Row
 from benchmarks.ops.beside import beside
-from modelport.ops.libraries import library_path
 from modelport.ops.library.roi_align.op import roi_align
+from modelport.ops.library_store import library_path
 
 CASES = (
     # channels, height and width, regions, samples a bin

@@ -5,12 +5,12 @@ from model import load_srcnn
 from photograph import low_resolution
 
 import modelport
-from modelport import pictures
+from modelport.files import images
 
 
 def recipe() -> modelport.Recipe:
     """What to deploy: any number of pictures of any size, captured on a real photograph."""
-    picture = pictures.to_nchw(low_resolution()[:48, :72], "float32")
+    picture = images.to_nchw(low_resolution()[:48, :72], "float32")
     return modelport.Recipe(
         model=load_srcnn(),
         args=(torch.from_numpy(picture),),

@@ -6,7 +6,7 @@ from model import load_dynamic_srcnn
 from photograph import low_resolution
 
 import modelport
-from modelport import pictures
+from modelport.files import images
 
 
 def scales(factor: float) -> torch.Tensor:
@@ -23,7 +23,7 @@ def draw_scales(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 
 def recipe() -> modelport.Recipe:
     """What to deploy: captured at 3, verified at 2, 3 and 4."""
-    picture = torch.from_numpy(pictures.to_nchw(low_resolution()[:48, :72], "float32"))
+    picture = torch.from_numpy(images.to_nchw(low_resolution()[:48, :72], "float32"))
     return modelport.Recipe(
         model=load_dynamic_srcnn(),
         args=(picture, scales(3)),

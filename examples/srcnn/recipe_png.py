@@ -4,7 +4,7 @@ from model import load_srcnn
 from photograph import low_resolution
 
 import modelport
-from modelport import pictures
+from modelport.files import images
 from modelport.pipeline import Result, steps
 
 
@@ -12,7 +12,7 @@ def recipe() -> modelport.Recipe:
     """What to deploy: the file is decoded inside the graph, by onnxruntime-extensions."""
     return modelport.Recipe(
         model=load_srcnn(),
-        args=(pictures.encode(low_resolution()[:48, :72]),),
+        args=(images.encode(low_resolution()[:48, :72]),),
         preprocess=[steps.decode_image(), steps.to_float(divisor=1), steps.to_chw()],
         postprocess=[steps.to_image()],
         result=Result("picture"),

@@ -10,7 +10,7 @@ from photograph import low_resolution
 from PIL import Image
 
 import modelport
-from modelport import pictures
+from modelport.files import images
 
 CROP = (slice(60, 260), slice(100, 380))
 
@@ -20,8 +20,8 @@ def main(bundle: str, output: str) -> None:
     small = low_resolution()
     size = (3 * small.shape[1], 3 * small.shape[0])
     bicubic = np.asarray(Image.fromarray(small).resize(size, Image.Resampling.BICUBIC))
-    inputs = {"input": pictures.to_nchw(small, "float32")}
-    enlarged = pictures.from_nchw(modelport.load(bundle).run(inputs)["output"])
+    inputs = {"input": images.to_nchw(small, "float32")}
+    enlarged = images.from_nchw(modelport.load(bundle).run(inputs)["output"])
     gap = np.full((200, 8, 3), 255, np.uint8)
     Image.fromarray(np.concatenate([bicubic[CROP], gap, enlarged[CROP]], axis=1)).save(output)
 

@@ -28,7 +28,7 @@ if typing.TYPE_CHECKING:
         rewrite,
         rewrite_module,
     )
-    from modelport.culprit import Bisection, Comparison, Reduction, bisect, compare, shrink
+    from modelport.debug import Bisection, Comparison, Reduction, bisect, compare, shrink
     from modelport.deployment import (
         Compilation,
         Deployment,
@@ -73,7 +73,7 @@ else:
                 "rewrite",
                 "rewrite_module",
             ),
-            "culprit": ("Bisection", "Comparison", "Reduction", "bisect", "compare", "shrink"),
+            "debug": ("Bisection", "Comparison", "Reduction", "bisect", "compare", "shrink"),
             "deployment": (
                 "Compilation",
                 "Deployment",

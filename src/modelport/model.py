@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from modelport.errors import UsageError, first_cause, first_line
 from modelport.facts import CaptureFacts
+from modelport.files.onnx_model import read_onnx
 from modelport.files.replacement import written
 from modelport.findings import Finding
 from modelport.ir.constants import nbytes_of
-from modelport.onnxfile import read_onnx
 from modelport.signature import Dim, Signature, TensorSpec, dims_from_json, dims_to_json
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from modelport import places
+from modelport import source_location
 from modelport.errors import ModelportError, UsageError
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ def _call_factory(module: ModuleType, factory: str, source: str) -> Recipe:
     except Exception as error:  # the user's code may raise anything
         raise UsageError(
             f"{factory}() in {source} raised {type(error).__name__}: {error}",
-            where=places.of_error(error) or None,
+            where=source_location.of_error(error) or None,
             fix=_what_to_install(error),
         ) from error
     if not isinstance(recipe, Recipe):
@@ -201,7 +201,7 @@ def _load_module(name: str, source: str) -> ModuleType:
     except Exception as error:  # importing runs the user's code
         raise UsageError(
             f"cannot import {name!r}: {type(error).__name__}: {error}",
-            where=places.of_error(error) or None,
+            where=source_location.of_error(error) or None,
             fix=_what_to_install(error)
             or "give file.py[:factory], package.module:factory, a .onnx or a .pt2 file",
         ) from error
@@ -219,7 +219,7 @@ def _load_file(path: Path) -> ModuleType:
     except Exception as error:  # the user's code may raise anything
         raise UsageError(
             f"cannot load {path}: {type(error).__name__}: {error}",
-            where=places.of_error(error) or None,
+            where=source_location.of_error(error) or None,
             fix=_what_to_install(error),
         ) from error
 

@@ -15,7 +15,7 @@ import pytest
 import modelport
 from modelport import ModelportError
 from modelport.bundle import Manifest
-from modelport.bundle.changing import strip
+from modelport.bundle.edit import strip
 from modelport.cli import main
 from tests.bundle.mutations import mutate
 from tests.support import onnx_text, snapshot

@@ -13,7 +13,7 @@ import modelport
 from modelport import Bundle, BundleError, Target
 from modelport.backends import get_backend
 from modelport.backends.adapters import ADAPTERS_OPTION, adapters_from_json
-from modelport.ops.binaries import platform_name
+from modelport.ops.elf_check import platform_name
 from tests.data.stored import BUNDLES, FOLDER, KEY, name_of, read_runs, require_near
 
 # `make versions` runs these tests without PyTorch, too.

@@ -14,9 +14,9 @@ import modelport
 from modelport import Bundle, BundleError, Target, UsageError
 from modelport.backends.interface import Artifact
 from modelport.bundle import Manifest
-from modelport.bundle.changing import sign, strip
-from modelport.bundle.signing import make_keys, signer_of
-from modelport.ops.binaries import platform_name
+from modelport.bundle.digital_signature import make_keys, signer_of
+from modelport.bundle.edit import sign, strip
+from modelport.ops.elf_check import platform_name
 
 X = {"x": np.arange(10, dtype=np.float32).reshape(2, 5)}
 WANTED = (X["x"] * X["x"] * np.float32(0.5) + X["x"]) * 2

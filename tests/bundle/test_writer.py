@@ -13,7 +13,7 @@ import modelport
 from modelport import ProofError, UsageError
 from modelport.bundle import BundleWriter, Manifest, require_replaceable
 from modelport.bundle.writer import CASES_BUDGET
-from modelport.proof import Case, ReferenceCase
+from modelport.numerics import Case, ReferenceCase
 from modelport.signature import Signature
 from tests.support import block_recipe, snapshot
 

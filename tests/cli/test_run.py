@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import modelport
-from modelport import pictures
+from modelport.files import images
 from tests.support import Ran, onnx_text
 
 RunCli = Callable[..., Ran]
@@ -51,16 +51,16 @@ def test_picture_in_picture_out(
     cli: RunCli, deployed: modelport.Deployment, tmp_path: Path, suffix: str
 ) -> None:
     picture = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
-    pictures.write(tmp_path / f"in{suffix}", picture)
+    images.write(tmp_path / f"in{suffix}", picture)
     ran = cli(
         "run", deployed.path, "--input", f"image=@{tmp_path / f'in{suffix}'}",
         "--output", f"result=@{tmp_path / 'out.png'}",
     )  # fmt: skip
     assert ran.code == 0
-    given = pictures.to_nchw(pictures.read(tmp_path / f"in{suffix}"), "float32")
+    given = images.to_nchw(images.read(tmp_path / f"in{suffix}"), "float32")
     wanted = modelport.load(deployed.path).run({"image": given})["result"]
-    came = pictures.read(tmp_path / "out.png")
-    np.testing.assert_array_equal(came, pictures.from_nchw(wanted))
+    came = images.read(tmp_path / "out.png")
+    np.testing.assert_array_equal(came, images.from_nchw(wanted))
 
 
 def test_json_has_target_and_shapes(

@@ -15,10 +15,10 @@ from modelport.conformance.plugin_host import PluginCase, Told, build_host, play
 from modelport.errors import OperatorError, UsageError
 from modelport.ops.build import BuildOptions
 from modelport.ops.declaration import Operator
-from modelport.ops.folders import load_folder
 from modelport.ops.library import load
 from modelport.ops.plugins import PluginLibrary, build_plugins, find_headers, load_plugins
 from modelport.ops.plugins.fields import Field, plugin_fields
+from modelport.ops.scaffold import load_folder
 from tests.conftest import RunCli
 
 FOLDER = Path(__file__).parents[1] / "plugin_operators" / "windows"
@@ -229,7 +229,7 @@ def test_of_a_library_of_others_nothing_is_known(tmp_path: Path) -> None:
 
 
 def test_a_library_of_kernels_has_no_plugins(trial: dict[str, Operator]) -> None:
-    from modelport.ops.libraries import library_path
+    from modelport.ops.library_store import library_path
 
     with pytest.raises(OperatorError, match="has no TensorRT plugins"):
         PluginLibrary(library_path("trial"))

@@ -11,7 +11,7 @@ import pytest
 from modelport import ProofError, UsageError
 from modelport.conformance import prove_kernels_sanitized, prove_operator
 from modelport.ops.declaration import Operator
-from modelport.ops.folders import load_folder, write_folder
+from modelport.ops.scaffold import load_folder, write_folder
 
 Trial = dict[str, Operator]
 

@@ -18,10 +18,10 @@ import torch.nn.functional as F
 import modelport
 from modelport import model as model_file
 from modelport.bundle import join_stages
-from modelport.bundle.changing import sign, strip
-from modelport.bundle.signing import make_keys
-from modelport.graph.building import build
-from modelport.ops.folders import load_folder
+from modelport.bundle.digital_signature import make_keys
+from modelport.bundle.edit import sign, strip
+from modelport.graph.builder import build
+from modelport.ops.scaffold import load_folder
 from modelport.pipeline import Result, Stage, assemble, steps
 from tests.data import nets
 from tests.data.stored import KEY, Arrays

@@ -13,7 +13,7 @@ import torch
 
 import modelport
 from modelport import BundleError, ModelportError, ProofError, Target, UsageError
-from modelport.ops.binaries import platform_name
+from modelport.ops.elf_check import platform_name
 from tests.support import Block, block_recipe, onnx_text, snapshot
 
 

@@ -11,7 +11,7 @@ import torch
 import modelport
 from modelport import ProofError
 from modelport.bundle import require_replaceable
-from modelport.proof import read_case
+from modelport.numerics import read_case
 from tests.conftest import RunCli
 
 

@@ -19,7 +19,7 @@ import torch
 
 import modelport
 from modelport.pipeline import steps
-from modelport.ops.folders import load_folder
+from modelport.ops.scaffold import load_folder
 
 load_folder(OPERATORS)
 
@@ -102,7 +102,7 @@ def test_a_target_is_added_at_a_relative_place(
 def test_relative_libraries_are_those_of_the_callers_folder(
     trial: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from modelport.ops.libraries import library_path
+    from modelport.ops.library_store import library_path
 
     class Network(torch.nn.Module):
         def __init__(self) -> None:

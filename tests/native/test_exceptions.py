@@ -14,8 +14,8 @@ from onnx import TensorProto, helper
 from modelport.errors import OperatorError
 from modelport.ops.build import build_library
 from modelport.ops.build.toolchain import NATIVE
-from modelport.ops.folders import load_folder
-from modelport.ops.native_library import BoundKernel, NativeKernel, NativeLibrary, pack_shapes
+from modelport.ops.ctypes_library import BoundKernel, NativeKernel, NativeLibrary, pack_shapes
+from modelport.ops.scaffold import load_folder
 from modelport.ops.shapes import TensorInfo
 from tests.runtime.building import environment, require_buildable, sdk
 

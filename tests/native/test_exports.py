@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from modelport.ops.build import BuildOptions, build_library, toolchain
-from modelport.ops.folders import load_folder
 from modelport.ops.plugins import build_plugins, find_headers
+from modelport.ops.scaffold import load_folder
 from tests.runtime.building import sdk
 
 ROOT = Path(__file__).parents[2]

@@ -11,8 +11,8 @@ import torch
 
 from modelport.ops.build import build_library
 from modelport.ops.build.toolchain import NATIVE
-from modelport.ops.extension import write_extension
-from modelport.ops.folders import load_folder
+from modelport.ops.scaffold import load_folder
+from modelport.ops.torch_extension import write_extension
 from tests.surface.headers import declarations
 
 KERNEL_HEADERS = ("kernel.h", "types.h", "table.h")

@@ -12,15 +12,15 @@ from pathlib import Path
 
 from modelport.errors import OperatorError
 from modelport.ops.build import toolchain
-from modelport.ops.build.generated import Table, kernel_source, library_source
+from modelport.ops.build.generated_sources import Table, kernel_source, library_source
 from modelport.ops.build.toolchain import NATIVE
 from modelport.ops.declaration import Operator
-from modelport.ops.extension import write_extension
-from modelport.ops.folders import load_folder
 from modelport.ops.plugins import find_headers
-from modelport.ops.plugins.building import plugins_source
+from modelport.ops.plugins.builder import plugins_source
 from modelport.ops.plugins.library import NOT_IN_TENSORRT
 from modelport.ops.plugins.shape_rules import trace_shapes
+from modelport.ops.scaffold import load_folder
+from modelport.ops.torch_extension import write_extension
 
 ROOT = Path(__file__).parents[2]
 COMPILER = "g++"

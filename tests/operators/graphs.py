@@ -10,7 +10,7 @@ import onnx.parser
 
 from modelport.backends import get_backend
 from modelport.backends.interface import Artifact, Engine
-from modelport.ops.libraries import library_path
+from modelport.ops.library_store import library_path
 from modelport.target import Target
 
 

@@ -12,7 +12,7 @@ import torch
 
 import modelport
 from modelport.errors import BuildError, PassError, ProofError, UsageError
-from modelport.passes.contract import Rewrite
+from modelport.passes.base import Rewrite
 from tests.models.vit import VisionTransformer
 from tests.models.weights import randomize
 from tests.passes.support import array, run, simplified

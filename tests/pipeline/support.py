@@ -10,7 +10,7 @@ import torch
 
 import modelport
 from modelport.pipeline import assemble
-from modelport.pipeline.drawing import draw_picture
+from modelport.pipeline.synthetic_images import draw_picture
 
 
 def picture(height: int, width: int, seed: int = 0) -> np.ndarray[Any, Any]:

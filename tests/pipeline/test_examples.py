@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import modelport
-from modelport import pictures
+from modelport.files import images
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SHAPES = ("square", "disc", "cross")
@@ -75,7 +75,7 @@ def test_the_detector_finds_shapes_in_pictures_of_any_size(
         right += is_found(detector(picture), kinds, boxes)
     assert right >= 30
     detector(picture).save(tmp_path / "found.png")
-    assert pictures.read(tmp_path / "found.png").shape == picture.shape
+    assert images.read(tmp_path / "found.png").shape == picture.shape
 
 
 def test_the_detector_gives_crops_of_what_it_found(detector: Any, draw: Any) -> None:
@@ -91,7 +91,7 @@ def test_srcnn_from_a_png_to_a_png(tmp_path: Path) -> None:
     with Image.open(EXAMPLES.parent / "docs" / "upscaled.png") as image:
         image.crop((0, 0, 60, 40)).save(tmp_path / "small.png")
     engine(tmp_path / "small.png").save(tmp_path / "large.png")
-    large = pictures.read(tmp_path / "large.png")
+    large = images.read(tmp_path / "large.png")
     assert large.shape == (120, 180, 3)
     # The same as by floats, in PyTorch.
     sys.path.insert(0, str(EXAMPLES / "srcnn"))
@@ -100,9 +100,9 @@ def test_srcnn_from_a_png_to_a_png(tmp_path: Path) -> None:
         from model import load_srcnn
     finally:
         sys.path.remove(str(EXAMPLES / "srcnn"))
-    planes = torch.from_numpy(pictures.to_nchw(pictures.read(tmp_path / "small.png"), "float32"))
+    planes = torch.from_numpy(images.to_nchw(images.read(tmp_path / "small.png"), "float32"))
     with torch.no_grad():
-        expected = pictures.from_nchw(load_srcnn()(planes).numpy())
+        expected = images.from_nchw(load_srcnn()(planes).numpy())
     difference = np.abs(large.astype(int) - expected)
     assert difference.max() <= 1
     assert (difference > 0).mean() < 0.01

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from modelport import pictures
 from modelport.errors import RunError, UsageError
+from modelport.files import images
 from modelport.pipeline import Result
 from tests.pipeline.support import picture
 
@@ -41,7 +41,7 @@ def test_results_say_and_draw_themselves(kind: str, tmp_path: Path) -> None:
     if kind in SAID:
         assert result.to_json() == SAID[kind]
     result.save(tmp_path / "result.png")
-    drawn = pictures.read(tmp_path / "result.png")
+    drawn = images.read(tmp_path / "result.png")
     assert drawn.shape == ((60, 80, 3) if kind == "picture" else (30, 40, 3))
     assert not np.array_equal(drawn, looked_at)
 

@@ -17,7 +17,7 @@ import modelport
 from modelport.backends import Engine
 from modelport.bundle import join_stages
 from modelport.errors import BundleError, RunError, UsageError
-from modelport.graph.building import build
+from modelport.graph.builder import build
 from modelport.pipeline import Stage
 from modelport.pipeline.stages import StagedEngine
 from tests.bundle.mutations import sealed

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 import modelport
+from modelport.numerics.metrics import cosine
 from modelport.precision import widen
-from modelport.proof.metrics import cosine
 from tests.precision.support import run
 
 COUNT = 8

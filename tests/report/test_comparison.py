@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from modelport import Comparison, compare
-from modelport.proof import Case, ComparedCase, Judge, tolerance_for
+from modelport.numerics import Case, ComparedCase, Judge, tolerance_for
 from modelport.report import render_comparison
 from tests.report.test_html import HOSTILE, parse
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import modelport
-from modelport.proof import Case, ReferenceCase, verify_cases
+from modelport.numerics import Case, ReferenceCase, verify_cases
 from modelport.report import ReportData, render_report
 from tests.support import block_recipe
 

@@ -18,7 +18,7 @@ import modelport
 from modelport.bundle import Manifest, join_stages
 from modelport.errors import ModelportError
 from modelport.pipeline import Stage
-from tests.mission.test_m14_tensorrt_plugin import plugin_file
+from tests.promises.test_tensorrt_plugin import plugin_file
 from tests.runtime.building import sdk
 from tests.runtime.driver import Driver, Refused
 from tests.support import flipped, snapshot

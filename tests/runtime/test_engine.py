@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import modelport
-from tests.mission.test_m14_tensorrt_plugin import plugin_file
+from tests.promises.test_tensorrt_plugin import plugin_file
 from tests.runtime.driver import Driver, Refused
 from tests.support import onnx_text
 

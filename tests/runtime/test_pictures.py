@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import modelport
-from modelport import pictures
+from modelport.files import images
 from tests.runtime.building import ROOT
 from tests.runtime.driver import Driver, Refused
 
@@ -33,7 +33,7 @@ def test_a_png_becomes_a_picture(upscaler: Path, tmp_path: Path) -> None:
     engine = modelport.load(upscaler)
     (taken,) = engine.signature.inputs
     pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
-    inputs = {taken.name: np.frombuffer(pictures.encode(pixels), np.uint8)}
+    inputs = {taken.name: np.frombuffer(images.encode(pixels), np.uint8)}
     expected = engine.run(inputs)
     with Driver(VARIANT, tmp_path, LD_PRELOAD=str(library)) as driver:
         driver.load(upscaler)

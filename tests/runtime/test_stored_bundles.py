@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from modelport import Bundle
-from modelport.ops.binaries import platform_name
+from modelport.ops.elf_check import platform_name
 from tests.data.stored import BUNDLES, FOLDER, KEY, name_of, read_runs, require_near
 from tests.runtime.driver import Driver, Refused
 

@@ -17,10 +17,10 @@ ALSO = {
     "modelport.backends.interface": {"Artifact"},
     "modelport.bundle": {"BundleWriter", "Manifest", "join_stages"},
     "modelport.ops.plugins": {"load_plugins"},
-    "modelport.ops.plugins.ahead": {"register_ahead"},
+    "modelport.ops.plugins.ahead_of_time": {"register_ahead"},
     "modelport.ops.plugins.python_plugin": {"make_creator"},
     "modelport.pipeline": {"Answer", "Stage"},
-    "modelport.proof": {"node_tolerance_for", "tolerance_for"},
+    "modelport.numerics": {"node_tolerance_for", "tolerance_for"},
 }
 """What documentation names without importing it."""
 _IMPORT = re.compile(r"^\s*from (modelport[\w.]*) import (?:\(([^)]*)\)|([^#\n(]*))", re.MULTILINE)

@@ -25,7 +25,7 @@ _RECIPE = """
 import torch
 
 import modelport
-from modelport.ops.folders import load_folder
+from modelport.ops.scaffold import load_folder
 from modelport.pipeline import Result, steps
 
 

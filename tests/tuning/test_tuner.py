@@ -16,7 +16,7 @@ import torch
 import modelport
 from modelport import ProofError, UsageError, entry_points
 from modelport.tuning import Tuning
-from modelport.tuning.rows import FINISHED, SLOWER, UNTRIED
+from modelport.tuning.candidate_report import FINISHED, SLOWER, UNTRIED
 from tests.backends.test_registry import BACKEND, install
 from tests.support import Ran, onnx_text
 from tests.tuning.recipes import recipe

@@ -19,7 +19,7 @@ STORED = "tests/bundle/test_stored_bundles.py"
 TESTS = (
     "tests/deployment",
     STORED,
-    *("tests/backends/onnxruntime", "tests/capture", "tests/graph", "tests/mission"),
+    *("tests/backends/onnxruntime", "tests/capture", "tests/graph", "tests/promises"),
 )
 
 

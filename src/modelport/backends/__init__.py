@@ -5,18 +5,23 @@ import typing
 from modelport import lazy
 
 if typing.TYPE_CHECKING:
-    from modelport.backends.diagnosis import CAPABILITY_HEADS, Diagnosis, capability_rows, doctor
+    from modelport.backends.doctor_report import (
+        CAPABILITY_HEADS,
+        Diagnosis,
+        capability_rows,
+        doctor,
+    )
     from modelport.backends.interface import Backend, Binding, Capabilities, Engine, Probe
-    from modelport.backends.linting import lint_rules
+    from modelport.backends.lint_rules import lint_rules
     from modelport.backends.loader import REFERENCE_OPTIONS, REFERENCE_RUNTIME, open_engine
     from modelport.backends.registry import BACKENDS, backend_names, get_backend
 else:
     __getattr__, __dir__ = lazy.public_names(
         __name__,
         {
-            "diagnosis": ("CAPABILITY_HEADS", "Diagnosis", "capability_rows", "doctor"),
+            "doctor_report": ("CAPABILITY_HEADS", "Diagnosis", "capability_rows", "doctor"),
             "interface": ("Backend", "Binding", "Capabilities", "Engine", "Probe"),
-            "linting": ("lint_rules",),
+            "lint_rules": ("lint_rules",),
             "loader": ("REFERENCE_OPTIONS", "REFERENCE_RUNTIME", "open_engine"),
             "registry": ("BACKENDS", "backend_names", "get_backend"),
         },

@@ -5,10 +5,10 @@ import typing
 from modelport import lazy
 
 if typing.TYPE_CHECKING:
+    from modelport.bundle.join import join_stages
     from modelport.bundle.manifest import FORMAT, FileRecord, Manifest
     from modelport.bundle.reader import Bundle, load
     from modelport.bundle.selftest import EngineTest, SelfTest, self_test, verify
-    from modelport.bundle.staging import join_stages
     from modelport.bundle.writer import BundleWriter, require_replaceable
 else:
     __getattr__, __dir__ = lazy.public_names(
@@ -17,7 +17,7 @@ else:
             "manifest": ("FORMAT", "FileRecord", "Manifest"),
             "reader": ("Bundle", "load"),
             "selftest": ("EngineTest", "SelfTest", "self_test", "verify"),
-            "staging": ("join_stages",),
+            "join": ("join_stages",),
             "writer": ("BundleWriter", "require_replaceable"),
         },
     )

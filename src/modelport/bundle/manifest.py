@@ -82,7 +82,7 @@ class Manifest:
 
     @property
     def machine(self) -> Mapping[str, str]:
-        """The machine that the bundle was built on; see `modelport.bundle.machine`."""
+        """The machine that the bundle was built on; see `modelport.bundle.environment`."""
         return dict(self.provenance.get("machine", {}))
 
     def render(self) -> bytes:

@@ -20,7 +20,7 @@ from modelport.errors import BundleError, ModelportError, UsageError
 from modelport.target import Target
 
 if TYPE_CHECKING:
-    from modelport.proof import ReferenceCase
+    from modelport.numerics import ReferenceCase
 
 OVERLAP_FROM = 16 << 20
 """Bytes of a bundle whose checksums are made while the session opens; smaller ones before that."""
@@ -92,7 +92,7 @@ class Bundle:
             BundleError: The engine has code that is not known here.
         """
         if self.manifest.stages:
-            from modelport.bundle.staging import load_stages
+            from modelport.bundle.join import load_stages
 
             return self._with_task(load_stages(self, target, options))
         wanted = self.choose(target)
@@ -198,7 +198,7 @@ class Bundle:
         """
         signature = self.folder / SIGNATURE_NAME
         if self._signer is None and signature.is_file():
-            from modelport.bundle.signing import known_keys, signer_of
+            from modelport.bundle.digital_signature import known_keys, signer_of
 
             if keys := known_keys():
                 data = (self.folder / FILE_NAME).read_bytes()
@@ -210,8 +210,8 @@ class Bundle:
         return [self._read_case(path) for path in self.manifest.cases]
 
     def _read_case(self, path: str) -> ReferenceCase:
-        from modelport.proof import Case, ReferenceCase, read_case
-        from modelport.tensorfile import as_declared
+        from modelport.files.arrays import as_declared
+        from modelport.numerics import Case, ReferenceCase, read_case
 
         signature = self.manifest.signature
         case, outputs = read_case(self.folder / path)
@@ -228,7 +228,7 @@ class Bundle:
         """
         if PLATFORM not in name:
             return name
-        from modelport.ops.binaries import platform_name
+        from modelport.ops.elf_check import platform_name
 
         own = name.replace(PLATFORM, platform_name())
         if own not in self.manifest.files:
@@ -341,7 +341,7 @@ def _open_folder(folder: Path, where: str, trust: bool, key: Path | None) -> tup
 
 
 def _require_signed(data: bytes, signature: Path, key: Path, where: str) -> None:
-    from modelport.bundle.signing import signer_of
+    from modelport.bundle.digital_signature import signer_of
 
     if not signature.is_file():
         raise BundleError(
@@ -357,7 +357,7 @@ def _require_signed(data: bytes, signature: Path, key: Path, where: str) -> None
 
 
 def _untrusted(names: Sequence[str], where: str, is_signed: bool) -> BundleError:
-    from modelport.bundle.signing import keys_folder
+    from modelport.bundle.digital_signature import keys_folder
 
     signed = "signed by no key that is known here" if is_signed else "not signed"
     return BundleError(

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelport.backends import Engine, get_backend, open_engine
-from modelport.bundle.machine import differences
+from modelport.bundle.environment import differences
 from modelport.bundle.reader import Bundle
 from modelport.errors import BuildError, UsageError
-from modelport.proof import (
+from modelport.numerics import (
     ReferenceCase,
     Verification,
     draw_cases,

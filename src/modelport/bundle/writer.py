@@ -19,8 +19,8 @@ from modelport.bundle.checksums import record_files
 from modelport.bundle.manifest import FILE_NAME, PLATFORM, Manifest
 from modelport.errors import UsageError
 from modelport.files.replacement import put_in_place, replacing
-from modelport.ops.binaries import FOLDER, platform_name
-from modelport.proof import ReferenceCase, smallest_cases, write_case
+from modelport.numerics import ReferenceCase, smallest_cases, write_case
+from modelport.ops.elf_check import FOLDER, platform_name
 from modelport.target import Target
 
 CASES_BUDGET = 600_000

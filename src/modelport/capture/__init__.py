@@ -5,11 +5,11 @@ import typing
 from modelport import lazy
 
 if typing.TYPE_CHECKING:
+    from modelport.capture.export_flag import is_exporting
     from modelport.capture.inputs import BoundInputs, bind_inputs
     from modelport.capture.marks import mark
-    from modelport.capture.reference import torch_reference
+    from modelport.capture.reference_function import torch_reference
     from modelport.capture.rewriters import rewrite, rewrite_module
-    from modelport.capture.status import is_exporting
     from modelport.capture.support import describe_aten, operator_support
     from modelport.capture.symbolic import register_symbolic
 else:
@@ -18,9 +18,9 @@ else:
         {
             "inputs": ("BoundInputs", "bind_inputs"),
             "marks": ("mark",),
-            "reference": ("torch_reference",),
+            "reference_function": ("torch_reference",),
             "rewriters": ("rewrite", "rewrite_module"),
-            "status": ("is_exporting",),
+            "export_flag": ("is_exporting",),
             "support": ("describe_aten", "operator_support"),
             "symbolic": ("register_symbolic",),
         },

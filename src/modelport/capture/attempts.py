@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from modelport.capture.avoid_size_one import without_ones
 from modelport.capture.custom_operators import add_bodies, declared_operators
 from modelport.capture.diagnosis import (
     KEEP_LOOP,
@@ -16,20 +17,19 @@ from modelport.capture.diagnosis import (
     hygiene_findings,
 )
 from modelport.capture.dynamic import dynamic_dims
-from modelport.capture.enlarging import without_ones
+from modelport.capture.export_flag import exporting
 from modelport.capture.inputs import bind_inputs, number_findings
 from modelport.capture.marks import note_marks
+from modelport.capture.module_snapshot import unchanged
 from modelport.capture.names import name_dims
 from modelport.capture.programs import Program, export_program
-from modelport.capture.reference import evaluating
+from modelport.capture.reference_function import evaluating
 from modelport.capture.reference_model import (
     ReferenceModel,
     open_graph,
     open_module,
     read_graph,
 )
-from modelport.capture.state import unchanged
-from modelport.capture.status import exporting
 from modelport.capture.strategies import STRATEGIES, Capture, LaterOpsetError, Request
 from modelport.errors import ExportError, UsageError
 from modelport.facts import CaptureFacts

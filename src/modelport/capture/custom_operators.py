@@ -13,10 +13,10 @@ from modelport.errors import ExportError
 from modelport.findings import Finding, Severity
 from modelport.ir.constants import tensor_of
 from modelport.ir.values import input_of
-from modelport.ops import extensions, registry
+from modelport.ops import onnxruntime_extensions, registry
 from modelport.ops.schema import TEXT_END, Attribute, join_texts
-from modelport.passes.adoption import is_adoptable
-from modelport.pipeline import decoding
+from modelport.passes.foreign_ops import is_adoptable
+from modelport.pipeline import image_decoder
 
 if TYPE_CHECKING:
     import onnx_ir
@@ -47,7 +47,7 @@ def has_kernel(domain: str, name: str) -> bool:
     """Whether something computes an operator: ONNX itself, a declaration, or one that adopts it."""
     operator = registry.find(f"{domain}::{name}")
     own = operator is not None and operator.is_runnable
-    known = own or domain == extensions.DOMAIN
+    known = own or domain == onnxruntime_extensions.DOMAIN
     return known or has_standard_kernel(domain, name) or is_adoptable(domain, name)
 
 
@@ -59,7 +59,7 @@ def declared_operators() -> Iterator[None]:
             if operator.torch_name is not None:
                 symbolic = symbolic_of(operator)
                 stack.enter_context(register_symbolic(operator.torch_name, symbolic, opset=9))
-        stack.enter_context(register_symbolic(decoding.NAME, decoding.symbolic, opset=9))
+        stack.enter_context(register_symbolic(image_decoder.NAME, image_decoder.symbolic, opset=9))
         yield
 
 

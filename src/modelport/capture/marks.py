@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-from modelport.capture.status import is_capturing
+from modelport.capture.export_flag import is_capturing
 from modelport.capture.symbolic import register_symbolic
-from modelport.graph.marks import MARK_KEY
+from modelport.graph.cut_marks import MARK_KEY
 
 if TYPE_CHECKING:
     import onnx_ir

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelport.capture.torch_private import graphs
 from modelport.errors import ModelportError
-from modelport.ops.calls import DTYPES
+from modelport.ops.kernel_call import DTYPES
 from modelport.ops.shapes import DATA_DEPENDENT, TensorInfo
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from modelport.backends.torch.program import save_program
 from modelport.capture.dynamic import dynamic_dims, torch_hints
 from modelport.capture.inputs import BoundInputs, bind_inputs
-from modelport.capture.reference import evaluating, flat_outputs
+from modelport.capture.reference_function import evaluating, flat_outputs
 from modelport.capture.torch_private import programs
 from modelport.errors import ExportError, UsageError
 from modelport.pipeline import assemble

@@ -20,21 +20,21 @@ from modelport.backends.torch.arrays import to_numpy
 from modelport.capture.custom_operators import add_bodies
 from modelport.capture.dynamic import DynamicDims, dynamic_dims
 from modelport.capture.inputs import BoundInputs, bind_inputs
-from modelport.capture.reference import (
+from modelport.capture.module_snapshot import unchanged
+from modelport.capture.reference_function import (
     PlainRun,
     draws_by_chance,
     float64_reference,
     run_plainly,
     torch_reference,
 )
-from modelport.capture.state import unchanged
 from modelport.errors import ExportError
 from modelport.findings import Finding, Severity
 from modelport.model import Model
+from modelport.numerics import EXAMPLE, Case
 from modelport.ops import registry
-from modelport.ops.libraries import collect_libraries
-from modelport.passes.adoption import UNKNOWN_PLUGIN, adopt
-from modelport.proof import EXAMPLE, Case
+from modelport.ops.library_store import collect_libraries
+from modelport.passes.foreign_ops import UNKNOWN_PLUGIN, adopt
 from modelport.recipe import Recipe
 from modelport.signature import Signature, TensorSpec
 

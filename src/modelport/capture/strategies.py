@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelport import places
+from modelport import source_location
 from modelport.capture.assigned_weights import AssignmentsFollowed
 from modelport.capture.custom_operators import has_kernel
 from modelport.capture.dynamic import DynamicDims, to_torch_shapes
@@ -20,11 +20,11 @@ from modelport.capture.names import drop_invented_names, separate_outputs
 from modelport.capture.rewriters import Active, Applied, rewriting
 from modelport.capture.rewriters.translations import shipped_translations
 from modelport.capture.symbolic import honour_symbolics
+from modelport.capture.symbolic_int import sizes_stay_whole
 from modelport.capture.torch_private import graphs, lookups, programs, registries, symbolics
-from modelport.capture.whole_sizes import sizes_stay_whole
 from modelport.errors import ExportError, first_cause
 from modelport.findings import Finding, Severity
-from modelport.graph.places import keep_documented_places
+from modelport.graph.location import keep_documented_places
 from modelport.ir.shape_inference import infer_shapes
 from modelport.target import Target
 
@@ -299,7 +299,10 @@ def _listening() -> Iterator[list[Heard]]:
             heard: list[Heard] = []
 
             def hear(message: Any, category: type[Warning], *_: Any) -> None:
-                place, is_users = places.of_caller(), places.is_callers_doing(_BETWEEN)
+                place, is_users = (
+                    source_location.of_caller(),
+                    source_location.is_callers_doing(_BETWEEN),
+                )
                 heard.append(Heard(category.__name__, str(message), place, is_users))
 
             # Not recorded by `warnings` itself: it knows the innermost frame, which may be ours.
@@ -333,7 +336,7 @@ def _translating_errors(strategy: str, lookup: lookups.TranslationLookup) -> Ite
         raise
     except Exception as error:  # user code and torch raise anything
         what = f"capturing by {strategy} failed: {_root(error)}"
-        where = places.of_error(first_cause(error)) or None
+        where = source_location.of_error(first_cause(error)) or None
         later = lookup.later_opset()
         if later is None:
             raise ExportError(what, where=where) from error

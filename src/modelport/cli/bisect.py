@@ -10,7 +10,7 @@ from modelport.cli import console
 from modelport.errors import UsageError
 
 if TYPE_CHECKING:
-    from modelport.culprit import Bisection, Culprit, Reduction
+    from modelport.debug import Bisection, Culprit, Reduction
 
 FOLDER = Path("modelport-culprit")
 _SHOWN = 12
@@ -53,7 +53,7 @@ def _run(arguments: argparse.Namespace) -> int:
         return _reduce(arguments)
     if arguments.crash or arguments.shell:
         raise UsageError("--crash and --command say what --reduce is to keep", fix="add --reduce")
-    from modelport.culprit import bisect
+    from modelport.debug import bisect
 
     result = bisect(
         arguments.reference,
@@ -74,7 +74,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _reduce(arguments: argparse.Namespace) -> int:
-    from modelport.culprit import shrink
+    from modelport.debug import shrink
 
     if arguments.crash and arguments.shell:
         raise UsageError("--crash and --command are given together", fix="keep one")

@@ -90,7 +90,7 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
 
 def _ls(arguments: argparse.Namespace) -> int:
     from modelport.bundle import Bundle
-    from modelport.bundle.contents import list_entries
+    from modelport.bundle.listing import list_entries
 
     with Bundle.open(arguments.bundle) as opened:
         entries = list(list_entries(opened))
@@ -117,7 +117,7 @@ def _ls(arguments: argparse.Namespace) -> int:
 
 def _info(arguments: argparse.Namespace) -> int:
     from modelport.bundle import Bundle
-    from modelport.bundle.contents import describe
+    from modelport.bundle.listing import describe
 
     with Bundle.open(arguments.bundle) as opened:
         described = describe(opened)
@@ -157,7 +157,7 @@ def _print_model(described: dict[str, Any], margin: str = "") -> None:
 
 
 def _add(arguments: argparse.Namespace) -> int:
-    from modelport.bundle.changing import add_operators
+    from modelport.bundle.edit import add_operators
     from modelport.deployment import add_targets
 
     if not arguments.operators and not arguments.target:
@@ -183,7 +183,7 @@ def _add(arguments: argparse.Namespace) -> int:
 
 
 def _strip(arguments: argparse.Namespace) -> int:
-    from modelport.bundle.changing import strip
+    from modelport.bundle.edit import strip
 
     parts = [part for part in _PARTS if getattr(arguments, part)]
     if not (parts or arguments.target or arguments.platform):
@@ -205,7 +205,7 @@ def _strip(arguments: argparse.Namespace) -> int:
 
 
 def _sign(arguments: argparse.Namespace) -> int:
-    from modelport.bundle.changing import sign
+    from modelport.bundle.edit import sign
 
     sign(arguments.bundle, arguments.key)
     if arguments.json:
@@ -216,7 +216,7 @@ def _sign(arguments: argparse.Namespace) -> int:
 
 
 def _keygen(arguments: argparse.Namespace) -> int:
-    from modelport.bundle.signing import keys_folder, make_keys
+    from modelport.bundle.digital_signature import keys_folder, make_keys
 
     public = make_keys(arguments.private)
     if arguments.json:
@@ -240,7 +240,7 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 
 def _trust(arguments: argparse.Namespace) -> int:
-    from modelport.bundle.changing import trust_code
+    from modelport.bundle.edit import trust_code
 
     code = trust_code(arguments.bundle, arguments.key)
     if arguments.json:
@@ -281,7 +281,7 @@ def _verdict(engine: EngineTest) -> str:
 
 
 def _dockerfile(arguments: argparse.Namespace) -> int:
-    from modelport.bundle.container import write_container
+    from modelport.bundle.dockerfile import write_container
 
     folder = write_container(
         arguments.bundle, arguments.output, wheel=arguments.wheel, key=arguments.key

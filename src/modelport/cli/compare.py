@@ -11,8 +11,8 @@ from modelport.errors import UsageError
 from modelport.files.replacement import write_text
 
 if TYPE_CHECKING:
-    from modelport.culprit import Comparison
-    from modelport.proof import ComparedCase, Metric
+    from modelport.debug import Comparison
+    from modelport.numerics import ComparedCase, Metric
 
 FAILURES = Path("modelport-failures")
 _HEADS = (
@@ -60,7 +60,7 @@ def add(commands: console.Subparsers[argparse.ArgumentParser]) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from modelport.culprit import compare
+    from modelport.debug import compare
     from modelport.report import render_comparison
 
     result = compare(

@@ -153,7 +153,7 @@ def _print(result: Compilation, layers: bool) -> None:
 
 def _print_layers(result: Compilation) -> None:
     """Prints the layers: with their times where the engine runs, else why there are none."""
-    from modelport.backends.tensorrt.timing import time_layers
+    from modelport.backends.tensorrt.layer_times import time_layers
 
     times, untimed = {}, ""
     try:

@@ -90,7 +90,7 @@ def _written(arguments: argparse.Namespace, models: dict[Path, Model]) -> int:
 
 
 def _shown(text: str) -> str:
-    from modelport.graph.texts import shown
+    from modelport.graph.format import shown
 
     return shown(text)
 

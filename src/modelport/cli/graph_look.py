@@ -71,7 +71,7 @@ def _selected(found: Inspection, parts: Sequence[str]) -> dict[str, Any]:
 
 
 def _print_summary(found: Inspection) -> None:
-    from modelport.graph.texts import shown
+    from modelport.graph.format import shown
 
     opsets = ", ".join(f"{shown(domain)} {version}" for domain, version in found.opsets.items())
     print(f"opsets: {opsets}; format {found.ir_version}; written by {shown(found.producer) or '?'}")
@@ -87,7 +87,7 @@ def _print_summary(found: Inspection) -> None:
 
 
 def _print_io(found: Inspection) -> None:
-    from modelport.graph.texts import shown
+    from modelport.graph.format import shown
 
     for kind, tensors in (("input", found.inputs), ("output", found.outputs)):
         for tensor in tensors:
@@ -97,7 +97,7 @@ def _print_io(found: Inspection) -> None:
 
 
 def _print_ops(found: Inspection) -> None:
-    from modelport.graph.texts import shown
+    from modelport.graph.format import shown
 
     for domain, counts in found.operators.items():
         for name, count in counts.items():
@@ -105,7 +105,7 @@ def _print_ops(found: Inspection) -> None:
 
 
 def _print_nodes(found: Inspection) -> None:
-    from modelport.graph.texts import shown
+    from modelport.graph.format import shown
 
     for node in found.nodes:
         results = ", ".join(f"{shown(value.name)} {value.type}" for value in node.outputs)
@@ -119,7 +119,7 @@ def _print_nodes(found: Inspection) -> None:
 
 
 def _print_weights(found: Inspection) -> None:
-    from modelport.graph.texts import shown
+    from modelport.graph.format import shown
 
     for weight in found.weights:
         print(f"{weight.bytes:12,} {shown(weight.name)}: {weight.type}")
@@ -140,8 +140,8 @@ def _number(count: int | str) -> str:
 
 def _print(arguments: argparse.Namespace) -> int:
     from modelport.graph import model_text, node_text
+    from modelport.graph.format import shown
     from modelport.graph.lookup import find_node
-    from modelport.graph.texts import shown
     from modelport.ir.shape_inference import infer_shapes
     from modelport.model import Model
 
@@ -188,7 +188,7 @@ def _view(arguments: argparse.Namespace) -> int:
 
 def _diff(arguments: argparse.Namespace) -> int:
     from modelport.graph import diff
-    from modelport.graph.texts import shown
+    from modelport.graph.format import shown
     from modelport.model import Model
 
     found = diff(Model.load(arguments.model), Model.load(arguments.other))
@@ -203,7 +203,7 @@ def _diff(arguments: argparse.Namespace) -> int:
 
 def _lint(arguments: argparse.Namespace) -> int:
     from modelport.findings import Severity
-    from modelport.graph.texts import shown
+    from modelport.graph.format import shown
     from modelport.model import Model
     from modelport.passes import lint_for
 

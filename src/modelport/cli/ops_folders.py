@@ -93,7 +93,7 @@ def _add_arch(parser: argparse.ArgumentParser) -> None:
 
 
 def _new(args: argparse.Namespace) -> int:
-    from modelport.ops.folders import write_folder
+    from modelport.ops.scaffold import write_folder
 
     folder = write_folder(args.name, args.into)
     files = sorted(str(path) for path in folder.iterdir())
@@ -107,10 +107,10 @@ def _new(args: argparse.Namespace) -> int:
 
 def _build(args: argparse.Namespace) -> int:
     from modelport.ops.build import BuildOptions, build_library
-    from modelport.ops.folders import load_folder
-    from modelport.ops.libraries import place_library
-    from modelport.ops.native_library import NativeLibrary
+    from modelport.ops.ctypes_library import NativeLibrary
+    from modelport.ops.library_store import place_library
     from modelport.ops.plugins import NO_PLUGIN, PluginLibrary, build_plugins
+    from modelport.ops.scaffold import load_folder
 
     by_domain: dict[str, list[Operator]] = defaultdict(list)
     for operator in load_folder(args.folder):
@@ -161,7 +161,7 @@ def _build(args: argparse.Namespace) -> int:
 
 
 def _write_extensions(by_domain: dict[str, list[Operator]], output: Path, as_json: bool) -> int:
-    from modelport.ops.extension import write_extension
+    from modelport.ops.torch_extension import write_extension
 
     output.mkdir(parents=True, exist_ok=True)
     written = [
@@ -183,7 +183,7 @@ def _test(args: argparse.Namespace) -> int:
     """Exits with 1 where something does not compute what the reference computes."""
     from modelport.conformance import prove_kernels_sanitized, prove_operator, prove_plugins
     from modelport.ops.build import BuildOptions
-    from modelport.ops.folders import load_folder
+    from modelport.ops.scaffold import load_folder
 
     operators = load_folder(args.folder)
     if args.tensorrt:
@@ -220,8 +220,8 @@ def _print_conformance(found: Conformance) -> None:
 
 
 def _list(args: argparse.Namespace) -> int:
-    from modelport.ops.folders import load_folder
     from modelport.ops.library import load
+    from modelport.ops.scaffold import load_folder
 
     operators = load_folder(args.folder) if args.folder else list(load().values())
     rows = [_row(operator) for operator in operators]

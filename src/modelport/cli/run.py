@@ -29,7 +29,7 @@ def add(commands: console.Subparsers[argparse.ArgumentParser]) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     from modelport.bundle import load
-    from modelport.tensorfile import read_tensor, write_tensor
+    from modelport.files.arrays import read_tensor, write_tensor
 
     sources, sinks = _files(arguments.input), _files(arguments.output)
     engine = load(arguments.model, arguments.target, trust=arguments.trust, key=arguments.key)

@@ -35,8 +35,8 @@ from modelport.conformance.tensors import (
 )
 from modelport.deployment.exporter import export
 from modelport.errors import ModelportError
-from modelport.ops.calls import tensor_infos
 from modelport.ops.declaration import Operator
+from modelport.ops.kernel_call import tensor_infos
 
 
 class OperatorCase:

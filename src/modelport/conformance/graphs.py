@@ -18,7 +18,7 @@ from modelport.conformance.tensors import map_item
 from modelport.errors import ModelportError
 from modelport.model import Model
 from modelport.ops.declaration import Operator
-from modelport.ops.libraries import collect_libraries
+from modelport.ops.library_store import collect_libraries
 
 OPSET = 20
 """The opset of the graphs made here: old enough for the old exporter."""

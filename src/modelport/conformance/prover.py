@@ -8,7 +8,7 @@ from modelport.conformance.case import OperatorCase
 from modelport.conformance.results import Check, Conformance
 from modelport.errors import UsageError
 from modelport.ops.declaration import Operator
-from modelport.ops.draw import Draw
+from modelport.ops.sampling import Draw
 
 
 def prove_operator(

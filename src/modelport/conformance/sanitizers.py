@@ -12,8 +12,8 @@ from modelport.conformance.prover import prove_kernels
 from modelport.conformance.results import Check, Conformance
 from modelport.errors import OperatorError
 from modelport.ops.build import toolchain
-from modelport.ops.folders import load_folder
-from modelport.ops.libraries import SANITIZE
+from modelport.ops.library_store import SANITIZE
+from modelport.ops.scaffold import load_folder
 
 _LIBRARIES = ("libasan.so", "libubsan.so")
 

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from modelport.arrays import Array
+from modelport.numerics import compare_outputs, tolerance_for
 from modelport.ops.shapes import DataDependent, TensorInfo
-from modelport.proof import compare_outputs, tolerance_for
 
 
 def differences(expected: Sequence[Any], actual: Sequence[Any]) -> list[str]:

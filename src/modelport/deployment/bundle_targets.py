@@ -10,7 +10,7 @@ from pathlib import Path
 
 from modelport.backends import get_backend
 from modelport.backends.interface import GRAPH
-from modelport.bundle.changing import StrPath, changed_bundle, commit_changed, stages_of
+from modelport.bundle.edit import StrPath, changed_bundle, commit_changed, stages_of
 from modelport.bundle.manifest import Manifest
 from modelport.bundle.reader import Bundle
 from modelport.bundle.selftest import kept_references, verify_engine
@@ -18,7 +18,7 @@ from modelport.bundle.writer import BundleWriter, engine_key
 from modelport.deployment.plan import Plan
 from modelport.deployment.workspace import Workspace
 from modelport.model import Model
-from modelport.ops.binaries import FOLDER, platform_name
+from modelport.ops.elf_check import FOLDER, platform_name
 from modelport.target import Target
 
 

@@ -24,10 +24,10 @@ from modelport.errors import BuildError, ExportError, ModelportError, ProofError
 from modelport.findings import Finding, Severity
 from modelport.graph import check
 from modelport.model import Model
+from modelport.numerics import Verification
 from modelport.precision import EIGHT_BITS, CalibrationTable, calibrate, is_quantized
 from modelport.precision.data import Source
 from modelport.progress import Progress, Stages
-from modelport.proof import Verification
 from modelport.recipe import Recipe, load_recipe
 from modelport.report import ReportData, render_report
 from modelport.target import Target

@@ -22,7 +22,7 @@ from modelport.signature import Dim
 from modelport.target import Target
 
 if TYPE_CHECKING:
-    from modelport.backends.tensorrt.record import BuildRecord
+    from modelport.backends.tensorrt.engine_metadata import BuildRecord
 
 ENGINES = ("tensorrt", "tensorrt-rtx")
 """Backends whose engine is a file of its own."""
@@ -85,7 +85,7 @@ def compile(
         ExportError: The model cannot be captured.
         BuildError: TensorRT refuses the graph. Nothing is written.
     """
-    from modelport.backends.tensorrt.record import BuildRecord, record_of
+    from modelport.backends.tensorrt.engine_metadata import BuildRecord, record_of
 
     output, wanted = Path(output), Target.parse(target)
     if wanted.backend not in ENGINES:

@@ -15,8 +15,8 @@ from modelport.deployment.workspace import Workspaces
 from modelport.errors import BuildError, ExportError, UsageError
 from modelport.findings import Finding, Severity
 from modelport.model import Model
+from modelport.numerics import Verification
 from modelport.precision import is_quantized
-from modelport.proof import Verification
 from modelport.recipe import Recipe, load_recipe
 from modelport.target import Target
 

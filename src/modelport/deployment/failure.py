@@ -11,8 +11,8 @@ from modelport.deployment.verification import Verdict
 from modelport.deployment.workspace import Workspace
 from modelport.errors import ProofError
 from modelport.model import Model
+from modelport.numerics import write_case
 from modelport.precision import EIGHT_BITS
-from modelport.proof import write_case
 
 SUFFIX = ".failed"
 """Ends the name of the folder beside the bundle that was to be written."""

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from modelport.bundle import BundleWriter, Manifest
-from modelport.bundle.machine import this_machine
+from modelport.bundle.environment import this_machine
 from modelport.deployment.build import Build
 from modelport.deployment.verification import Verdict
 from modelport.deployment.workspace import Workspace
 from modelport.model import Model
-from modelport.proof import Verification
+from modelport.numerics import Verification
 from modelport.target import Target
 
 

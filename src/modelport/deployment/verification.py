@@ -16,11 +16,10 @@ from modelport.capture.diagnosis import (
     judge,
     run_probes,
 )
-from modelport.capture.reference import agree, running_by_references
+from modelport.capture.reference_function import agree, running_by_references
 from modelport.errors import ExportError, ProofError
 from modelport.findings import Finding, Severity
-from modelport.progress import Stages
-from modelport.proof import (
+from modelport.numerics import (
     ReferenceCase,
     Verification,
     draw_cases,
@@ -29,7 +28,8 @@ from modelport.proof import (
     tolerance_for,
     verify_cases,
 )
-from modelport.proof.verification import MINIMUM_CASES
+from modelport.numerics.verification import MINIMUM_CASES
+from modelport.progress import Stages
 from modelport.target import Target
 
 RANDOM = "random-op"

@@ -27,8 +27,8 @@ from modelport.deployment.build import Build, build_artifact
 from modelport.deployment.plan import Plan
 from modelport.facts import CaptureFacts
 from modelport.model import Model
-from modelport.ops.binaries import SOURCES
-from modelport.ops.libraries import collect_libraries, collect_sources
+from modelport.ops.elf_check import SOURCES
+from modelport.ops.library_store import collect_libraries, collect_sources
 from modelport.precision import CalibrationTable, widen
 from modelport.progress import Progress
 from modelport.target import Target

@@ -5,10 +5,9 @@ import typing
 from modelport import lazy
 
 if typing.TYPE_CHECKING:
-    from modelport.graph.building import Builder, build
+    from modelport.graph.builder import Builder, build
     from modelport.graph.checker import CheckResult, check
-    from modelport.graph.cutting import expose, extract
-    from modelport.graph.difference import Change, Difference, diff
+    from modelport.graph.differences import Change, Difference, diff
     from modelport.graph.drawing import draw
     from modelport.graph.editing import (
         convert_opset,
@@ -20,20 +19,21 @@ if typing.TYPE_CHECKING:
         reshape_targets,
         set_dims,
     )
+    from modelport.graph.extraction import expose, extract
+    from modelport.graph.format import model_text, node_text
     from modelport.graph.inspection import Inspection, inspect
-    from modelport.graph.linting import lint
+    from modelport.graph.lint_report import lint
     from modelport.graph.modules import extract_module
-    from modelport.graph.partitioning import partition
-    from modelport.graph.texts import model_text, node_text
-    from modelport.graph.viewing import view
+    from modelport.graph.netron import view
+    from modelport.graph.partition_plan import partition
 else:
     __getattr__, __dir__ = lazy.public_names(
         __name__,
         {
-            "building": ("Builder", "build"),
+            "builder": ("Builder", "build"),
             "checker": ("CheckResult", "check"),
-            "cutting": ("expose", "extract"),
-            "difference": ("Change", "Difference", "diff"),
+            "extraction": ("expose", "extract"),
+            "differences": ("Change", "Difference", "diff"),
             "drawing": ("draw",),
             "editing": (
                 "convert_opset",
@@ -46,11 +46,11 @@ else:
                 "set_dims",
             ),
             "inspection": ("Inspection", "inspect"),
-            "linting": ("lint",),
+            "lint_report": ("lint",),
             "modules": ("extract_module",),
-            "partitioning": ("partition",),
-            "texts": ("model_text", "node_text"),
-            "viewing": ("view",),
+            "partition_plan": ("partition",),
+            "format": ("model_text", "node_text"),
+            "netron": ("view",),
         },
     )
 

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from modelport.graph.copies import ir_of
+from modelport.graph.format import dtype_text, operator_text, type_text
 from modelport.graph.lookup import module_path
+from modelport.graph.macs import macs_of
 from modelport.graph.tensors import initializers
-from modelport.graph.texts import dtype_text, operator_text, type_text
-from modelport.graph.work import macs_of
 from modelport.ir.constants import nbytes_of
 from modelport.ir.domains import STANDARD_DOMAINS
 from modelport.ir.shape_inference import infer_shapes

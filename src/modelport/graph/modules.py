@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from modelport.graph.copies import AnyModel, ir_of
-from modelport.graph.cutting import extract
+from modelport.graph.extraction import extract
 from modelport.graph.lookup import nodes_of_module
 from modelport.ir.subgraphs import has_subgraphs, subgraphs
 

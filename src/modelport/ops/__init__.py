@@ -5,14 +5,14 @@ import typing
 from modelport import lazy
 
 if typing.TYPE_CHECKING:
-    from modelport.ops.binding import bind_operator
+    from modelport.ops.bound_operator import bind_operator
     from modelport.ops.declaration import Operator, operator
     from modelport.ops.shapes import DATA_DEPENDENT, TensorInfo
 else:
     __getattr__, __dir__ = lazy.public_names(
         __name__,
         {
-            "binding": ("bind_operator",),
+            "bound_operator": ("bind_operator",),
             "declaration": ("Operator", "operator"),
             "shapes": ("DATA_DEPENDENT", "TensorInfo"),
         },

@@ -14,7 +14,7 @@ from modelport.ops.schema import OperatorSchema, schema_of
 from modelport.ops.shapes import TensorInfo
 
 if TYPE_CHECKING:
-    from modelport.ops.eager import EagerOperator
+    from modelport.ops.torch_op import EagerOperator
 
 DTYPES = (
     "float32",
@@ -232,7 +232,7 @@ def operator(
         files = kernel_files(name, _folder_of(reference), kernels)
         declared = Operator(schema, reference, files, template_dtypes(dtypes))
         registry.require_addable(declared)
-        from modelport.ops.eager import EagerOperator
+        from modelport.ops.torch_op import EagerOperator
 
         declared.eager = EagerOperator.of(declared)
         registry.add(declared)

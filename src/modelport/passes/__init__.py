@@ -5,21 +5,21 @@ import typing
 from modelport import lazy
 
 if typing.TYPE_CHECKING:
-    from modelport.passes.adoption import adopt
-    from modelport.passes.contract import Rewrite
-    from modelport.passes.linting import lint_for
-    from modelport.passes.preparation import prepare
-    from modelport.passes.rewriting import REWRITES, applicable, rewritten
+    from modelport.passes.base import Rewrite
+    from modelport.passes.foreign_ops import adopt
+    from modelport.passes.legalization import prepare
+    from modelport.passes.optional import REWRITES, applicable, rewritten
     from modelport.passes.simplification import Simplification, simplify
+    from modelport.passes.target_lint import lint_for
 else:
     __getattr__, __dir__ = lazy.public_names(
         __name__,
         {
-            "adoption": ("adopt",),
-            "contract": ("Rewrite",),
-            "linting": ("lint_for",),
-            "preparation": ("prepare",),
-            "rewriting": ("REWRITES", "applicable", "rewritten"),
+            "foreign_ops": ("adopt",),
+            "base": ("Rewrite",),
+            "target_lint": ("lint_for",),
+            "legalization": ("prepare",),
+            "optional": ("REWRITES", "applicable", "rewritten"),
             "simplification": ("Simplification", "simplify"),
         },
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import onnx_ir as ir
 
-from modelport.passes.expansion import Expansion, Writer
+from modelport.passes.expand import Expansion, Writer
 from modelport.passes.no_ops import scatters_nothing
 
 

@@ -10,7 +10,7 @@ from onnxscript.rewriter.pattern import RewriteRule
 from onnxscript.rewriter.rules import common
 
 from modelport.ir.domains import is_onnx
-from modelport.passes.contract import Rewrite, functions_aside
+from modelport.passes.base import Rewrite, functions_aside
 
 _RULES: Mapping[str, Sequence[RewriteRule]] = {
     "BatchNormalization": (

@@ -10,7 +10,7 @@ import onnx_ir as ir
 from modelport.ir.constants import constant
 from modelport.ir.domains import is_onnx
 from modelport.ir.values import input_of, replace_value
-from modelport.passes.contract import Rewrite
+from modelport.passes.base import Rewrite
 
 
 class RemoveNoOps(Rewrite):

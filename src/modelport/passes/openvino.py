@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from modelport.findings import Finding
 from modelport.model import Model
-from modelport.passes.bodies import inline_bodies
-from modelport.passes.ceiling import PadCeilings
-from modelport.passes.contract import apply_passes
-from modelport.passes.deformation import ExpandDeformation
+from modelport.passes.base import apply_passes
+from modelport.passes.deform_conv import ExpandDeformation
 from modelport.passes.empty_scatters import SkipEmptyScatters
-from modelport.passes.expansion import Expansion
-from modelport.passes.inference import InferShapes, forget_inferred_names
-from modelport.passes.spectrograms import ExpandSpectrogram
+from modelport.passes.expand import Expansion
+from modelport.passes.inline_functions import inline_bodies
+from modelport.passes.pool_ceil_mode import PadCeilings
+from modelport.passes.shape_inference import InferShapes, forget_inferred_names
+from modelport.passes.stft import ExpandSpectrogram
 from modelport.target import Target
 
 TITLE = "OpenVINO"

@@ -13,7 +13,7 @@ from modelport.model import Model
 from modelport.ops import registry
 from modelport.ops.declaration import Operator
 from modelport.ops.plugins.fields import INPUTS_FIELD
-from modelport.passes.contract import Rewrite, apply_passes
+from modelport.passes.base import Rewrite, apply_passes
 
 NAMESPACE, VERSION = "plugin_namespace", "plugin_version"
 """The attributes by which TensorRT's parser finds a plugin's creator."""

@@ -22,7 +22,7 @@ from modelport.entry_points import installed, load_entry, package_of
 from modelport.errors import UsageError
 from modelport.findings import Finding, Severity
 from modelport.model import Model
-from modelport.passes.contract import Rewrite, apply_passes
+from modelport.passes.base import Rewrite, apply_passes
 
 ENTRY_POINTS = "modelport.passes"
 

@@ -12,9 +12,9 @@ from modelport.ir.constants import add_constant, constant
 from modelport.ir.domains import is_onnx
 from modelport.ir.values import replace_value
 from modelport.model import Model
-from modelport.passes.contents import Contents, Elements
-from modelport.passes.contract import Rewrite
-from modelport.passes.sizes import Size
+from modelport.passes.base import Rewrite
+from modelport.passes.shape_values import Contents, Elements
+from modelport.passes.symbolic_size import Size
 from modelport.signature import Dim
 
 

@@ -17,19 +17,19 @@ from onnx_ir.passes import common
 
 from modelport.errors import PassError
 from modelport.model import Model
-from modelport.passes.checking import check_agreement
-from modelport.passes.contract import apply_passes, unsound
-from modelport.passes.folding import FoldConstants
+from modelport.numerics import Verification
+from modelport.numerics.verification import Runner
+from modelport.passes.base import apply_passes, unsound
+from modelport.passes.common_subexpressions import ShareSubexpressions
+from modelport.passes.constant_folding import FoldConstants
+from modelport.passes.duplicate_initializers import ShareInitializers
+from modelport.passes.equivalence import check_agreement
 from modelport.passes.fusions import FuseNeighbours
-from modelport.passes.inference import InferShapes, forget_inferred_names
-from modelport.passes.initializers import ShareInitializers
-from modelport.passes.interface import interface_kept
+from modelport.passes.io_preservation import interface_kept
 from modelport.passes.no_ops import RemoveNoOps
 from modelport.passes.registry import SIMPLIFY, passes_of
 from modelport.passes.shape_arithmetic import FoldShapes
-from modelport.passes.subexpressions import ShareSubexpressions
-from modelport.proof import Verification
-from modelport.proof.verification import Runner
+from modelport.passes.shape_inference import InferShapes, forget_inferred_names
 
 SIZE_LIMIT = 1 << 20
 """Bytes that a folded tensor may have by default."""

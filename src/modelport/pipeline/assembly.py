@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from modelport.errors import UsageError
-from modelport.pipeline.drawing import draw_file, draw_picture
-from modelport.pipeline.frame import Frame, Step
-from modelport.pipeline.fusing import fuse
-from modelport.pipeline.images import as_step_input
+from modelport.pipeline.fuse_preprocess import fuse
+from modelport.pipeline.image_state import Frame, Step
+from modelport.pipeline.preprocess import as_step_input
+from modelport.pipeline.synthetic_images import draw_file, draw_picture
 from modelport.recipe import Recipe
 from modelport.signature import Dim
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from modelport.errors import UsageError
-from modelport.pipeline.frame import Frame, step
-from modelport.pipeline.images import sizes_of
+from modelport.pipeline.image_state import Frame, step
+from modelport.pipeline.preprocess import sizes_of
 
 if TYPE_CHECKING:
     import torch

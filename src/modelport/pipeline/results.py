@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from modelport import pictures
 from modelport.arrays import Array
 from modelport.errors import RunError, UsageError
-from modelport.pipeline import painting
+from modelport.files import images
+from modelport.pipeline import draw_results
 
 KINDS = ("classes", "boxes", "mask", "keypoints", "text", "picture")
 
@@ -104,7 +104,7 @@ class Answer:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Draws the result into a PNG or JPEG file."""
-        pictures.write(path, self.draw())
+        images.write(path, self.draw())
 
     def show(self) -> None:
         """Opens a window with the result, by the system's viewer of pictures."""
@@ -171,7 +171,7 @@ class Classes(Answer):
     def draw(self) -> Array:
         """See `Answer.draw`."""
         lines = [f"{item.label} {item.score:.2f}" for item in self.classes]
-        return painting.with_lines(self._canvas(), lines)
+        return draw_results.with_lines(self._canvas(), lines)
 
 
 @dataclass(frozen=True, repr=False)
@@ -215,7 +215,7 @@ class Boxes(Answer):
         """See `Answer.draw`."""
         texts = [f"{item.label} {item.score:.2f}" for item in self.classes]
         numbers = [item.index for item in self.classes]
-        return painting.with_boxes(self._canvas(), self.boxes, texts, numbers)
+        return draw_results.with_boxes(self._canvas(), self.boxes, texts, numbers)
 
 
 @dataclass(frozen=True, repr=False)
@@ -246,7 +246,7 @@ class Mask(Answer):
 
     def draw(self) -> Array:
         """See `Answer.draw`."""
-        return painting.with_mask(self._canvas(), self.mask)
+        return draw_results.with_mask(self._canvas(), self.mask)
 
 
 @dataclass(frozen=True, repr=False)
@@ -279,7 +279,7 @@ class Keypoints(Answer):
 
     def draw(self) -> Array:
         """See `Answer.draw`."""
-        return painting.with_points(self._canvas(), self.keypoints)
+        return draw_results.with_points(self._canvas(), self.keypoints)
 
 
 @dataclass(frozen=True, repr=False)
@@ -304,7 +304,7 @@ class Text(Answer):
 
     def draw(self) -> Array:
         """See `Answer.draw`."""
-        return painting.with_lines(self._canvas(), [self.text])
+        return draw_results.with_lines(self._canvas(), [self.text])
 
 
 @dataclass(frozen=True, repr=False)

@@ -1,6 +1,13 @@
 """The named steps that a recipe's ``preprocess`` and ``postprocess`` are made of."""
 
-from modelport.pipeline.answers import (
+from modelport.pipeline.boxes import (
+    boxes_from_centers,
+    clip_to_image,
+    crop_boxes,
+    nms,
+    scale_boxes_back,
+)
+from modelport.pipeline.postprocess import (
     argmax,
     decode_ctc,
     keypoints_from_heatmaps,
@@ -9,14 +16,7 @@ from modelport.pipeline.answers import (
     to_image,
     top_k,
 )
-from modelport.pipeline.boxes import (
-    boxes_from_centers,
-    clip_to_image,
-    crop_boxes,
-    nms,
-    scale_boxes_back,
-)
-from modelport.pipeline.images import (
+from modelport.pipeline.preprocess import (
     bgr,
     center_crop,
     decode_image,

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modelport import pictures
 from modelport.arrays import Array
 from modelport.errors import RunError
+from modelport.files import images
 from modelport.pipeline.results import Answer, Result
 
 if TYPE_CHECKING:
@@ -49,18 +49,18 @@ def _as_file(image: Any) -> tuple[Array, Array]:
     if isinstance(image, bytes | bytearray):
         data = bytes(image)
     elif isinstance(image, str | os.PathLike):
-        pictures.read(image)  # says what is wrong with it
+        images.read(image)  # says what is wrong with it
         data = Path(image).read_bytes()
     else:
-        data = pictures.encode(_as_picture(image)[0])
-    return np.frombuffer(data, np.uint8), pictures.decode(data)
+        data = images.encode(_as_picture(image)[0])
+    return np.frombuffer(data, np.uint8), images.decode(data)
 
 
 def _as_picture(image: Any) -> tuple[Array, Array]:
     if isinstance(image, str | os.PathLike):
-        array = pictures.read(image)
+        array = images.read(image)
     elif isinstance(image, bytes | bytearray):
-        array = pictures.decode(bytes(image))
+        array = images.decode(bytes(image))
     else:
         array = np.asarray(image)
     if array.dtype != np.uint8 or array.ndim != 3:

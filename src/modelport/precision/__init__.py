@@ -6,12 +6,12 @@ from modelport import lazy
 
 if typing.TYPE_CHECKING:
     from modelport.precision.calibration import calibrate
+    from modelport.precision.calibration_table import CalibrationTable
     from modelport.precision.conversion import EIGHT_BITS, convert, is_quantized
+    from modelport.precision.fp32_fallback import widen
     from modelport.precision.qdq import FORMS, form_for
     from modelport.precision.quantization import quantize
-    from modelport.precision.results import Point, Quantization
-    from modelport.precision.tables import CalibrationTable
-    from modelport.precision.widening import widen
+    from modelport.precision.quantization_result import Point, Quantization
 else:
     __getattr__, __dir__ = lazy.public_names(
         __name__,
@@ -20,9 +20,9 @@ else:
             "conversion": ("EIGHT_BITS", "convert", "is_quantized"),
             "qdq": ("FORMS", "form_for"),
             "quantization": ("quantize",),
-            "results": ("Point", "Quantization"),
-            "tables": ("CalibrationTable",),
-            "widening": ("widen",),
+            "quantization_result": ("Point", "Quantization"),
+            "calibration_table": ("CalibrationTable",),
+            "fp32_fallback": ("widen",),
         },
     )
 

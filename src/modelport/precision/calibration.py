@@ -12,6 +12,7 @@ from modelport.arrays import Array, Arrays
 from modelport.errors import UsageError
 from modelport.ir.shape_inference import infer_shapes
 from modelport.model import Model
+from modelport.precision.calibration_table import CalibrationTable
 from modelport.precision.data import CalibrationData, Source
 from modelport.precision.histograms import (
     Histogram,
@@ -19,9 +20,8 @@ from modelport.precision.histograms import (
     least_divergence,
     least_squares,
 )
-from modelport.precision.observing import Observer, libraries_of
-from modelport.precision.roles import tensors_to_calibrate
-from modelport.precision.tables import CalibrationTable
+from modelport.precision.observation import Observer, libraries_of
+from modelport.precision.quantizable import tensors_to_calibrate
 from modelport.progress import Progress, Silent
 
 METHODS = ("minmax", "percentile", "entropy", "mse")

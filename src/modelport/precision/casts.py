@@ -12,8 +12,8 @@ from modelport.findings import Finding, Severity
 from modelport.ir.constants import add_constant, tensor_of
 from modelport.ir.domains import is_onnx
 from modelport.ir.subgraphs import subgraphs
-from modelport.precision.forms import NAMES, Form, form_of
-from modelport.precision.keeping import limit_of
+from modelport.precision.excluded_nodes import limit_of
+from modelport.precision.scheme import NAMES, Form, form_of
 
 
 class CastGraph:

@@ -18,7 +18,7 @@ from modelport.graph import convert_opset
 from modelport.ir.constants import tensor_of
 from modelport.ir.domains import is_onnx
 from modelport.model import Model
-from modelport.precision.keeping import asked_for
+from modelport.precision.excluded_nodes import asked_for
 from modelport.precision.weights import add_dequantized, quantize_blocks
 
 SCHEMES = ("dynamic", "weights8", "weights4")

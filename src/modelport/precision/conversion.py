@@ -13,14 +13,14 @@ from modelport.findings import Finding, Severity
 from modelport.graph import convert_opset
 from modelport.ir.shape_inference import infer_shapes
 from modelport.model import Model
-from modelport.passes.contract import unsound
+from modelport.passes.base import unsound
+from modelport.precision.calibration_table import CalibrationTable
 from modelport.precision.casts import CastGraph
+from modelport.precision.excluded_nodes import asked_for, kept_nodes
 from modelport.precision.float8 import FLOAT8, FLOAT8_OPSET
-from modelport.precision.forms import NAMES
-from modelport.precision.keeping import asked_for, kept_nodes
 from modelport.precision.qdq import FORMS, QuantizeGraph
-from modelport.precision.roles import QUANTIZED, weighted_nodes
-from modelport.precision.tables import CalibrationTable
+from modelport.precision.quantizable import QUANTIZED, weighted_nodes
+from modelport.precision.scheme import NAMES
 
 _HALVES = {"fp16": ir.DataType.FLOAT16, "bf16": ir.DataType.BFLOAT16}
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from modelport import pictures
 from modelport.arrays import Array, Arrays
 from modelport.errors import RunError, UsageError
+from modelport.files import images
+from modelport.files.arrays import UNREADABLE, as_stored, read_tensor
 from modelport.recipe import load_function
 from modelport.signature import Signature, TensorSpec
-from modelport.tensorfile import UNREADABLE, as_stored, read_tensor
 
 Source = str | os.PathLike[str] | Iterable[Any] | Callable[[], Iterable[Any]]
 
@@ -79,7 +79,7 @@ class CalibrationData:
 
     def _open_path(self, path: Path) -> Callable[[], Iterable[Any]]:
         if path.is_dir():
-            known = (*pictures.SUFFIXES, ".npy", ".npz")
+            known = (*images.SUFFIXES, ".npy", ".npz")
             files = sorted(item for item in path.rglob("*") if item.suffix.lower() in known)
             if not files:
                 raise UsageError(f"there are no calibration data in {path}", fix=_FORMS)
@@ -101,7 +101,7 @@ class CalibrationData:
                 fix="give .npz files with an array for every input",
             )
         (spec,) = specs
-        if path.suffix.lower() in pictures.SUFFIXES:
+        if path.suffix.lower() in images.SUFFIXES:
             return {spec.name: _fitted(path, spec)}
         return {spec.name: read_tensor(path, spec)}
 

@@ -12,7 +12,7 @@ import onnx_ir as ir
 from modelport.ir.constants import add_constant, tensor_of
 from modelport.ir.domains import is_onnx
 from modelport.precision.float8 import FLOAT8, ZERO, float8_scale, float8_weight
-from modelport.precision.roles import (
+from modelport.precision.quantizable import (
     JOINING,
     PASSING,
     activation_places,

@@ -15,23 +15,23 @@ from modelport.errors import ProofError, UsageError
 from modelport.ir.domains import is_onnx
 from modelport.ir.shape_inference import infer_shapes
 from modelport.model import Model
+from modelport.numerics import draw_cases
 from modelport.passes import simplify
 from modelport.precision.calibration import METHOD, read_ranges
+from modelport.precision.calibration_table import CalibrationTable
 from modelport.precision.compression import SCHEMES, compress, compressible
 from modelport.precision.conversion import EIGHT_BITS, convert, is_quantized
 from modelport.precision.data import CalibrationData, Part, Source
-from modelport.precision.forms import NAMES
-from modelport.precision.improving import IMPROVEMENTS, bias_errors, correct_biases
-from modelport.precision.keeping import MOVEMENT, asked_for
-from modelport.precision.observing import libraries_of
+from modelport.precision.excluded_nodes import MOVEMENT, asked_for
+from modelport.precision.exclusion_search import Attempt, search, sensitivities
+from modelport.precision.observation import libraries_of
+from modelport.precision.ptq_corrections import IMPROVEMENTS, bias_errors, correct_biases
 from modelport.precision.qdq import LEVELS
-from modelport.precision.results import Point, Quantization
-from modelport.precision.roles import is_float, tensors_to_calibrate, weighted_nodes
-from modelport.precision.scoring import Metric, Scorer
-from modelport.precision.searching import Attempt, search, sensitivities
-from modelport.precision.tables import CalibrationTable
+from modelport.precision.quantizable import is_float, tensors_to_calibrate, weighted_nodes
+from modelport.precision.quantization_result import Point, Quantization
+from modelport.precision.scheme import NAMES
+from modelport.precision.score import Metric, Scorer
 from modelport.progress import Progress, Stages
-from modelport.proof import draw_cases
 
 QUANTIZATION_KEY = "modelport.quantization"
 """Key of what was chosen, in an ONNX file's metadata."""

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from modelport.arrays import Array
-from modelport.proof import HISTOGRAM_EDGES, ComparedCase, ComparedOutput, Measures
+from modelport.numerics import HISTOGRAM_EDGES, ComparedCase, ComparedOutput, Measures
 from modelport.report.html import environment
 
 _CELL = 6
@@ -21,7 +21,7 @@ _FLOOR = 1e-12
 
 
 class Compared(Protocol):
-    """What a comparison tells; see `modelport.culprit.Comparison`."""
+    """What a comparison tells; see `modelport.debug.Comparison`."""
 
     @property
     def reference(self) -> str:

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from modelport import pictures
 from modelport.arrays import Array
+from modelport.files import images
 from modelport.model import Model
-from modelport.proof import CaseResult, ReferenceCase, Verification
+from modelport.numerics import CaseResult, ReferenceCase, Verification
 from modelport.target import Target
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def _pictures(data: ReportData) -> list[Picture]:
 def _is_picture(array: Array) -> bool:
     return (
         array.dtype.kind == "f"
-        and pictures.looks_like_pictures(array.shape)
+        and images.looks_like_pictures(array.shape)
         and min(array.shape[2:]) >= 16
     )
 
@@ -172,7 +172,7 @@ def _encode(title: str, array: Array) -> Picture:
 
     # Many models take 0..1; the eye needs 0..255.
     scaled = array if float(array.max()) > 2.0 else array * 255.0
-    picture = pictures.from_nchw(scaled)
+    picture = images.from_nchw(scaled)
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "PNG")
     source = "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -5,9 +5,15 @@ import typing
 from modelport import lazy
 
 if typing.TYPE_CHECKING:
-    from modelport.tuning.measured import Bench, Measured
-    from modelport.tuning.measuring import bench, measure_plans
-    from modelport.tuning.showing import (
+    from modelport.tuning.bench_result import Bench, Measured
+    from modelport.tuning.bench_runner import bench, measure_plans
+    from modelport.tuning.interleaved_timing import (
+        Timing,
+        interleave,
+        median_interval,
+        paired_ratios,
+    )
+    from modelport.tuning.tables import (
         BENCH_HEADS,
         TUNING_HEADS,
         bench_page,
@@ -15,16 +21,15 @@ if typing.TYPE_CHECKING:
         tuning_page,
         tuning_rows,
     )
-    from modelport.tuning.timing import Timing, interleave, median_interval, paired_ratios
     from modelport.tuning.tuner import METRICS, Tuning, tune
     from modelport.tuning.workspace import make_workspace
 else:
     __getattr__, __dir__ = lazy.public_names(
         __name__,
         {
-            "measured": ("Bench", "Measured"),
-            "measuring": ("bench", "measure_plans"),
-            "showing": (
+            "bench_result": ("Bench", "Measured"),
+            "bench_runner": ("bench", "measure_plans"),
+            "tables": (
                 "BENCH_HEADS",
                 "TUNING_HEADS",
                 "bench_page",
@@ -32,7 +37,7 @@ else:
                 "tuning_page",
                 "tuning_rows",
             ),
-            "timing": ("Timing", "interleave", "median_interval", "paired_ratios"),
+            "interleaved_timing": ("Timing", "interleave", "median_interval", "paired_ratios"),
             "tuner": ("METRICS", "Tuning", "tune"),
             "workspace": ("make_workspace",),
         },

@@ -22,10 +22,10 @@ from modelport.precision.data import Source
 from modelport.progress import Progress, Stages
 from modelport.recipe import Recipe, load_recipe
 from modelport.target import Target
+from modelport.tuning.candidate_report import FINISHED, Row, pareto
 from modelport.tuning.candidates import base_plans, cores
-from modelport.tuning.quantizing import quantized_how
-from modelport.tuning.race import Race
-from modelport.tuning.rows import FINISHED, Row, pareto
+from modelport.tuning.int8_candidates import quantized_how
+from modelport.tuning.successive_elimination import Race
 from modelport.tuning.workspace import make_workspace
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def tune(
             time as there are cores) or ``memory`` (what the process holds at most).
         tolerance: Error that an output may have as a whole, relative to its rms; an element may
             have ten times that. Precisions below fp32 are tried where it is given. By default,
-            and where that is less, `modelport.proof.tolerance_for` the candidate's precision.
+            and where that is less, `modelport.numerics.tolerance_for` the candidate's precision.
         targets: What to choose from; by default every backend that works here.
         budget: Seconds that the candidates may take. Who was not tried by then is a row, too. The
             search goes on beyond it until one candidate is right.

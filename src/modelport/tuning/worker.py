@@ -2,7 +2,7 @@
 
 ``python -m modelport.tuning.worker DESCRIPTOR`` reads one JSON object a line from stdin, and
 answers with one a line on the file descriptor: what runtimes print cannot come between. See
-`modelport.tuning.contestant`, which speaks with it.
+`modelport.tuning.worker_client`, which speaks with it.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from modelport.deployment.build import Build
 from modelport.deployment.plan import Plan
 from modelport.errors import ModelportError, UsageError
 from modelport.model import Model
+from modelport.numerics import ReferenceCase, Verification, far_cases, tolerance_for, verify_cases
 from modelport.precision import form_for
-from modelport.proof import ReferenceCase, Verification, far_cases, tolerance_for, verify_cases
 from modelport.target import Target
-from modelport.tuning.quantizing import is_held_out, quantize_workspace
+from modelport.tuning.int8_candidates import is_held_out, quantize_workspace
 from modelport.tuning.workspace import TuningWorkspace, read_inputs
 
 Reply = dict[str, Any]

@@ -15,8 +15,8 @@ from modelport.backends.torch.program import program_of
 from modelport.deployment.plan import Plan
 from modelport.deployment.workspace import Workspace
 from modelport.errors import ExportError
-from modelport.precision.data import Source
-from modelport.proof import (
+from modelport.files.arrays import as_declared
+from modelport.numerics import (
     Case,
     ReferenceCase,
     draw_cases,
@@ -25,9 +25,9 @@ from modelport.proof import (
     run_reference,
     write_case,
 )
+from modelport.precision.data import Source
 from modelport.signature import Signature
-from modelport.tensorfile import as_declared
-from modelport.tuning.quantizing import held_out_cases, place_of
+from modelport.tuning.int8_candidates import held_out_cases, place_of
 
 if TYPE_CHECKING:
     from modelport.capture.attempts import CaptureAttempt

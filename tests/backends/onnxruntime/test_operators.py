@@ -15,7 +15,7 @@ from modelport import BuildError, OperatorError, RunError
 from modelport.backends import get_backend
 from modelport.backends.interface import Artifact
 from modelport.ops.declaration import DTYPES, Operator
-from modelport.ops.libraries import library_path
+from modelport.ops.library_store import library_path
 from modelport.target import Target
 from tests.operators.graphs import model_of, open_graph
 

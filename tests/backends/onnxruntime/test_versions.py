@@ -13,7 +13,7 @@ import onnx
 import onnxruntime
 import pytest
 
-from modelport.ops.libraries import library_path
+from modelport.ops.library_store import library_path
 from tests.operators.graphs import model_of
 
 OLDEST, TOO_OLD = "1.17.3", "1.16.3"

@@ -15,7 +15,7 @@ import modelport
 from modelport import BuildError, Engine, RunError, UsageError
 from modelport.backends import get_backend
 from modelport.backends.interface import Artifact
-from modelport.backends.openvino.compiled import core
+from modelport.backends.openvino.core import core
 from modelport.signature import Dim, Signature
 from modelport.target import Target
 from tests.support import onnx_text
@@ -284,7 +284,7 @@ def test_target_that_is_not_offered_is_a_usage_error(path: Path, text: str) -> N
 
 def test_importing_openvino_reports_nothing_home() -> None:
     program = (
-        "import sys; from modelport.backends.openvino.compiled import import_openvino;"
+        "import sys; from modelport.backends.openvino.core import import_openvino;"
         "import_openvino();"
         "from openvino.tools.ovc.telemetry_utils import tm;"
         "print(tm.__name__, [name for name in sys.modules if name.startswith('openvino_tel')])"

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from modelport import Model, RunError, Target
-from modelport.backends.tensorrt import device, dlpack, timing
+from modelport.backends.tensorrt import device, dlpack, layer_times
 from modelport.backends.tensorrt.engine import TensorRtEngine
-from modelport.backends.tensorrt.record import BuildRecord, record_of
+from modelport.backends.tensorrt.engine_metadata import BuildRecord, record_of
 from modelport.backends.tensorrt.session import Session
 from tests.backends.tensorrt.simulation import Cuda, Library
 from tests.support import onnx_text
@@ -197,15 +197,15 @@ def test_layers_of_a_file_are_timed(
         *(tuple(PROFILES), (), (), 9),
     )
     record.write(record_of(path), path)
-    monkeypatch.setattr(timing, "why_not_run", lambda target: "there is no GPU")
+    monkeypatch.setattr(layer_times, "why_not_run", lambda target: "there is no GPU")
     with pytest.raises(RunError, match=r"the layers of m\.engine are not timed: there is no GPU"):
-        timing.time_layers(path)
+        layer_times.time_layers(path)
     given = []
     real = engine.layer_times
     monkeypatch.setattr(engine, "layer_times", lambda inputs: given.append(inputs) or real(inputs))
-    monkeypatch.setattr(timing, "why_not_run", lambda target: "")
-    monkeypatch.setattr(timing, "open_engine", lambda folder, artifact, target: engine)
-    assert timing.time_layers(path) == {"only": 0.002}
+    monkeypatch.setattr(layer_times, "why_not_run", lambda target: "")
+    monkeypatch.setattr(layer_times, "open_engine", lambda folder, artifact, target: engine)
+    assert layer_times.time_layers(path) == {"only": 0.002}
     (inputs,) = given
     assert {name: (array.dtype.name, array.shape) for name, array in inputs.items()} == {
         "x": ("float32", (2, 2)),

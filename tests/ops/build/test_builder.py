@@ -14,7 +14,7 @@ from modelport import OperatorError
 from modelport.ops.build import build_library, toolchain
 from modelport.ops.build.cache import cache_folder
 from modelport.ops.declaration import Operator
-from modelport.ops.folders import load_folder
+from modelport.ops.scaffold import load_folder
 from tests.conftest import RunCli
 
 DECLARATION = """
@@ -203,10 +203,10 @@ def test_cache_that_cannot_be_written(
 
 @pytest.mark.usefixtures("trial")
 def test_older_processors_get_kernels_of_their_own() -> None:
-    from modelport.ops.libraries import library_path
+    from modelport.ops.library_store import library_path
 
     script = (
-        "from pathlib import Path; from modelport.ops.native_library import NativeLibrary;"
+        "from pathlib import Path; from modelport.ops.ctypes_library import NativeLibrary;"
         f"library = NativeLibrary(Path({str(library_path('trial'))!r}));"
         "print({item.level for item in library.kernels})"
     )

@@ -9,7 +9,7 @@ import torch
 
 from modelport.conformance.case import OperatorCase
 from modelport.ops.declaration import Operator
-from modelport.ops.draw import Draw
+from modelport.ops.sampling import Draw
 
 
 def drawn(operator: Operator, count: int, first: int = 1000) -> Iterator[tuple[Any, dict]]:

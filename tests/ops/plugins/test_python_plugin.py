@@ -16,10 +16,10 @@ import pytest
 from modelport.errors import OperatorError
 from modelport.ops.build import BuildOptions
 from modelport.ops.declaration import Operator
-from modelport.ops.folders import load_folder
 from modelport.ops.library import load
 from modelport.ops.plugins import PluginLibrary, build_plugins
 from modelport.ops.plugins.python_plugin import make_creator
+from modelport.ops.scaffold import load_folder
 
 FOLDER = Path(__file__).parents[2] / "plugin_operators"
 GIVEN = {"share": 0.25, "sizes": [2, 3], "whole": True, "name": "fine"}

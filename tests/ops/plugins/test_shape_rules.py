@@ -12,12 +12,12 @@ import torch
 import modelport
 from modelport import DATA_DEPENDENT, TensorInfo
 from modelport.errors import ModelportError, OperatorError
-from modelport.ops.calls import tensor_infos
 from modelport.ops.declaration import Operator
-from modelport.ops.draw import Draw
+from modelport.ops.kernel_call import tensor_infos
 from modelport.ops.library import load
-from modelport.ops.plugins.program import ShapeProgram, Step
+from modelport.ops.plugins.rule_program import ShapeProgram, Step
 from modelport.ops.plugins.shape_rules import trace_shapes
+from modelport.ops.sampling import Draw
 from modelport.ops.shapes import DataDependent
 
 Shape = list[tuple[int, bool]]

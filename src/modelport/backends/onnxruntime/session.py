@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from modelport.backends.onnxruntime.providers import choose_providers
 from modelport.errors import BuildError, UsageError
-from modelport.ops.binaries import require_loadable
-from modelport.ops.extensions import keep_loaded
+from modelport.ops.elf_check import require_loadable
+from modelport.ops.onnxruntime_extensions import keep_loaded
 from modelport.target import Target
 
 if TYPE_CHECKING:

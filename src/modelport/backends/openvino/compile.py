@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from modelport.backends.interface import Artifact, Capabilities
-from modelport.backends.openvino.compiled import HINTS
+from modelport.backends.openvino.core import HINTS
 from modelport.backends.openvino.engine import DTYPES
 from modelport.progress import Progress
 from modelport.target import Target

@@ -11,7 +11,7 @@ import numpy as np
 
 from modelport.arrays import Array, Arrays
 from modelport.backends.interface import Artifact, Binding, Engine
-from modelport.backends.openvino.compiled import import_openvino, open_compiled, reason
+from modelport.backends.openvino.core import import_openvino, open_compiled, reason
 from modelport.errors import BuildError, RunError
 from modelport.signature import Signature
 from modelport.target import Target

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import ModuleType
 
 from modelport.backends.tensorrt.device import compute_capability, why_no_gpu
-from modelport.backends.tensorrt.flavor import Flavor
+from modelport.backends.tensorrt.library import Flavor
 from modelport.ops.build.cache import cache_folder, key_of, writable
 
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from modelport.backends.adapters import adapters_of, adapters_to_json
 from modelport.backends.interface import Artifact, Capabilities
-from modelport.backends.tensorrt.building import run_build
+from modelport.backends.tensorrt.build_errors import all_nodes, describe, refusal
 from modelport.backends.tensorrt.caches import timing_cache
 from modelport.backends.tensorrt.device import why_no_gpu
-from modelport.backends.tensorrt.flavor import Flavor, flavor_of
+from modelport.backends.tensorrt.engine_metadata import BuildRecord
 from modelport.backends.tensorrt.layers import confirm_types, read_layers
+from modelport.backends.tensorrt.library import Flavor, flavor_of
 from modelport.backends.tensorrt.options import HARDWARE, BuildOptions, capabilities_of
 from modelport.backends.tensorrt.profiles import plan_profiles
-from modelport.backends.tensorrt.record import BuildRecord
-from modelport.backends.tensorrt.refusals import all_nodes, describe, refusal
+from modelport.backends.tensorrt.worker_client import run_build
 from modelport.errors import BuildError, UsageError
 from modelport.ir.domains import DEFAULT_DOMAIN
 from modelport.model import Model

@@ -16,8 +16,8 @@ from modelport.backends.loader import open_engine
 from modelport.backends.tensorrt.caches import runtime_cache
 from modelport.backends.tensorrt.device import compute_capability, why_no_gpu
 from modelport.backends.tensorrt.dlpack import CPU, ForeignTensor, is_foreign, read_foreign
-from modelport.backends.tensorrt.flavor import RTX, Flavor, flavor_of
-from modelport.backends.tensorrt.record import BuildRecord, record_of
+from modelport.backends.tensorrt.engine_metadata import BuildRecord, record_of
+from modelport.backends.tensorrt.library import RTX, Flavor, flavor_of
 from modelport.backends.tensorrt.session import Session
 from modelport.errors import BuildError, RunError, UsageError
 from modelport.signature import Signature

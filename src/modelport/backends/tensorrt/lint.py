@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from modelport.backends.tensorrt.flavor import TENSORRT
-from modelport.backends.tensorrt.forms import form_of
-from modelport.backends.tensorrt.query import ask_parser
+from modelport.backends.tensorrt.library import TENSORRT
+from modelport.backends.tensorrt.parser_support import ask_parser
+from modelport.backends.tensorrt.unsupported_ops import form_of
 from modelport.errors import UsageError
 from modelport.findings import Finding, Severity
-from modelport.graph.linting import Rule
+from modelport.graph.lint_report import Rule
 from modelport.graph.lookup import origins
 from modelport.graph.tensors import read_array
 from modelport.ir.domains import DEFAULT_DOMAIN, is_onnx

@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from modelport.backends.tensorrt.device import compute_capability, why_no_gpu
-from modelport.backends.tensorrt.flavor import RTX, Flavor
+from modelport.backends.tensorrt.library import RTX, Flavor
 from modelport.errors import UsageError
 from modelport.target import Target
 

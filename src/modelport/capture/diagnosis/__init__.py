@@ -5,13 +5,13 @@ that are chosen to break each of them run the original and the graph side by sid
 a probe confirms becomes an error, one that none can confirm a note.
 """
 
-from modelport.capture.diagnosis.example import example_findings
-from modelport.capture.diagnosis.fragile import fragile_probes
 from modelport.capture.diagnosis.hygiene import hygiene_findings
-from modelport.capture.diagnosis.judging import judge
+from modelport.capture.diagnosis.ill_conditioned import fragile_probes
 from modelport.capture.diagnosis.loops import KEEP_LOOP
+from modelport.capture.diagnosis.output_aliasing import example_findings
 from modelport.capture.diagnosis.probes import Probe, draw_probes, run_probes
-from modelport.capture.diagnosis.suspicion import Suspicion, find_suspicions
+from modelport.capture.diagnosis.proof_of_suspicions import judge
+from modelport.capture.diagnosis.suspicions import Suspicion, find_suspicions
 
 __all__ = [
     "KEEP_LOOP",

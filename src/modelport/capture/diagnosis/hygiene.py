@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelport.capture.diagnosis.constants import integers_of
 from modelport.findings import Finding, Severity
-from modelport.graph.places import source_place
+from modelport.graph.location import source_place
 from modelport.ir.random_operators import draws
 
 if TYPE_CHECKING:

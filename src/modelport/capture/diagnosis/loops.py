@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from modelport.capture.diagnosis.constants import integers_of
 from modelport.findings import Finding, Severity
-from modelport.graph.places import source_place
+from modelport.graph.location import source_place
 
 if TYPE_CHECKING:
     import onnx_ir

@@ -10,13 +10,13 @@ from functools import partial
 
 import numpy as np
 
-from modelport.capture.diagnosis.memory import bounded_memory
-from modelport.capture.diagnosis.sizes import informative_sizes
-from modelport.capture.diagnosis.suspicion import Suspicion
+from modelport.capture.diagnosis.probe_memory import bounded_memory
+from modelport.capture.diagnosis.probe_sizes import informative_sizes
+from modelport.capture.diagnosis.suspicions import Suspicion
 from modelport.capture.reference_model import ReferenceModel
 from modelport.errors import RunError
-from modelport.proof import Case, ReferenceCase
-from modelport.proof.cases import ValueRule, draw_values, example_sizes
+from modelport.numerics import Case, ReferenceCase
+from modelport.numerics.cases import ValueRule, draw_values, example_sizes
 from modelport.signature import Dim, Signature, TensorSpec
 
 _DEAR_FLOATS = ("negated", "large", "zeros")

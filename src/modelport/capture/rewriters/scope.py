@@ -12,7 +12,7 @@ from torch import nn
 from modelport.capture.rewriters import library
 from modelport.capture.rewriters.conditions import CAPTURES, Situation
 from modelport.capture.rewriters.modules import replace_modules
-from modelport.capture.rewriters.patching import (
+from modelport.capture.rewriters.patch import (
     genuine,
     is_indexing,
     make_wrapper,
@@ -24,7 +24,7 @@ from modelport.capture.rewriters.paths import Slot
 from modelport.capture.rewriters.registry import Registration
 from modelport.capture.rewriters.report import Active, Applied
 from modelport.capture.rewriters.selection import select_functions, select_modules
-from modelport.capture.torch_private.scripting import compiling_within
+from modelport.capture.torch_private.script_if_tracing import compiling_within
 from modelport.errors import UsageError
 from modelport.target import Target
 

@@ -17,7 +17,7 @@ from modelport.capture.support.declarations import (
     read,
     relative,
 )
-from modelport.capture.support.emitted import emitted, where
+from modelport.capture.support.emitted_operators import emitted, where
 from modelport.capture.torch_private import operators as private
 from modelport.errors import UsageError
 from modelport.ops.catalog.operators import first_opset

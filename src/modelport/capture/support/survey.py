@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelport.capture.support.rows import eager_rows, exported_rows
+from modelport.capture.support.support_rows import eager_rows, exported_rows
 from modelport.capture.support.table import (
     Lowered,
     OnnxCount,

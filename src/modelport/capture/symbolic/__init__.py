@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from modelport.capture.symbolic.bridge import SymbolicBridge, honour_symbolics
-from modelport.capture.symbolic.judge import HasKernel, has_standard_kernel
+from modelport.capture.symbolic.node_validation import HasKernel, has_standard_kernel
 from modelport.capture.symbolic.registration import SymbolicRegistration, register_symbolic
 
 __all__ = [

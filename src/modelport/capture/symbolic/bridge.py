@@ -22,7 +22,7 @@ from modelport.capture.symbolic.calls import (
     new_call,
     place_of,
 )
-from modelport.capture.symbolic.judge import HasKernel, Judge, has_standard_kernel
+from modelport.capture.symbolic.node_validation import HasKernel, Judge, has_standard_kernel
 from modelport.capture.symbolic.operators import RegisteredOperators
 from modelport.capture.symbolic.replay import Replay
 from modelport.capture.torch_private import access, fakes, functions, symbolics

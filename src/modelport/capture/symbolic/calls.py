@@ -14,7 +14,7 @@ import torch
 
 from modelport.capture.symbolic import hook
 from modelport.capture.symbolic.arguments import put_together, take_apart
-from modelport.capture.symbolic.probe import ShapeRule
+from modelport.capture.symbolic.shape_inference_by_trial import ShapeRule
 from modelport.capture.symbolic.shapes import OutputShapes
 from modelport.capture.torch_private import dispatch, fakes, functions
 from modelport.errors import ExportError

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from modelport import places
+from modelport import source_location
 from modelport.capture.torch_private import access, functions
 from modelport.errors import ExportError
 
@@ -114,7 +114,7 @@ def _refuse_transformed(cls: type) -> None:
         return
     raise ExportError(
         f"the symbolic function of {cls.__qualname__} cannot be honoured under torch.func",
-        where=places.of_caller() or None,
+        where=source_location.of_caller() or None,
         why="vmap, grad and the like replace the Function by its batched or differentiated forward",
         fix="apply it to the whole batch, outside of vmap or grad; or declare the operation with "
         "torch.library (with register_vmap) and register_symbolic",

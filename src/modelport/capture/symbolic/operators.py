@@ -14,9 +14,9 @@ from onnx_ir import tensor_adapters
 from modelport.capture.symbolic import record
 from modelport.capture.symbolic.arguments import find_samples, put_together, take_apart
 from modelport.capture.symbolic.calls import place_of
-from modelport.capture.symbolic.judge import Judge
-from modelport.capture.symbolic.probe import Prober
+from modelport.capture.symbolic.node_validation import Judge
 from modelport.capture.symbolic.replay import Replay
+from modelport.capture.symbolic.shape_inference_by_trial import Prober
 from modelport.capture.torch_private import dispatch, fakes, graphs, symbolics
 from modelport.errors import ExportError
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from modelport.capture.state import unchanged
+from modelport.capture.module_snapshot import unchanged
 from modelport.capture.torch_private import dispatch
 
 _SMALL = 1 << 16

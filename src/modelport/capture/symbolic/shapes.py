@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import torch
 
-from modelport.capture.symbolic.probe import Prober, ShapeRule, Tensors
+from modelport.capture.symbolic.shape_inference_by_trial import Prober, ShapeRule, Tensors
 from modelport.capture.torch_private import fakes
 from modelport.errors import ExportError, ModelportError, first_line
 

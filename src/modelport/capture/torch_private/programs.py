@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelport.capture.torch_private.access import resolve
-from modelport.places import innermost, is_users
+from modelport.source_location import innermost, is_users
 
 
 def flatten_with_paths(tree: Any) -> tuple[list[tuple[tuple[Any, ...], Any]], Any]:

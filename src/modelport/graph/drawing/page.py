@@ -17,10 +17,10 @@ from modelport.graph.copies import ir_of
 from modelport.graph.drawing.layout import lay_out
 from modelport.graph.drawing.scene import Box, Scene, scene_of
 from modelport.graph.drawing.svg import STYLE, svg_of
+from modelport.graph.format import attribute_text, operator_text, shown, type_text
+from modelport.graph.location import source_place
 from modelport.graph.lookup import module_path
-from modelport.graph.places import source_place
 from modelport.graph.tensors import histogram, read_array, statistics
-from modelport.graph.texts import attribute_text, operator_text, shown, type_text
 from modelport.ir.shape_inference import infer_shapes
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from modelport.graph.format import attribute_text, operator_text, shown, type_text
 from modelport.graph.lookup import module_path
-from modelport.graph.texts import attribute_text, operator_text, shown, type_text
 from modelport.ir.subgraphs import subgraphs
 
 if TYPE_CHECKING:

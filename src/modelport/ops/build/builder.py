@@ -9,7 +9,7 @@ from pathlib import Path
 from modelport.errors import OperatorError
 from modelport.ops.build import toolchain
 from modelport.ops.build.cache import kept, key_of
-from modelport.ops.build.generated import library_source
+from modelport.ops.build.generated_sources import library_source
 from modelport.ops.build.parts import (
     RUNTIME,
     STATIC,
@@ -21,8 +21,8 @@ from modelport.ops.build.parts import (
     link_command,
     source_part,
 )
+from modelport.ops.ctypes_library import NativeLibrary, require_declared
 from modelport.ops.declaration import Operator
-from modelport.ops.native_library import NativeLibrary, require_declared
 
 RUNTIME_SOURCES = ("library.cpp", "onnxruntime.cpp", "host.cpp", "pool.cpp")
 EXPORTS = RUNTIME / "exports.map"

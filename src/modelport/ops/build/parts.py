@@ -11,7 +11,7 @@ from pathlib import Path
 
 from modelport.ops.build import toolchain
 from modelport.ops.build.cache import kept, key_of
-from modelport.ops.build.generated import Table, kernel_source
+from modelport.ops.build.generated_sources import Table, kernel_source
 from modelport.ops.build.toolchain import NATIVE, Level
 from modelport.ops.declaration import Operator
 

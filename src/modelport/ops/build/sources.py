@@ -15,11 +15,11 @@ from modelport.errors import OperatorError
 from modelport.ops.build import toolchain
 from modelport.ops.build.builder import EXPORTS, RUNTIME_SOURCES
 from modelport.ops.build.cache import kept, key_of
-from modelport.ops.build.generated import Table, kernel_source, library_source
+from modelport.ops.build.generated_sources import Table, kernel_source, library_source
 from modelport.ops.build.parts import RUNTIME, STATIC, link_command, seal
 from modelport.ops.build.toolchain import NATIVE, Level
+from modelport.ops.ctypes_library import NativeLibrary
 from modelport.ops.declaration import Operator
-from modelport.ops.native_library import NativeLibrary
 
 _INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*"([^"\n]+)"', re.MULTILINE)
 _MACHINES = ("x86_64", "other")

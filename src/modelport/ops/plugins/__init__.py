@@ -1,6 +1,6 @@
 """Operators as TensorRT plugins."""
 
-from modelport.ops.plugins.building import build_plugins
+from modelport.ops.plugins.builder import build_plugins
 from modelport.ops.plugins.headers import TensorRTHeaders, find_headers
 from modelport.ops.plugins.library import (
     NO_PLUGIN,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from modelport.errors import OperatorError
-from modelport.ops.native_library import NativeLibrary
+from modelport.ops.ctypes_library import NativeLibrary
 
 NOT_IN_TENSORRT = ("float64", "bool", "uint8")
 """Element types that the tensors of a plugin cannot have."""

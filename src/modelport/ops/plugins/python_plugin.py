@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from modelport.errors import OperatorError
+from modelport.ops.ctypes_library import BoundKernel, NativeKernel, NativeLibrary, pack_shapes
 from modelport.ops.declaration import Operator
-from modelport.ops.native_library import BoundKernel, NativeKernel, NativeLibrary, pack_shapes
 from modelport.ops.plugins.fields import DATA_TYPES
 from modelport.ops.plugins.sizes import Sizes, too_much
 from modelport.ops.schema import Attribute, join_texts

@@ -8,14 +8,15 @@ from typing import Any
 
 from modelport.errors import ModelportError, OperatorError
 from modelport.ops.declaration import Operator
-from modelport.ops.plugins.program import (
+from modelport.ops.plugins.rule_paths import Walk, merged, shortened
+from modelport.ops.plugins.rule_program import (
     Dimension,
     OutputShape,
     ShapeProgram,
     Steps,
     Way,
 )
-from modelport.ops.plugins.tracing import (
+from modelport.ops.plugins.rule_trace import (
     Items,
     TracedInfo,
     Trail,
@@ -23,7 +24,6 @@ from modelport.ops.plugins.tracing import (
     step_of,
     traced_attribute,
 )
-from modelport.ops.plugins.ways import Walk, merged, shortened
 from modelport.ops.shapes import DataDependent, TensorInfo
 
 _MOST_WAYS = 1 << 12

@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from modelport.ir.values import rank
-from modelport.passes.expansion import Expansion, Writer
+from modelport.passes.expand import Expansion, Writer
 
 _END = np.iinfo(np.int64).max
 

@@ -10,7 +10,7 @@ import onnx_ir as ir
 from modelport.arrays import Array
 from modelport.ir.constants import constant
 from modelport.ir.values import input_of, rank
-from modelport.passes.expansion import Expansion, Writer
+from modelport.passes.expand import Expansion, Writer
 
 
 class ExpandQuantization(Expansion):

@@ -6,8 +6,8 @@ import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from modelport.ir.domains import is_onnx
-from modelport.passes.contract import Rewrite
-from modelport.passes.folding import FoldConstants
+from modelport.passes.base import Rewrite
+from modelport.passes.constant_folding import FoldConstants
 from modelport.passes.tensorrt.sequences import ExpandSequences
 
 _SIZE_LIMIT = 1 << 20

@@ -10,7 +10,7 @@ import onnx_ir as ir
 from modelport.ir.constants import constant
 from modelport.ir.domains import is_onnx
 from modelport.ir.values import input_of
-from modelport.passes.expansion import Expansion, Writer
+from modelport.passes.expand import Expansion, Writer
 
 
 class ExpandSequences(Expansion):

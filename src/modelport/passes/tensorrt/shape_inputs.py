@@ -12,7 +12,7 @@ from modelport.graph.lookup import origins
 from modelport.ir.constants import add_constant
 from modelport.ir.domains import is_onnx
 from modelport.ir.values import sizes
-from modelport.passes.contract import Rewrite
+from modelport.passes.base import Rewrite
 
 BITS = 30
 """Bits after the point: scales from 2 ** -7 up are exact, up to 2 ** 33."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from modelport.errors import OperatorError
 from modelport.ops.declaration import operator
-from modelport.ops.draw import Draw
+from modelport.ops.sampling import Draw
 from modelport.ops.shapes import TensorInfo
 
 DTYPES = ("float32", "float64", "float16", "bfloat16")

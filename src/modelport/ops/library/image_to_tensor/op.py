@@ -11,8 +11,8 @@ from torch import Tensor
 
 from modelport.errors import OperatorError
 from modelport.ops.declaration import operator
-from modelport.ops.draw import Draw
 from modelport.ops.library.image_to_tensor.body import Body
+from modelport.ops.sampling import Draw
 from modelport.ops.shapes import TensorInfo
 
 FITS = ("exact", "shorter", "letterbox")

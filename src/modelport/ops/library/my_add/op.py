@@ -8,7 +8,7 @@ import onnx_ir
 from torch import Tensor
 
 from modelport.ops.declaration import operator
-from modelport.ops.draw import Draw
+from modelport.ops.sampling import Draw
 from modelport.ops.shapes import TensorInfo
 
 DTYPES = ("float32", "float64", "float16", "bfloat16", "int32", "int64")

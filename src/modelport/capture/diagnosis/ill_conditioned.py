@@ -1,0 +1,197 @@
+"""Probes that prove nothing: the original jumps right beside them, or is as far off by itself."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from modelport.arrays import Array, Arrays
+from modelport.capture.diagnosis.suspicions import Suspicion
+from modelport.capture.reference_model import ReferenceModel
+from modelport.errors import RunError
+from modelport.numerics import CaseResult, ReferenceCase, compare_outputs, tolerance_for
+from modelport.numerics.metrics import rms
+
+if TYPE_CHECKING:
+    import onnx_ir
+
+
+_TIES = {"TopK", "ArgMax", "ArgMin", "NonMaxSuppression", "Unique"}
+_NEARBY, _STEADY = 1e-6, 1e-2
+_ROUNDINGS = 4.0
+"""How many times the original's own rounding error two runtimes may lie apart by rounding alone."""
+_NO_MEASURE = 100.0
+"""How many times the allowed error the original's own may be, for a case to say anything."""
+_AT_A_TIE, _BESIDE_ONE = 2, 8
+"""How often it is looked beside a case: at a tie any step shows it, beside one it takes luck."""
+
+
+def fragile_probes(
+    original: ReferenceModel,
+    ir: onnx_ir.Model,
+    suspicions: Sequence[Suspicion],
+    references: Sequence[ReferenceCase],
+    results: Sequence[CaseResult],
+) -> dict[str, str]:
+    """Failed probes at which the original is at a tie or beside one, or divides roundings.
+
+    Where all values of an input are the same, equal scores are ordered and differences of equals
+    are divided, and every runtime may do so otherwise. A millionth beside it, the original then
+    gives another result. A decision that was baked in can look the same: zeros still prove what a
+    warning suspects, if nothing in the graph orders values and the original is steady on small
+    values that are all the same, as roundings are not.
+
+    A graph that orders values or compares them with a bound (non-maximum suppression) may stand
+    beside a tie on any inputs: then, too, the original gives another result a millionth off.
+
+    A network may blow up the rounding of its first layers, as random weights and values far from
+    the example's do. How far its result is off by that, the original in float64 says; two runtimes
+    that are equally far off lie apart by as much (the forward error of N. J. Higham, Accuracy and
+    Stability of Numerical Algorithms, 2nd ed., section 1.5). Where it is off by more than a
+    hundred times what is allowed, the case says nothing at all.
+
+    Args:
+        original: The original model.
+        ir: The graph.
+        suspicions: What is suspected.
+        references: The cases with the original's outputs.
+        results: What the graph made of them, in the same order.
+
+    Returns:
+        Why a probe proves nothing, by its name.
+    """
+    orders = any(node.op_type in _TIES for node in ir.graph.all_nodes())
+    warned = any(not suspicion.is_specific for suspicion in suspicions)
+    fragile = {}
+    for reference, result in zip(references, results, strict=True):
+        if result.ok:
+            continue
+        level = _level_inputs(reference)
+        if not level:
+            floats = [
+                name for name, array in reference.case.inputs.items() if array.dtype.kind in "fc"
+            ]
+            if orders and floats and _jumps(original, reference, floats, orders, _BESIDE_ONE):
+                fragile[result.case] = _why(result, floats)
+            elif own := _own_rounding(original, reference, result):
+                fragile[result.case] = (
+                    f"{result.case} ({result.origin}): the original itself is off by {own:.1g} of "
+                    "its result there, by rounding alone"
+                )
+            continue
+        exact = not any(reference.case.inputs[name].any() for name in level)
+        decided = exact and warned and not orders and _is_steady(original, reference, result, level)
+        if not decided and _jumps(original, reference, level, orders, _AT_A_TIE):
+            fragile[result.case] = _why(result, level)
+    return fragile
+
+
+def _why(result: CaseResult, names: Sequence[str]) -> str:
+    return (
+        f"{result.case} ({result.origin}): the original gives another result where "
+        f"{', '.join(map(repr, names))} is a millionth off"
+    )
+
+
+def _level_inputs(reference: ReferenceCase) -> list[str]:
+    """Inputs that the case moved, all of whose values are the same."""
+    return [
+        name
+        for name, array in reference.case.inputs.items()
+        if name in reference.case.moved and array.size > 1 and (array == array.flat[0]).all()
+    ]
+
+
+def _is_steady(
+    original: ReferenceModel, reference: ReferenceCase, result: CaseResult, level: Sequence[str]
+) -> bool:
+    """Whether small values that are all the same give results that lie close together.
+
+    Close is what lies within a hundredth of the difference that the case shows.
+    """
+    near = [
+        _outputs_beside(original, reference, level, partial(np.full, fill_value=by))
+        for by in (1.0, 1.7, 2.3, 3.1)
+    ]
+    spread = 0.0
+    for name in reference.outputs:
+        results = [outputs[name] for outputs in near if outputs is not None]
+        if len(results) < len(near):
+            return False
+        spread = max(spread, *(_distance(results[0], item) for item in results[1:]))
+    errors = [math.inf if item.reason else item.max_abs for item in result.outputs if not item.ok]
+    return math.isfinite(spread) and spread <= _STEADY * max(errors, default=math.inf)
+
+
+def _own_rounding(original: ReferenceModel, reference: ReferenceCase, result: CaseResult) -> float:
+    """The error of the original's result, where it explains the difference; 0 where it does not."""
+    differing = [output for output in result.outputs if not output.ok]
+    if result.failure or any(output.reason for output in differing):
+        return 0.0
+    exact = original.run_in_float64 and original.run_in_float64(reference.case.inputs)
+    if exact is None:
+        return 0.0
+    found = {name: array.astype(exact[name].dtype) for name, array in reference.outputs.items()}
+    errors = {item.output: item for item in compare_outputs(exact, found, tolerance_for)}
+    for output in differing:
+        own, allowed = errors[output.output], output.rms_rel_allowed
+        # What must be equal has no such measure.
+        if not own.reason and 0 < _NO_MEASURE * allowed < own.rms_rel:
+            continue
+        overall = max(_ROUNDINGS * own.rms_rel, allowed)
+        element = max(_ROUNDINGS * own.max_rel, output.max_rel_allowed)
+        if own.reason or output.rms_rel > overall or output.max_rel > element:
+            return 0.0
+    return max(errors[output.output].rms_rel for output in differing)
+
+
+def _distance(one: Array, other: Array) -> float:
+    """Root mean square of the difference; infinite for other shapes, or NaN in other places."""
+    if one.shape != other.shape or (np.isfinite(one) != np.isfinite(other)).any():
+        return math.inf
+    return rms(one.astype(np.float64) - other.astype(np.float64))
+
+
+def _jumps(
+    original: ReferenceModel,
+    reference: ReferenceCase,
+    level: Sequence[str],
+    orders: bool,
+    trials: int,
+) -> bool:
+    """Whether the original gives another result right beside the case."""
+    if any(reference.case.inputs[name].dtype.kind not in "fc" for name in level):
+        return orders  # There is nothing beside a whole number.
+    rng = np.random.default_rng(0)
+    return not all(
+        _agree(reference.outputs, _outputs_beside(original, reference, level, rng.standard_normal))
+        for _ in range(trials)
+    )
+
+
+def _outputs_beside(
+    original: ReferenceModel,
+    reference: ReferenceCase,
+    level: Sequence[str],
+    draw: Callable[[tuple[int, ...]], Any],
+) -> Arrays | None:
+    """What the original gives where inputs are off by millionths; None where it refuses them."""
+    nearby = dict(reference.case.inputs)
+    for name in level:
+        scale = float(np.std(original.examples[name].astype(np.float64))) or 1.0
+        array = nearby[name]
+        nearby[name] = (array + _NEARBY * scale * draw(array.shape)).astype(array.dtype)
+    try:
+        return original.run(nearby)
+    except RunError:
+        return None
+
+
+def _agree(expected: Arrays, actual: Arrays | None) -> bool:
+    return actual is not None and all(
+        item.ok for item in compare_outputs(expected, actual, tolerance_for)
+    )

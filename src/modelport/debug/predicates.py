@@ -1,0 +1,259 @@
+"""Whether some nodes of a model fail: by a wrong result, a crash, or what a command says."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelport.arrays import Array
+from modelport.debug.partial_execution import Pieces, Store, drawn_like
+from modelport.debug.reference_tensors import Recorded
+from modelport.debug.submodel import declare_inputs, is_tensor, submodel, used_values
+from modelport.errors import BuildError, RunError, UsageError
+from modelport.model import Model
+from modelport.numerics import Judge, tolerance_for, write_case
+from modelport.target import Target
+
+if TYPE_CHECKING:
+    import onnx_ir
+
+Fails = Callable[[Path, Path], bool]
+"""Whether a model (an ``.onnx`` file) fails on a case (an ``.npz`` file)."""
+
+CRASH = "crash"
+_TIMED_OUT = 124
+"""What `timeout` of the GNU core utilities exits with."""
+
+
+class FailureTest:
+    """Whether some nodes of a model fail.
+
+    Attributes:
+        count: How many times that was asked.
+    """
+
+    def __init__(self, pieces: Pieces, inputs: dict[str, Array]) -> None:
+        self.pieces = pieces
+        self.inputs = inputs
+        self.count = 0
+        self._ends = {value.name for value in pieces.ir.graph.outputs}
+
+    def __call__(self, nodes: list[onnx_ir.Node]) -> bool:
+        """Whether the nodes, in their order, fail; no where what they take is not known."""
+        self.count += 1
+        given = self._given(nodes)
+        outputs = self._outputs(nodes)
+        return given is not None and bool(outputs) and self._fails(nodes, given, outputs)
+
+    def _given(self, nodes: list[onnx_ir.Node]) -> dict[str, Array] | None:
+        """Values of what the nodes take; None where one is not known."""
+        made = {out for node in nodes for out in node.outputs}
+        used = dict.fromkeys(value for node in nodes for value in used_values(node))
+        given = {}
+        for value in used:
+            if value in made or value.is_initializer():
+                continue
+            array = self.value(value)
+            if array is None:
+                return None
+            given[value.name or ""] = array
+        return given
+
+    def _outputs(self, nodes: list[onnx_ir.Node]) -> list[str]:
+        """What the nodes make and do not all use up themselves."""
+        inside = set(nodes)
+        return [
+            out.name or ""
+            for node in nodes
+            for out in node.outputs
+            if out.name
+            and is_tensor(out)
+            and (
+                out.name in self._ends
+                or not out.uses()
+                or any(usage.node not in inside for usage in out.uses())
+            )
+        ]
+
+    def value(self, value: onnx_ir.Value) -> Array | None:
+        """The value of a tensor that the nodes take."""
+        raise NotImplementedError
+
+    def _fails(
+        self, nodes: list[onnx_ir.Node], given: dict[str, Array], outputs: list[str]
+    ) -> bool:
+        raise NotImplementedError
+
+    def expected(self, name: str) -> Array | None:
+        """What is expected of an output, where that is known."""
+        raise NotImplementedError
+
+    def command(self, model: Path, case: Path) -> str:
+        """The command that shows the failure."""
+        raise NotImplementedError
+
+    def write(self, nodes: list[onnx_ir.Node], folder: Path) -> tuple[Path, Path]:
+        """Writes the model of some nodes, and its inputs."""
+        given = self._given(nodes)
+        assert given is not None
+        outputs = self._outputs(nodes)
+        piece = submodel(self.pieces.ir, nodes, outputs)
+        declare_inputs(piece, given)
+        expected = {name: self.expected(name) for name in outputs}
+        known = {name: array for name, array in expected.items() if array is not None}
+        case = write_case(folder / "case.npz", given, known)
+        return Model(piece).save(folder / "reduced.onnx"), case
+
+
+class WrongResult(FailureTest):
+    """The nodes' outputs differ from the reference's, on the reference's values."""
+
+    def __init__(self, pieces: Pieces, inputs: dict[str, Array], recorded: Recorded) -> None:
+        super().__init__(pieces, inputs)
+        self._recorded = recorded
+        self._judge = Judge(
+            lambda dtype: tolerance_for(dtype, pieces.target.precision), measuring=False
+        )
+
+    def value(self, value: onnx_ir.Value) -> Array | None:
+        """The input, or the reference's value."""
+        return self.inputs.get(value.name or "", self.expected(value.name or ""))
+
+    def expected(self, name: str) -> Array | None:
+        """The reference's value."""
+        partner = self._recorded.pairs.get(name, "")
+        return self._recorded.store.get(partner) if partner in self._recorded.store else None
+
+    def _outputs(self, nodes: list[onnx_ir.Node]) -> list[str]:
+        return [name for name in super()._outputs(nodes) if self.expected(name) is not None]
+
+    def _fails(
+        self, nodes: list[onnx_ir.Node], given: dict[str, Array], outputs: list[str]
+    ) -> bool:
+        try:
+            made = self.pieces.run(nodes, given, outputs)
+        except (BuildError, RunError):
+            return False
+        wanted = {name: self._recorded.store.get(self._recorded.pairs[name]) for name in outputs}
+        return not all(output.ok for output in self._judge(wanted, made))
+
+    def command(self, model: Path, case: Path) -> str:
+        """Comparing with what the reference gave."""
+        words = ["modelport", "compare", str(model), "--cases", str(case)]
+        return shlex.join([*words, "--target", str(self.pieces.target)])
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Something outside that says whether a model fails.
+
+    Attributes:
+        code: 0 for a good model and case, else a number for how they fail.
+        command: The command that asks again.
+    """
+
+    code: Callable[[Path, Path], int]
+    command: Callable[[Path, Path], str]
+
+
+class OutsideFailure(FailureTest):
+    """Something outside of this process says so, by the code that it gives."""
+
+    def __init__(
+        self,
+        pieces: Pieces,
+        inputs: dict[str, Array],
+        store: Store,
+        outcome: Outcome,
+        folder: Path,
+    ) -> None:
+        super().__init__(pieces, inputs)
+        self._store = store
+        self._outcome = outcome
+        self._folder = folder
+        self._first: int | None = None
+
+    def value(self, value: onnx_ir.Value) -> Array | None:
+        """Its recorded value, or for want of one a drawn one."""
+        name = value.name or ""
+        if name in self.inputs:
+            return self.inputs[name]
+        return self._store.get(name) if name in self._store else drawn_like(value)
+
+    def expected(self, name: str) -> Array | None:
+        """Nothing: what is right is not known."""
+        return None
+
+    def _fails(
+        self, nodes: list[onnx_ir.Node], given: dict[str, Array], outputs: list[str]
+    ) -> bool:
+        piece = submodel(self.pieces.ir, nodes, outputs)
+        declare_inputs(piece, given)
+        case = write_case(self._folder / "case.npz", given, {})
+        code = self._outcome.code(Model(piece).save(self._folder / "reduced.onnx"), case)
+        if self._first is None:
+            self._first = code
+        return code != 0 and code == self._first
+
+    def command(self, model: Path, case: Path) -> str:
+        """Asking the outside again."""
+        return self._outcome.command(model, case)
+
+
+def outcome_of(by: str | Fails, target: Target, timeout: float) -> Outcome:
+    """What `shrink` calls ``by``, other than a wrong result, as something to be asked.
+
+    Raises:
+        UsageError: A command does not say where the model's path goes.
+    """
+    if not isinstance(by, str):
+        return Outcome(lambda model, case: int(bool(by(model, case))), lambda *_: "")
+    if by == CRASH:
+
+        def words(model: Path, case: Path) -> list[str]:
+            return ["-m", "modelport.debug.crash_worker", str(model), str(case), str(target)]
+
+        return Outcome(
+            lambda model, case: _kind_of_failure([sys.executable, *words(model, case)], timeout),
+            lambda model, case: shlex.join(["python", *words(model, case)]),
+        )
+    if "{model}" not in by:
+        raise UsageError(
+            f"the command {by!r} has no {{model}} in it", fix="say where its path goes"
+        )
+
+    def filled(model: Path, case: Path) -> str:
+        text = by.replace("{model}", shlex.quote(str(model)))
+        return text.replace("{case}", shlex.quote(str(case)))
+
+    return Outcome(
+        lambda model, case: exit_code(["sh", "-c", filled(model, case)], timeout), filled
+    )
+
+
+def _kind_of_failure(command: list[str], timeout: float) -> int:
+    """0 where the command is good; else a number for how it failed, whatever the tensors' names."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+    except subprocess.TimeoutExpired:
+        return _TIMED_OUT
+    if done.returncode not in (1, 2):
+        return done.returncode
+    text = re.sub(r"'[^']*'|\"[^\"]*\"|\(\S*\)|/\S*|[\d.,]+", "", done.stderr)
+    return zlib.crc32(text.encode())
+
+
+def exit_code(command: list[str], timeout: float) -> int:
+    """What a command exits with: a signal's number negative, and 124 after too long a time."""
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=timeout, check=False)
+    except subprocess.TimeoutExpired:
+        return _TIMED_OUT
+    return done.returncode

@@ -1,0 +1,232 @@
+"""Verification: a candidate against a reference, on many cases."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from modelport.arrays import Array, Arrays
+from modelport.errors import ProofError, RunError
+from modelport.numerics.cases import Case
+from modelport.numerics.result import OutputComparison, compare_outputs
+from modelport.numerics.tolerance import Tolerance, tolerance_for
+
+Runner = Callable[[Mapping[str, Array]], Arrays]
+
+MINIMUM_CASES = 5
+"""Cases drawn beyond the example that a verification needs to mean something."""
+
+
+@dataclass(frozen=True)
+class ReferenceCase:
+    """A case, and what the original model makes of it."""
+
+    case: Case
+    outputs: Arrays
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all inputs and outputs."""
+        arrays = [*self.case.inputs.values(), *self.outputs.values()]
+        return sum(array.nbytes for array in arrays)
+
+
+def smallest_cases(references: Sequence[ReferenceCase], budget: int) -> list[ReferenceCase]:
+    """The smallest cases that fit into a number of bytes, in their order; at least one."""
+    sizes = [item.nbytes for item in references]
+    kept: list[int] = []
+    for index in sorted(range(len(sizes)), key=sizes.__getitem__):
+        if kept and sum(sizes[item] for item in (*kept, index)) > budget:
+            break
+        kept.append(index)
+    return [references[index] for index in sorted(kept)]
+
+
+@dataclass(frozen=True)
+class CaseResult:
+    """How a candidate did on one case.
+
+    Attributes:
+        case: The case's name.
+        origin: How the case was drawn.
+        shapes: Shapes of the inputs, by name.
+        outputs: One comparison an output.
+        failure: The candidate's error, where it did not run.
+        moved: What the case moves, as `Case.moved` says.
+    """
+
+    case: str
+    origin: str
+    shapes: Mapping[str, tuple[int, ...]]
+    outputs: tuple[OutputComparison, ...]
+    failure: str = ""
+    moved: frozenset[str] = frozenset()
+
+    @property
+    def ok(self) -> bool:
+        """Whether the candidate ran and every output agrees."""
+        return not self.failure and all(output.ok for output in self.outputs)
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as plain dicts and lists."""
+        return dataclasses.asdict(self) | {"moved": sorted(self.moved)}
+
+    def __str__(self) -> str:
+        shapes = ", ".join(f"{name} {list(shape)}" for name, shape in self.shapes.items())
+        problems = self.failure or "; ".join(str(out) for out in self.outputs if not out.ok)
+        return f"case {self.case!r} ({self.origin}; {shapes}): {problems or 'agrees'}"
+
+
+@dataclass(frozen=True)
+class Verification:
+    """How a candidate did on all cases.
+
+    Attributes:
+        cases: The results.
+        refused: Drawn cases that the original model itself refused, or at which it is no measure,
+            with the reason.
+        substituted: Why ONNX Runtime ran the candidate's graph in the engine's place; empty where
+            the engine itself ran.
+    """
+
+    cases: tuple[CaseResult, ...]
+    refused: tuple[str, ...] = ()
+    substituted: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether every case agrees."""
+        return all(case.ok for case in self.cases)
+
+    @property
+    def failed(self) -> list[CaseResult]:
+        """The cases that do not agree."""
+        return [case for case in self.cases if not case.ok]
+
+    def to_json(self) -> dict[str, Any]:
+        """The results as plain dicts and lists."""
+        cases = [case.to_json() for case in self.cases]
+        return {
+            "ok": self.ok,
+            "cases": cases,
+            "refused": list(self.refused),
+            "substituted": self.substituted,
+        }
+
+    @property
+    def worst(self) -> OutputComparison | None:
+        """The comparison with the largest relative error."""
+        outputs = [output for case in self.cases for output in case.outputs]
+        return max(outputs, key=lambda output: output.max_rel, default=None)
+
+    def without(self, cases: Mapping[str, str]) -> Verification:
+        """The same but for some cases, which prove nothing.
+
+        Args:
+            cases: Why, by the case's name; goes to `refused`.
+        """
+        kept = tuple(case for case in self.cases if case.case not in cases)
+        return dataclasses.replace(self, cases=kept, refused=(*self.refused, *cases.values()))
+
+    def require(self, what: str, explanations: Sequence[str] = ()) -> None:
+        """Raises `ProofError` where a case does not agree.
+
+        Args:
+            what: What was verified, for the message.
+            explanations: What explains the difference, where that is known.
+        """
+        failed = self.failed
+        if failed:
+            raise ProofError(
+                f"{what} does not compute what the original model computes",
+                where="\n    ".join(map(str, failed[:3])),
+                why="\n    ".join(
+                    [f"{len(failed)} of {len(self.cases)} cases differ", *explanations]
+                ),
+                fix="`modelport diagnose SOURCE` names what was baked in, and where",
+            )
+
+
+def run_reference(
+    reference: Runner,
+    cases: Iterator[Case],
+    given: Sequence[Case] = (),
+    count: int = MINIMUM_CASES,
+    least: int | None = None,
+    attempts: int = 40,
+) -> tuple[list[ReferenceCase], list[str]]:
+    """Runs the original model on cases.
+
+    Args:
+        reference: The original model; it raises `RunError` on inputs that it does not take.
+        cases: Drawn cases; the model may refuse some of them (a size that does not divide, say).
+        given: Cases of the user's own (the example first), which it must take.
+        count: How many drawn cases are wanted.
+        least: With how many to be content where there are no more; `count` by default.
+        attempts: How many may be drawn to get them.
+
+    Returns:
+        The cases with their outputs, and the refusals.
+
+    Raises:
+        RunError: The model refuses a given case.
+        ProofError: Too few drawn cases were taken.
+    """
+    results = [ReferenceCase(case, reference(case.inputs)) for case in given]
+    refused: list[str] = []
+    drawn = 0
+    for case in cases:
+        try:
+            results.append(ReferenceCase(case, reference(case.inputs)))
+            drawn += 1
+        except RunError as error:
+            refused.append(f"{case.name}: {error.what}: {error.why}")
+        if drawn >= count or len(refused) >= attempts:
+            break
+    if drawn >= (count if least is None else least):
+        return results, refused
+    raise ProofError(
+        f"the original model took only {drawn} of {drawn + len(refused)} cases drawn",
+        why=refused[-1] if refused else "there were no more to draw",
+        fix="narrow the declared ranges with modelport.Dim(name, min=..., max=...), say how values "
+        "are drawn with Recipe(values=...), or give five cases with Recipe(cases=...)",
+    )
+
+
+def verify_cases(
+    references: Iterable[ReferenceCase],
+    candidate: Runner,
+    *,
+    tolerance: Callable[[str], Tolerance] = tolerance_for,
+    refused: Sequence[str] = (),
+) -> Verification:
+    """Runs a candidate on cases and compares.
+
+    Args:
+        references: Cases with the original's outputs.
+        candidate: From arrays by input name to arrays by output name.
+        tolerance: The tolerance for an output's dtype.
+        refused: What `run_reference` says of refused cases; kept for the report.
+
+    Returns:
+        The results; an error of the candidate is a result too.
+    """
+    return Verification(
+        tuple(_verify_case(item, candidate, tolerance) for item in references), tuple(refused)
+    )
+
+
+def _verify_case(
+    item: ReferenceCase, candidate: Runner, tolerance: Callable[[str], Tolerance]
+) -> CaseResult:
+    case = item.case
+    shapes = {name: array.shape for name, array in case.inputs.items()}
+    try:
+        outputs = candidate(case.inputs)
+    except RunError as error:
+        failure = " ".join(str(error).split())
+        return CaseResult(case.name, case.origin, shapes, (), failure, case.moved)
+    comparisons = tuple(compare_outputs(item.outputs, outputs, tolerance))
+    return CaseResult(case.name, case.origin, shapes, comparisons, moved=case.moved)

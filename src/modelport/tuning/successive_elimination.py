@@ -1,0 +1,287 @@
+"""The race: who is clearly slower leaves early, who computes something else does not count."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from modelport.deployment.plan import Plan
+from modelport.errors import RunError
+from modelport.precision import form_for
+from modelport.progress import Stages
+from modelport.tuning.candidate_report import FAILED, FINISHED, SLOWER, UNTRIED, WRONG, Row
+from modelport.tuning.candidates import merged, variations
+from modelport.tuning.interleaved_timing import median_interval, paired_ratios
+from modelport.tuning.worker_client import Contestant, why_failed
+from modelport.tuning.workspace import TuningWorkspace
+
+_DUEL = 5
+"""Rounds of a challenger against the best so far."""
+_HOPELESS = 1.5
+"""How much slower a challenger is in every one of two rounds, to need no third."""
+_SLOWER = 1.2
+"""How much slower a challenger is in the median of a duel, to leave the race."""
+_FINALISTS = 4
+_PATIENCE = 600.0
+"""Seconds that a candidate may take as long as no other is right, whatever the budget."""
+_ROUNDS = (9, 25)
+"""Rounds of the final: at least, at most."""
+_PRECISE = 0.02
+"""Width of the intervals of all finalists, relative to the best, with which the final ends."""
+
+
+class Race:
+    """Candidates against each other, each in a process of its own.
+
+    Attributes:
+        rows: Every candidate so far, in the order in which they were tried.
+        quantizations: What was chosen for int8, by form; see
+            `modelport.precision.Quantization.choice`.
+    """
+
+    def __init__(
+        self,
+        workspace: TuningWorkspace,
+        *,
+        tolerance: float | None,
+        at_once: int,
+        seconds: float,
+        by_memory: bool,
+        rewrites: Sequence[str],
+        stage: Stages,
+    ) -> None:
+        """Prepares a race.
+
+        Args:
+            workspace: The model and its cases.
+            tolerance: Bound on the error; by default the one of the candidate's precision.
+            at_once: Calls at a time, of which the throughput is measured.
+            seconds: The budget; when it is spent, one that is right is enough.
+            by_memory: Whether the smallest wins; else the fastest.
+            rewrites: Names of the rewrites that change the graph.
+            stage: Told of every candidate.
+        """
+        self.rows: list[Row] = []
+        self.quantizations: dict[str, dict[str, Any]] = {}
+        self._workspace = workspace
+        self._tolerance = tolerance
+        self._at_once = at_once
+        self._deadline = time.monotonic() + seconds
+        self._by_memory = by_memory
+        self._rewrites = rewrites
+        self._stage = stage
+        self._running: dict[int, Contestant] = {}
+        self._unquantizable: dict[str, RunError] = {}
+
+    def run(self, plans: Sequence[Plan]) -> Row | None:
+        """Holds the race.
+
+        Args:
+            plans: The candidates; variations of the best of them are tried as well.
+
+        Returns:
+            The winner; None where no candidate is right.
+        """
+        try:
+            for plan in plans:
+                self._try(plan)
+            for row in self._ranked():
+                self._vary(row)
+            return self._final()
+        finally:
+            for contestant in self._running.values():
+                contestant.close()
+
+    def quantization_of(self, row: Row) -> dict[str, Any] | None:
+        """What was chosen for a candidate in int8; None where it was not quantized here."""
+        if row.plan.target.precision != "int8":
+            return None
+        return self.quantizations.get(form_for(row.plan.target))
+
+    def _left(self) -> float:
+        """Seconds that a step may take: until one candidate is right, it gets the time it needs."""
+        left = self._deadline - time.monotonic()
+        return max(left, 0.0) if self._ranked() else max(left, _PATIENCE)
+
+    def _is_over(self) -> bool:
+        return self._left() <= 0
+
+    def _key(self, row: Row) -> float:
+        return float(row.memory) if self._by_memory else statistics.median(row.samples)
+
+    def _ranked(self) -> list[Row]:
+        """Those that are right and still in the race, the best first."""
+        left = [row for row in self.rows if id(row) in self._running and row.error is not None]
+        return sorted(left, key=self._key)
+
+    def _leave(self, row: Row, state: str, why: str) -> None:
+        row.state, row.why = state, why
+        self._running.pop(id(row)).close()
+
+    def _vary(self, row: Row) -> None:
+        """Tries what differs from a candidate in one thing, and all at once that paid."""
+        base = statistics.median(row.samples)
+        better = [
+            other
+            for plan in variations(row.plan, self._rewrites)
+            if (other := self._try(plan)) is not None
+            and id(other) in self._running
+            and statistics.median(other.samples) < 0.99 * base
+        ]
+        together = merged([other.plan for other in better]) if len(better) > 1 else None
+        if together is not None and all(together != known.plan for known in self.rows):
+            self._try(together)
+
+    def _try(self, plan: Plan) -> Row | None:
+        """Opens a candidate, compares it, and lets it run against the best so far."""
+        row = Row(plan)
+        self.rows.append(row)
+        if self._is_over():
+            row.why = "the budget was spent"
+            return None
+        with self._stage(str(plan)):
+            contestant = Contestant(str(plan), at_once=self._at_once)
+            self._running[id(row)] = contestant
+            try:
+                self._enter(row, contestant)
+            except RunError as error:
+                if self._is_over():
+                    self._leave(row, UNTRIED, "the budget was spent before it was done")
+                else:
+                    self._leave(row, FAILED, why_failed(error))
+        self._thin_out()
+        return row
+
+    def _quantize(self, form: str) -> None:
+        """Quantizes the model, once for each form; raises `RunError` where that cannot be done."""
+        if form in self._unquantizable:
+            raise self._unquantizable[form]
+        if form in self.quantizations:
+            return
+        with self._stage(f"quantize, {form}"), Contestant("the quantization") as quantizer:
+            try:
+                reply = quantizer.ask(
+                    "quantize",
+                    self._left(),
+                    folder=str(self._workspace.folder),
+                    form=form,
+                    tolerance=self._tolerance,
+                )
+            except RunError as error:
+                self._unquantizable[form] = error
+                raise
+        self.quantizations[form] = reply["choice"]
+
+    def _enter(self, row: Row, contestant: Contestant) -> None:
+        if row.plan.target.precision == "int8" and self._workspace.data.exists():
+            self._quantize(form_for(row.plan.target))
+        folder = self._workspace.folder.parent / f"candidate-{len(self.rows)}"
+        self._workspace.copy(folder)
+        opened = contestant.open(
+            "compile",
+            self._left(),
+            folder=str(folder),
+            target=str(row.plan.target),
+            options=row.plan.options,
+            rewrites=row.plan.rewrites,
+            case=str(self._workspace.inputs),
+        )
+        row.opened, row.memory = opened["opened"], contestant.memory
+        # One case before any time is spent on it, the others where it is fast enough to matter.
+        if self._is_right(row, contestant, only_first=True):
+            self._duel(row, contestant)
+        if id(row) in self._running:
+            self._is_right(row, contestant, only_first=False)
+
+    def _is_right(self, row: Row, contestant: Contestant, *, only_first: bool) -> bool:
+        found = contestant.ask(
+            "verify", self._left(), tolerance=self._tolerance, only_first=only_first
+        )
+        if not found["ok"]:
+            self._leave(row, WRONG, found["failure"])
+        elif not only_first:
+            row.error = found["error"]
+        return bool(found["ok"])
+
+    def _duel(self, row: Row, contestant: Contestant) -> None:
+        """Runs a challenger and the best in turn, until it is clear whether it may win."""
+        best = next(iter(self._ranked()), None)
+        if best is None or self._by_memory:
+            row.samples = [statistics.median(contestant.turn()) for _ in range(_DUEL)]
+            return
+        rival, against = self._running[id(best)], list[float]()
+        row.samples = []
+        for number in range(_DUEL):
+            row.samples.append(statistics.median(contestant.turn()))
+            against.append(statistics.median(rival.turn()))
+            ratios = paired_ratios(row.samples, against)
+            if number == 1 and min(ratios) > _HOPELESS:
+                break
+        best.samples = against
+        ratio = statistics.median(ratios)
+        if ratio > _SLOWER:
+            self._leave(row, SLOWER, f"{ratio:.2f} times the time of {best.plan}")
+
+    def _thin_out(self) -> None:
+        """Keeps as many in the race as can be in the final."""
+        for row in self._ranked()[_FINALISTS:]:
+            ratio = self._key(row) / self._key(self._ranked()[0])
+            what = "memory" if self._by_memory else "time"
+            self._leave(row, SLOWER, f"{ratio:.2f} times the {what} of the best")
+
+    def _final(self) -> Row | None:
+        """Runs all that are left in turn; of those that cannot be told apart the plainest wins."""
+        finalists = self._ranked()
+        if not finalists:
+            return None
+        with self._stage("final"):
+            for row in finalists:
+                row.samples = []
+            while not self._decided(finalists):
+                for row in list(finalists):
+                    if not self._turn(row):
+                        finalists.remove(row)
+        if not finalists:
+            return None
+        return self._judge(finalists)
+
+    def _turn(self, row: Row) -> bool:
+        try:
+            row.samples.append(statistics.median(self._running[id(row)].turn()))
+        except RunError as error:
+            self._leave(row, FAILED, why_failed(error))
+            return False
+        return True
+
+    def _decided(self, finalists: Sequence[Row]) -> bool:
+        least, most = _ROUNDS
+        rounds = min((len(row.samples) for row in finalists), default=most)
+        if rounds >= most or (rounds >= 3 and self._is_over()):
+            return True
+        if rounds < least:
+            return False
+        first = min(finalists, key=lambda row: statistics.median(row.samples))
+        intervals = [
+            median_interval(paired_ratios(row.samples, first.samples)) for row in finalists
+        ]
+        return all(high - low <= _PRECISE for low, high in intervals)
+
+    def _judge(self, finalists: list[Row]) -> Row:
+        ranked = sorted(finalists, key=self._key)
+        winner = ranked[0] if self._by_memory else self._plainest(ranked)
+        for row in ranked:
+            ratios = paired_ratios(row.samples, winner.samples)
+            row.state, row.ratio = FINISHED, statistics.median(ratios)
+            row.ratio_interval = median_interval(ratios)
+        return winner
+
+    def _plainest(self, ranked: Sequence[Row]) -> Row:
+        """Of those whose time may be the best's, the one with the fewest options."""
+        alike = [
+            row
+            for row in ranked
+            if median_interval(paired_ratios(row.samples, ranked[0].samples))[0] <= 1.0
+        ]
+        return min(alike, key=lambda row: len(row.plan.options) + len(row.plan.rewrites))

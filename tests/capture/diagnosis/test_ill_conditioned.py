@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import numpy as np
+import onnx.parser
+import onnx_ir
+import pytest
+
+from modelport.capture.diagnosis import fragile_probes
+from modelport.capture.reference_model import ReferenceModel
+from modelport.numerics import Case, CaseResult, OutputComparison, ReferenceCase
+from modelport.signature import Signature, TensorSpec
+
+GRAPHS = {
+    "orders": "g (float[8] x) => (int64[1] y) { y = ArgMax<axis = 0>(x) }",
+    "does not": "g (float[8] x) => (int64[1] y) { y = Cast<to = 7>(x) }",
+}
+SIGNATURE = Signature((TensorSpec("x", "float32", (8,)),), (TensorSpec("y", "int64", (1,)),))
+
+
+def fragile(gap: float, graph: str) -> dict[str, str]:
+    """What is said of a case whose two largest values lie apart by a share of their spread."""
+    text = f'<ir_version: 10, opset_import: ["" : 18]> {GRAPHS[graph]}'
+    ir = onnx_ir.serde.deserialize_model(onnx.parser.parse_model(text))
+    x = np.array([0, 1, 2, 3, 4, 5, 6, 6 - gap], np.float32)
+
+    def run(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {"y": np.argmax(inputs["x"], keepdims=True)}
+
+    original = ReferenceModel(SIGNATURE, run, {"x": x}, (), "NumPy")
+    case = Case("drawn-0", {"x": x}, "drawn")
+    references = [ReferenceCase(case, run(case.inputs))]
+    results = [CaseResult("drawn-0", "drawn", {"x": (8,)}, (OutputComparison("y", False),))]
+    return fragile_probes(original, ir, [], references, results)
+
+
+def test_case_beside_a_tie_proves_nothing() -> None:
+    assert "a millionth off" in fragile(1e-6, "orders")["drawn-0"]
+
+
+@pytest.mark.parametrize(("gap", "graph"), [(1.0, "orders"), (1e-6, "does not")])
+def test_any_other_case_proves_something(gap: float, graph: str) -> None:
+    assert fragile(gap, graph) == {}
+
+
+def unsteady(times: float, off: float, allowed: float = 1e-4) -> dict[str, str]:
+    """What is said where float32 loses `off` of a result, and a runtime lies `times` that apart."""
+    text = f'<ir_version: 10, opset_import: ["" : 18]> {GRAPHS["does not"]}'
+    ir = onnx_ir.serde.deserialize_model(onnx.parser.parse_model(text))
+    x = np.arange(8, dtype=np.float32)
+    exact = {"y": np.ones(8)}
+    came = {"y": np.full(8, 1 + off, np.float32)}
+    original = ReferenceModel(
+        SIGNATURE, lambda _: came, {"x": x}, (), "NumPy", None, lambda _: exact
+    )
+    apart = OutputComparison(
+        "y",
+        False,
+        max_rel=times * off / 2,
+        rms_rel=times * off,
+        max_rel_allowed=10 * allowed,
+        rms_rel_allowed=allowed,
+    )
+    references = [ReferenceCase(Case("drawn-0", {"x": x}, "drawn"), came)]
+    results = [CaseResult("drawn-0", "drawn", {"x": (8,)}, (apart,))]
+    return fragile_probes(original, ir, [], references, results)
+
+
+def test_case_at_which_the_original_is_as_far_off_by_rounding_proves_nothing() -> None:
+    assert "by rounding alone" in unsteady(2.0, 0.01)["drawn-0"]
+    assert unsteady(40.0, 0.005) == {}
+    assert "by rounding alone" in unsteady(40.0, 0.02)["drawn-0"]
+    assert unsteady(2e4, 1e-7) == {}
+
+
+def test_what_must_be_equal_is_not_excused_by_any_difference_of_the_originals() -> None:
+    assert unsteady(40.0, 0.02, allowed=0.0) == {}

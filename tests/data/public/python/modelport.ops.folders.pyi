@@ -1,3 +1,0 @@
-# The public names of modelport.ops.folders and their signatures; `make public` writes this file.
-
-def load_folder(folder: str | os.PathLike[str]) -> list[Operator]: ...

@@ -1,0 +1,3 @@
+# The public names of modelport.ops.scaffold and their signatures; `make public` writes this file.
+
+def load_folder(folder: str | os.PathLike[str]) -> list[Operator]: ...

@@ -1,0 +1,32 @@
+"""Old names of public modules work, and warn."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+RENAMED = {
+    "modelport.pictures": ("modelport.files.images", ["read", "write", "to_nchw", "from_nchw"]),
+    "modelport.proof": ("modelport.numerics", ["tolerance_for", "node_tolerance_for"]),
+    "modelport.ops.folders": ("modelport.ops.scaffold", ["load_folder"]),
+    "modelport.ops.plugins.ahead": (
+        "modelport.ops.plugins.ahead_of_time",
+        ["register_ahead", "compile_ahead"],
+    ),
+}
+
+
+@pytest.mark.parametrize("old", RENAMED)
+def test_an_old_module_warns_and_hands_out_the_new_names(old: str) -> None:
+    new, names = RENAMED[old]
+    for name in names:
+        with pytest.warns(DeprecationWarning, match=f"{old} was renamed: import {name} from {new}"):
+            value = getattr(importlib.import_module(old), name)
+        assert value is getattr(importlib.import_module(new), name)
+
+
+@pytest.mark.parametrize("old", RENAMED)
+def test_an_old_module_has_no_other_names(old: str) -> None:
+    with pytest.raises(AttributeError):
+        _ = importlib.import_module(old).no_such_name
