@@ -40,4 +40,13 @@ def test_a_module_of_a_package_is_its_attribute() -> None:
 
 def test_packages_that_the_road_needs_are_lazy() -> None:
     names = {package.__name__.removeprefix("modelport.") for package in LAZY}
-    assert {"backends", "bundle", "capture", "graph", "ops", "passes", "proof", "report"} <= names
+    assert {
+        "backends",
+        "bundle",
+        "capture",
+        "graph",
+        "ops",
+        "numerics",
+        "passes",
+        "report",
+    } <= names

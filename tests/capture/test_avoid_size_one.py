@@ -9,7 +9,7 @@ import modelport
 from modelport.capture.avoid_size_one import without_ones
 from modelport.capture.dynamic import dynamic_dims
 from modelport.capture.inputs import bind_inputs
-from tests.capture.test_whole_sizes import Windows
+from tests.capture.test_symbolic_int import Windows
 
 
 class Pair(torch.nn.Module):

@@ -11,7 +11,7 @@ import torch
 
 import modelport
 from modelport.debug import bisect
-from tests.culprit.faults import FAULTS, Fault
+from tests.debug.faults import FAULTS, Fault
 from tests.models.resnet import resnet50
 from tests.models.tagger import tagger
 from tests.models.vit import vit_s16

@@ -6,7 +6,8 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from modelport import UsageError, pictures
+from modelport import UsageError
+from modelport.files import images
 from modelport.files.arrays import read_tensor, write_tensor
 from modelport.signature import TensorSpec
 
@@ -64,7 +65,7 @@ def test_empty_npz_is_a_usage_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_picture_becomes_a_batch_of_one(tmp_path: Path, channels: int) -> None:
     picture = np.random.default_rng(0).integers(0, 256, (4, 5, 3), dtype=np.uint8)
-    pictures.write(tmp_path / "a.png", picture)
+    images.write(tmp_path / "a.png", picture)
     came = read_tensor(tmp_path / "a.png", TensorSpec("x", "float32", (1, channels, "h", "w")))
     assert came.shape == (1, channels, 4, 5)
     assert came.dtype == np.float32
@@ -73,7 +74,7 @@ def test_picture_becomes_a_batch_of_one(tmp_path: Path, channels: int) -> None:
 
 
 def test_picture_for_another_input_is_a_usage_error(tmp_path: Path) -> None:
-    pictures.write(tmp_path / "a.png", np.zeros((2, 2, 3), np.uint8))
+    images.write(tmp_path / "a.png", np.zeros((2, 2, 3), np.uint8))
     with pytest.raises(UsageError, match="is a picture, but the input is x: float32"):
         read_tensor(tmp_path / "a.png", ANY)
 
@@ -81,7 +82,7 @@ def test_picture_for_another_input_is_a_usage_error(tmp_path: Path) -> None:
 def test_output_is_written_as_a_picture(tmp_path: Path) -> None:
     array = np.array([[[[0.4, 300.0]], [[1.6, -3.0]], [[2.0, 4.0]]]], np.float32)
     write_tensor(tmp_path / "a.PNG", "y", array)
-    assert pictures.read(tmp_path / "a.PNG").tolist() == [[[0, 2, 2], [255, 0, 4]]]
+    assert images.read(tmp_path / "a.PNG").tolist() == [[[0, 2, 2], [255, 0, 4]]]
 
 
 def test_output_that_is_no_picture_is_a_usage_error(tmp_path: Path) -> None:

@@ -12,16 +12,16 @@ if typing.TYPE_CHECKING:
         doctor,
     )
     from modelport.backends.interface import Backend, Binding, Capabilities, Engine, Probe
-    from modelport.backends.lint_rules import lint_rules
     from modelport.backends.loader import REFERENCE_OPTIONS, REFERENCE_RUNTIME, open_engine
     from modelport.backends.registry import BACKENDS, backend_names, get_backend
+    from modelport.backends.rule_lookup import lint_rules
 else:
     __getattr__, __dir__ = lazy.public_names(
         __name__,
         {
             "doctor_report": ("CAPABILITY_HEADS", "Diagnosis", "capability_rows", "doctor"),
             "interface": ("Backend", "Binding", "Capabilities", "Engine", "Probe"),
-            "lint_rules": ("lint_rules",),
+            "rule_lookup": ("lint_rules",),
             "loader": ("REFERENCE_OPTIONS", "REFERENCE_RUNTIME", "open_engine"),
             "registry": ("BACKENDS", "backend_names", "get_backend"),
         },
