@@ -11,6 +11,7 @@ import modelport
 from modelport.errors import ModelportError, UsageError
 
 COMMANDS = (
+    "init",
     "deploy",
     "tune",
     "bench",
