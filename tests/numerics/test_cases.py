@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from modelport import Dim, UsageError
 from modelport.numerics import EXAMPLE, Case, draw_cases, far_cases
+from modelport.numerics.cases import draw_values
 from modelport.signature import Signature, TensorSpec
 
 COUNT = 12
@@ -252,3 +253,40 @@ def test_cases_far_from_the_example_are_no_measure_of_low_precisions() -> None:
     assert set(far_cases(cases, "int8")) == {"zeros", "negated", "large"}
     assert set(far_cases(cases, "fp16")) == {"large"}
     assert far_cases(cases, "fp32") == {}
+
+
+MASK = np.array([[0, -np.inf, -np.inf], [0, 0, -np.inf], [0.5, 0, 0]], np.float32)
+
+
+@pytest.mark.parametrize(
+    "example",
+    [
+        MASK,
+        np.array([[np.nan, 1, 2], [3, 4, 5], [6, 7, 8]], np.float32),
+        np.array([[np.inf, 1, -np.inf], [3, 4, 5], [6, 7, 8]], np.float32),
+    ],
+)
+@pytest.mark.parametrize(
+    "manner", ["resampled", "normal", "negated", "small", "large", "positive", "huge", "constant"]
+)
+def test_specials_of_an_example_stay_and_the_rest_is_finite(
+    example: np.ndarray, manner: str
+) -> None:
+    spec, rng = TensorSpec("x", "float32", ("rows", 3)), np.random.default_rng(0)
+    same = draw_values(spec, {"rows": 3}, {"x": example}, None, manner, rng)
+    special = ~np.isfinite(example)
+    np.testing.assert_array_equal(same[special], example[special])
+    assert np.isfinite(same[~special]).all()
+    larger = draw_values(spec, {"rows": 400}, {"x": example}, None, manner, rng)
+    share = (~np.isfinite(larger)).mean()
+    assert share == pytest.approx(special.mean(), abs=0.1)
+    values = set(larger[~np.isfinite(larger) & ~np.isnan(larger)])
+    assert values <= set(example[special])
+
+
+def test_example_without_a_finite_number_is_drawn_from() -> None:
+    spec, rng = TensorSpec("x", "float32", (4,)), np.random.default_rng(0)
+    example = np.full(4, -np.inf, np.float32)
+    for manner in ("resampled", "normal", "negated"):
+        drawn = draw_values(spec, {}, {"x": example}, None, manner, rng)
+        np.testing.assert_array_equal(drawn, example)

@@ -163,3 +163,74 @@ def test_precision_of_the_target_widens_the_bounds() -> None:
     for precision, ok in (("fp32", False), ("fp16", True)):
         bounds = functools.partial(tolerance_for, precision=precision)
         assert compare_outputs({"y": expected}, actual, bounds)[0].ok is ok
+
+
+def judged(
+    expected: object, actual: object, scale: float = 0.0, exact: object = None
+) -> OutputComparison:
+    (result,) = compare_outputs(
+        {"y": np.asarray(expected, np.float32)},
+        {"y": np.asarray(actual, np.float32)},
+        tolerance_for,
+        scales={"y": scale},
+        exact=None if exact is None else {"y": np.asarray(exact, np.float64)},
+    )
+    return result
+
+
+@pytest.mark.parametrize(
+    ("expected", "actual", "scale"),
+    [
+        # A probability of a sigmoid that a runtime cuts off at 1.5e-8.
+        ([3e-9], [1.5e-8], 0.5),
+        # -log(1 + exp(-20)), which is 0 in float32 where exp(-20) is added to 1.
+        ([-2.06e-9], [0.0], 1.0),
+        # What cancels to nothing beside values of 1.
+        ([[1e-7], [-3e-8]], [[0.0], [2e-8]], 1.0),
+    ],
+)
+def test_output_that_is_small_in_one_case_has_the_scale_of_the_others(
+    expected: object, actual: object, scale: float
+) -> None:
+    assert judged(expected, actual, scale).ok
+    assert not judged(expected, actual, scale=0.0).ok
+    assert not judged(expected, np.add(actual, 0.01 * scale), scale).ok
+
+
+def test_denormal_numbers_may_be_flushed_to_zero() -> None:
+    assert judged([1e-40, 3e-39], [0.0, 0.0]).ok
+    assert not judged([1e-37, 3e-37], [0.0, 0.0]).ok
+
+
+def test_error_of_a_few_times_the_references_own_is_allowed() -> None:
+    exact = np.linspace(1, 2, 100)
+    reference = exact * (1 + 1e-3 * np.sin(np.arange(100)))
+    assert not judged(reference, reference * (1 + 3e-3)).ok
+    assert judged(reference, reference * (1 + 1e-3), exact=exact).ok
+    assert not judged(reference, reference * (1 + 2e-2), exact=exact).ok
+    assert not judged(reference, reference * (1 + 3e-3), exact=reference).ok
+
+
+def test_reference_that_rounding_alone_moves_far_is_no_evidence() -> None:
+    exact = np.linspace(1, 2, 100)
+    reference = exact * (1 + 0.1 * np.sin(np.arange(100)))
+    result = judged(reference, reference * 1.05, exact=exact)
+    assert result.no_evidence
+    assert not result.ok
+    assert 0.05 < result.rounding < 0.1
+
+
+def test_integers_have_no_rounding() -> None:
+    expected, actual = {"y": np.arange(5)}, {"y": np.arange(5) + 1}
+    (result,) = compare_outputs(expected, actual, tolerance_for, exact={"y": np.arange(5) + 9})
+    assert not result.ok
+    assert not result.no_evidence
+
+
+@pytest.mark.parametrize(("count", "by", "ok"), [(10, 1, True), (11, 1, False), (1, 2, False)])
+def test_hundredth_of_the_bytes_may_be_off_by_a_level(count: int, by: int, ok: bool) -> None:
+    expected = np.random.default_rng(0).integers(0, 250, 1000).astype(np.uint8)
+    actual = expected.copy()
+    actual[:count] += by
+    (result,) = compare_outputs({"y": expected}, {"y": actual}, tolerance_for)
+    assert result.ok is ok

@@ -9,11 +9,15 @@ import pytest
 import torch
 
 from modelport import Dim, ProofError, RunError
+from modelport.arrays import Arrays
 from modelport.numerics import (
+    CONSTANT,
     Case,
     ReferenceCase,
     Verification,
+    count_evidence,
     draw_cases,
+    output_scales,
     run_reference,
     verify_cases,
 )
@@ -247,3 +251,70 @@ def test_worst_is_the_largest_relative_error() -> None:
     outputs = [output for case in verification.cases for output in case.outputs]
     assert verification.worst.max_rel == max(output.max_rel for output in outputs) > 0
     assert Verification(()).worst is None
+
+
+def case(name: str, x: object, y: object) -> ReferenceCase:
+    inputs = {"x": np.asarray(x, np.float32)}
+    return ReferenceCase(Case(name, inputs, "drawn"), {"y": np.asarray(y, np.float32)})
+
+
+def test_scale_is_that_of_the_largest_usual_case() -> None:
+    usual = [case("example", [1, -1], [2.0, 0]), case("drawn-0", [3, 0], [8.0, 0])]
+    huge = case("probe-1", [1000, 0], [1e6, 0])
+    assert output_scales([*usual, huge])["y"] == pytest.approx(8 / np.sqrt(2))
+    assert output_scales([huge])["y"] == pytest.approx(1e6 / np.sqrt(2))
+    assert output_scales([case("example", [1], [np.nan])]) == {"y": 0.0}
+
+
+def test_error_in_a_small_case_is_measured_by_the_large_ones() -> None:
+    cases = [case("example", [1], [1.0]), case("drawn-0", [2], [1e-9])]
+    runs = {1.0: np.float32([1.0]), 2.0: np.float32([1.5e-8])}
+    assert verify_cases(cases, lambda inputs: {"y": runs[float(inputs["x"][0])]}).ok
+    runs[1.0] = np.float32([1.01])
+    assert not verify_cases(cases, lambda inputs: {"y": runs[float(inputs["x"][0])]}).ok
+
+
+def test_reference_in_float64_is_asked_where_a_case_differs_and_only_there() -> None:
+    asked: list[float] = []
+
+    def exact(inputs: Arrays) -> Arrays:
+        asked.append(float(inputs["x"][0]))
+        return {"y": np.array([1.001])}
+
+    cases = [case("a", [1], [1.0]), case("b", [2], [1.0])]
+    runs = {1.0: np.float32([1.0]), 2.0: np.float32([1.003])}
+    found = verify_cases(cases, lambda inputs: {"y": runs[float(inputs["x"][0])]}, exact=exact)
+    assert found.ok
+    assert asked == [2.0]
+
+
+def test_case_that_is_not_finite_where_the_example_is_proves_nothing() -> None:
+    def reference(inputs: Arrays) -> Arrays:
+        with np.errstate(invalid="ignore"):
+            return {"y": np.sqrt(inputs["x"])}
+
+    drawn = [Case(f"drawn-{i}", {"x": np.float32([(-1) ** i * i])}, "drawn") for i in range(20)]
+    example = Case("example", {"x": np.float32([4])}, "given")
+    kept, refused = run_reference(reference, iter(drawn), [example])
+    assert [item.case.name for item in kept] == ["example", *(f"drawn-{2 * i}" for i in range(5))]
+    assert "NaN or infinity in output 'y'" in refused[0]
+    negative = Case("example", {"x": np.float32([-4])}, "given")
+    kept, refused = run_reference(reference, iter(drawn), [negative])
+    assert len(kept) == 6
+    assert not refused
+
+
+def test_file_without_an_example_may_always_give_infinity() -> None:
+    drawn = (Case(f"drawn-{i}", {"x": np.float32([i])}, "drawn") for i in range(60))
+    kept, refused = run_reference(lambda inputs: {"y": inputs["x"] * np.float32("inf")}, drawn)
+    assert len(kept) == 5
+    assert not refused
+
+
+def test_evidence_is_counted_for_each_output() -> None:
+    nan = float("nan")
+    cases = [case(str(i), [i], [i, nan]) for i in range(3)] + [case("last", [9], [nan, nan])]
+    assert count_evidence(cases) == {"y": 3}
+    assert count_evidence([case("a", [1], [7, 7]), case("b", [2], [7])]) == {"y": CONSTANT}
+    assert count_evidence([case("a", [1], [7, 7]), case("b", [2], [8])]) == {"y": 2}
+    assert count_evidence([]) == {}

@@ -20,10 +20,14 @@ from modelport.capture.reference_function import agree, running_by_references
 from modelport.errors import ExportError, ProofError
 from modelport.findings import Finding, Severity
 from modelport.numerics import (
+    CONSTANT,
+    EXAMPLE,
     ReferenceCase,
     Verification,
+    count_evidence,
     draw_cases,
     far_cases,
+    output_scales,
     run_reference,
     tolerance_for,
     verify_cases,
@@ -50,6 +54,20 @@ class References:
     refused: tuple[str, ...] = ()
     fragile: Mapping[str, str] = dataclasses.field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+
+    def with_notes(self, evidence: Mapping[str, int]) -> References:
+        """The same with a note on every output that is the same number in all cases."""
+        notes = tuple(
+            Finding(
+                "output-constant",
+                Severity.NOTE,
+                f"output {name!r} is the same number in all {len(self.cases)} cases: nothing else "
+                "is proven about it",
+            )
+            for name, count in evidence.items()
+            if count == CONSTANT
+        )
+        return dataclasses.replace(self, findings=(*self.findings, *notes))
 
     def without(self, fragile: Mapping[str, str]) -> References:
         """The same but for cases that prove nothing."""
@@ -148,7 +166,7 @@ def verify(
         with stage("run the original"), running_by_references():
             references = run_references(attempt, seed, drawn)
         with stage("verify"):
-            verifications = compare_engines(references, engines)
+            verifications = compare_engines(attempt, references, engines)
             fragile = _fragile(attempt, references, verifications)
             references = references.without(fragile)
             if drawn and fragile:
@@ -158,6 +176,14 @@ def verify(
                 target: item.without(fragile | far_cases(cases, target.precision))
                 for target, item in verifications.items()
             }
+            evidence = count_evidence(references.cases)
+            if drawn:
+                _require_evidence(evidence, references)
+            verifications = {
+                target: dataclasses.replace(item, evidence=evidence)
+                for target, item in verifications.items()
+            }
+            references = references.with_notes(evidence)
             first = next(iter(verifications.values()), Verification(()))
             findings = settled(attempt, references, first)
     return Verdict(attempt, references, verifications, tuple(findings))
@@ -177,7 +203,7 @@ def cleared(verdict: Verdict, target: Target, engine: Engine) -> Verdict | None:
     """
     attempt, references = verdict.attempt, verdict.references
     with attempt.reference.unchanged():
-        compared = compare_engines(references, {target: engine})
+        compared = compare_engines(attempt, references, {target: engine})
         found = compared[target].without(_fragile(attempt, references, compared))
         if not found.cases or not found.ok:
             return None
@@ -224,14 +250,20 @@ def _output_findings(attempt: CaptureAttempt, example: ReferenceCase) -> list[Fi
 
 
 def compare_engines(
-    references: References, engines: Mapping[Target, Engine]
+    attempt: CaptureAttempt, references: References, engines: Mapping[Target, Engine]
 ) -> dict[Target, Verification]:
     """Runs engines on the references' cases, each within the tolerance of its precision."""
     found = {}
+    scales = output_scales(references.cases)
     for target, engine in engines.items():
         tolerance = functools.partial(tolerance_for, precision=target.precision)
         result = verify_cases(
-            references.cases, engine.run_shared, tolerance=tolerance, refused=references.refused
+            references.cases,
+            engine.run_shared,
+            tolerance=tolerance,
+            refused=references.refused,
+            scales=scales,
+            exact=attempt.reference.run_in_float64,
         )
         found[target] = dataclasses.replace(result, substituted=engine.substituted)
     return found
@@ -250,7 +282,22 @@ def _fragile(
         found |= fragile_probes(
             attempt.reference, attempt.model.ir, attempt.suspicions, references.cases, item.cases
         )
+    # What differs on the user's own example is never excused.
+    found.pop(EXAMPLE, None)
     return found
+
+
+def _require_evidence(evidence: Mapping[str, int], references: References) -> None:
+    """Requires enough cases that prove something about each output that is no constant."""
+    for name, count in evidence.items():
+        if count == CONSTANT or count >= min(MINIMUM_CASES, len(references.cases)):
+            continue
+        raise ProofError(
+            f"only {count} of {len(references.cases)} cases prove anything about output {name!r}",
+            why="it is NaN or infinite in the others, and NaN beside NaN says nothing",
+            fix="give five cases with finite outputs with Recipe(cases=...), or say how values are "
+            "drawn with Recipe(values=...)",
+        )
 
 
 def _require_enough(attempt: CaptureAttempt, references: References) -> None:

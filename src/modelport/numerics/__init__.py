@@ -20,13 +20,17 @@ if typing.TYPE_CHECKING:
     from modelport.numerics.statistics import HISTOGRAM_EDGES, Measures, Spread, measure
     from modelport.numerics.tolerance import Tolerance, node_tolerance_for, tolerance_for
     from modelport.numerics.verification import (
+        CONSTANT,
         CaseResult,
         ReferenceCase,
         Runner,
         Verification,
+        count_evidence,
+        output_scales,
         run_reference,
         smallest_cases,
         verify_cases,
+        without_evidence,
     )
 else:
     __getattr__, __dir__ = lazy.public_names(
@@ -47,18 +51,23 @@ else:
             "statistics": ("HISTOGRAM_EDGES", "Measures", "Spread", "measure"),
             "tolerance": ("Tolerance", "node_tolerance_for", "tolerance_for"),
             "verification": (
+                "CONSTANT",
                 "CaseResult",
                 "ReferenceCase",
                 "Runner",
                 "Verification",
+                "count_evidence",
+                "output_scales",
                 "run_reference",
                 "smallest_cases",
                 "verify_cases",
+                "without_evidence",
             ),
         },
     )
 
 __all__ = [
+    "CONSTANT",
     "EXAMPLE",
     "HISTOGRAM_EDGES",
     "Case",
@@ -77,17 +86,20 @@ __all__ = [
     "by_name_or_place",
     "compare_case",
     "compare_outputs",
+    "count_evidence",
     "draw_cases",
     "far_cases",
     "generated_cases",
     "measure",
     "node_tolerance_for",
+    "output_scales",
     "read_case",
     "read_cases",
     "run_reference",
     "smallest_cases",
     "tolerance_for",
     "verify_cases",
+    "without_evidence",
     "worst_output",
     "write_case",
 ]

@@ -24,6 +24,9 @@ _FARTHEST = {"fp16": 20.0, "int8": 1.1, "fp8": 1.1}
 _SCALED = ("int8",)
 """Precisions whose numbers are chosen by data, for values of their signs and their size."""
 
+_USUAL = 4.0
+"""How many times larger than the example's the values of a usual case may be."""
+
 _LEAST = 0.5
 """How many times as large as the example a case must be to be a measure of those."""
 
@@ -127,6 +130,14 @@ def far_cases(cases: Sequence[Case], precision: str) -> dict[str, str]:
     return far
 
 
+def is_far(case: Case, example: Case) -> bool:
+    """Whether some input has values several times larger than the example's."""
+    return any(
+        _magnitude(array) > _USUAL * _magnitude(example.inputs.get(name, array))
+        for name, array in case.inputs.items()
+    )
+
+
 def _why_far(array: Array, example: Array, precision: str, factor: float) -> str:
     if _magnitude(array) > factor * _magnitude(example):
         return f"more than {factor:g} times"
@@ -144,13 +155,14 @@ def _reach(array: Array, sign: int) -> float:
     """How far values go above zero, or below it."""
     if array.dtype.kind != "f":
         return 0.0
-    return max(0.0, float((sign * array).max(initial=0.0)))
+    return max(0.0, float((sign * array[np.isfinite(array)]).max(initial=0.0)))
 
 
 def _magnitude(array: Array) -> float:
     if array.dtype.kind != "f" and array.dtype.name != "bfloat16":
         return 0.0
-    return float(np.abs(array).max(initial=0.0))
+    finite = array[np.isfinite(array)]
+    return float(np.abs(finite).max(initial=0.0))
 
 
 def _dim(signature: Signature, name: str) -> Dim:
@@ -313,15 +325,38 @@ def _draw_floats(
     if example is None or not example.size:
         drawn = rng.standard_normal(shape)
     else:
-        pool = example.astype(np.float64).ravel()
-        if manner == "normal":
-            drawn = rng.normal(pool.mean(), pool.std() or abs(pool.mean()) or 1.0, shape)
-        else:
-            # Exact ties are resolved differently by every runtime (top-k, sorting).
-            spread = pool.std() or abs(pool.mean()) or 1.0
-            drawn = rng.choice(pool, size=shape) + rng.normal(0.0, 0.01 * spread, shape)
-            drawn = _in_manner(drawn, manner, float(spread))
+        pool = example.astype(np.float64)
+        finite = pool[np.isfinite(pool)]
+        if not finite.size:
+            return rng.choice(pool.ravel(), size=shape).astype(dtype)
+        drawn = _draw_finite(shape, finite, manner, rng)
+        if finite.size < pool.size:
+            drawn = _with_specials(drawn, pool, rng)
     return np.asarray(drawn).astype(dtype)
+
+
+def _draw_finite(
+    shape: tuple[int, ...], pool: Array, manner: str, rng: np.random.Generator
+) -> Array:
+    spread = float(pool.std() or abs(pool.mean()) or 1.0)
+    if manner == "normal":
+        return rng.normal(pool.mean(), spread, shape)
+    # Exact ties are resolved differently by every runtime (top-k, sorting).
+    drawn = rng.choice(pool, size=shape) + rng.normal(0.0, 0.01 * spread, shape)
+    return np.asarray(_in_manner(drawn, manner, spread))
+
+
+def _with_specials(drawn: Array, pool: Array, rng: np.random.Generator) -> Array:
+    """Puts an example's infinities and NaN among drawn values: where they were, or as often.
+
+    Of a mask (0 and -inf) the places say what is masked, so that they stay in an array of the
+    example's shape.
+    """
+    special = ~np.isfinite(pool)
+    if drawn.shape == pool.shape:
+        return np.where(special, pool, drawn)
+    chosen = rng.random(drawn.shape) < special.mean()
+    return np.where(chosen, rng.choice(pool[special], size=drawn.shape), drawn)
 
 
 def _in_manner(drawn: Array, manner: str, spread: float) -> Array:

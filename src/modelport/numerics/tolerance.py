@@ -37,23 +37,29 @@ _OF_ONE_NODE = 0.1
 class Tolerance:
     """How far an output may lie from what is expected, as a whole and in its worst element.
 
-    An output agrees where ``rms(actual - expected) <= overall * rms(expected)`` and, for every
-    element, ``|actual - expected| <= element * (|expected| + rms(expected))``. The root mean
-    square stands in for the magnitude of the terms that an element is a sum of: an element that
-    cancels to almost nothing carries their rounding, not its own.
+    An output agrees where ``rms(actual - expected) <= overall * scale`` and, for every element,
+    ``|actual - expected| <= element * (|expected| + scale)``. The scale is the output's root mean
+    square, in this case or in the case of the usual ones where it is largest: it stands in for the
+    magnitude of the terms that an element is a sum of, since an element that cancels to almost
+    nothing carries their rounding, not its own.
+
+    Where the reference is known in float64, an error of a few times the reference's own rounding
+    is allowed as well; see `modelport.numerics.result.compare_outputs`.
 
     Attributes:
         overall: Bound on the error of the output as a whole; 0 asks for equality.
         element: Bound on the error of an element.
         source: Where the bounds come from.
         levels: What an element may be off by besides, because it was rounded to whole numbers; a
-            hundredth of the elements may be off by that much.
+            hundredth of the elements, and one always, may be off by that much.
+        absolute: What an element may be off by besides, in the output's own unit.
     """
 
     overall: float
     element: float
     source: str
     levels: float = 0.0
+    absolute: float = 0.0
 
 
 def tolerance_for(dtype: str, precision: str = "fp32", at_most: float | None = None) -> Tolerance:

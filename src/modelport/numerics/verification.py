@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from modelport.arrays import Array, Arrays
 from modelport.errors import ProofError, RunError
-from modelport.numerics.cases import Case
-from modelport.numerics.result import OutputComparison, compare_outputs
+from modelport.numerics.cases import EXAMPLE, Case, is_far
+from modelport.numerics.metrics import rms
+from modelport.numerics.result import OutputComparison, as_float64, compare_outputs
 from modelport.numerics.tolerance import Tolerance, tolerance_for
 
 Runner = Callable[[Mapping[str, Array]], Arrays]
+ExactRunner = Callable[[Mapping[str, Array]], Arrays | None]
+"""The reference in float64; None where it does not run in float64."""
 
+CONSTANT = -1
+"""Stands in a count of evidence for an output that is the same number in all cases."""
 MINIMUM_CASES = 5
 """Cases drawn beyond the example that a verification needs to mean something."""
 
@@ -65,6 +73,17 @@ class CaseResult:
     moved: frozenset[str] = frozenset()
 
     @property
+    def no_evidence(self) -> float:
+        """The reference's own rounding, relative to an output, where no difference proves anything.
+
+        It is 0 where all differences prove something.
+        """
+        differing = [item for item in self.outputs if not item.ok]
+        if self.failure or not all(item.no_evidence for item in differing):
+            return 0.0
+        return max((item.rounding for item in differing), default=0.0)
+
+    @property
     def ok(self) -> bool:
         """Whether the candidate ran and every output agrees."""
         return not self.failure and all(output.ok for output in self.outputs)
@@ -89,11 +108,14 @@ class Verification:
             with the reason.
         substituted: Why ONNX Runtime ran the candidate's graph in the engine's place; empty where
             the engine itself ran.
+        evidence: The number of cases that prove something about an output, by its name; see
+            `count_evidence`.
     """
 
     cases: tuple[CaseResult, ...]
     refused: tuple[str, ...] = ()
     substituted: str = ""
+    evidence: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -113,6 +135,7 @@ class Verification:
             "cases": cases,
             "refused": list(self.refused),
             "substituted": self.substituted,
+            "evidence": dict(self.evidence),
         }
 
     @property
@@ -149,6 +172,80 @@ class Verification:
             )
 
 
+def output_scales(references: Iterable[ReferenceCase]) -> dict[str, float]:
+    """Returns how large each output is in the case where it is largest, as root mean squares.
+
+    Cases whose inputs lie far beyond the example's are left out: an output that they blow up would
+    excuse any error in the others.
+
+    Args:
+        references: The cases; the one named `EXAMPLE` is the measure of what is far.
+    """
+    references = list(references)
+    example = next((item.case for item in references if item.case.name == EXAMPLE), None)
+    scales: dict[str, float] = {}
+    for item in references:
+        if example is not None and is_far(item.case, example):
+            continue
+        for name, array in item.outputs.items():
+            if array.dtype.kind not in "UOS" and array.size:
+                scales[name] = max(scales.get(name, 0.0), rms(as_float64(array)))
+    return scales
+
+
+def without_evidence(item: ReferenceCase, example: ReferenceCase | None) -> str:
+    """Says why a drawn case proves nothing: it gives NaN or infinity where the example does not.
+
+    Such a case is one that no user could mean, such as a padding mask that masks everything.
+
+    Args:
+        item: The case.
+        example: The example; without one every output is expected to be finite.
+
+    Returns:
+        The reason; empty where the case may prove something.
+    """
+    for name, array in item.outputs.items():
+        if is_finite(array) or (example is not None and not is_finite(example.outputs[name])):
+            continue
+        return (
+            f"{item.case.name} ({item.case.origin}): the original gives NaN or infinity in output "
+            f"{name!r}, and finite numbers for its example"
+        )
+    return ""
+
+
+def is_finite(array: Array) -> bool:
+    """Whether an array has no NaN and no infinity; one of strings has none."""
+    return array.dtype.kind in "UOSiub" or bool(np.isfinite(array).all())
+
+
+def count_evidence(references: Sequence[ReferenceCase]) -> dict[str, int]:
+    """Counts the cases that prove something about each output.
+
+    A case does where the output has finite elements, and the output is not the same number
+    everywhere in all cases, as a constant is.
+
+    Args:
+        references: The cases.
+
+    Returns:
+        The number by output name; -1 for an output that is constant.
+    """
+    names = list(references[0].outputs) if references else []
+    return {name: _count([item.outputs[name] for item in references]) for name in names}
+
+
+def _count(arrays: Sequence[Array]) -> int:
+    if arrays[0].dtype.kind in "UOS":
+        return len(arrays)
+    finite = [array[np.isfinite(array)] for array in arrays]
+    values = [array for array in finite if array.size]
+    if values and all((array == values[0][0]).all() for array in values):
+        return CONSTANT
+    return len(values)
+
+
 def run_reference(
     reference: Runner,
     cases: Iterator[Case],
@@ -175,16 +272,26 @@ def run_reference(
         ProofError: Too few drawn cases were taken.
     """
     results = [ReferenceCase(case, reference(case.inputs)) for case in given]
+    example = results[0] if results else None
     refused: list[str] = []
+    aside: list[ReferenceCase] = []
     drawn = 0
     for case in cases:
         try:
-            results.append(ReferenceCase(case, reference(case.inputs)))
-            drawn += 1
+            item = ReferenceCase(case, reference(case.inputs))
+            if why := without_evidence(item, example):
+                refused.append(why)
+                aside.append(item)
+            else:
+                results.append(item)
+                drawn += 1
         except RunError as error:
             refused.append(f"{case.name}: {error.what}: {error.why}")
         if drawn >= count or len(refused) >= attempts:
             break
+    if not drawn and example is None and len(aside) >= count:
+        # Every case of a file without an example is like this: it is how the model answers.
+        return aside[:count], []
     if drawn >= (count if least is None else least):
         return results, refused
     raise ProofError(
@@ -201,6 +308,8 @@ def verify_cases(
     *,
     tolerance: Callable[[str], Tolerance] = tolerance_for,
     refused: Sequence[str] = (),
+    scales: Mapping[str, float] | None = None,
+    exact: ExactRunner | None = None,
 ) -> Verification:
     """Runs a candidate on cases and compares.
 
@@ -209,17 +318,26 @@ def verify_cases(
         candidate: From arrays by input name to arrays by output name.
         tolerance: The tolerance for an output's dtype.
         refused: What `run_reference` says of refused cases; kept for the report.
+        scales: How large each output is; `output_scales` of the references by default.
+        exact: The reference in float64, which is run where a case differs.
 
     Returns:
         The results; an error of the candidate is a result too.
     """
+    references = list(references)
+    if scales is None:
+        scales = output_scales(references)
+    compare = functools.partial(compare_outputs, tolerance=tolerance, scales=scales)
     return Verification(
-        tuple(_verify_case(item, candidate, tolerance) for item in references), tuple(refused)
+        tuple(_verify_case(item, candidate, compare, exact) for item in references), tuple(refused)
     )
 
 
 def _verify_case(
-    item: ReferenceCase, candidate: Runner, tolerance: Callable[[str], Tolerance]
+    item: ReferenceCase,
+    candidate: Runner,
+    compare: Callable[..., list[OutputComparison]],
+    exact: ExactRunner | None,
 ) -> CaseResult:
     case = item.case
     shapes = {name: array.shape for name, array in case.inputs.items()}
@@ -228,5 +346,7 @@ def _verify_case(
     except RunError as error:
         failure = " ".join(str(error).split())
         return CaseResult(case.name, case.origin, shapes, (), failure, case.moved)
-    comparisons = tuple(compare_outputs(item.outputs, outputs, tolerance))
+    comparisons = tuple(compare(item.outputs, outputs))
+    if exact is not None and any(not out.ok and not out.reason for out in comparisons):
+        comparisons = tuple(compare(item.outputs, outputs, exact=exact(case.inputs)))
     return CaseResult(case.name, case.origin, shapes, comparisons, moved=case.moved)

@@ -42,35 +42,19 @@ def test_any_other_case_proves_something(gap: float, graph: str) -> None:
     assert fragile(gap, graph) == {}
 
 
-def unsteady(times: float, off: float, allowed: float = 1e-4) -> dict[str, str]:
-    """What is said where float32 loses `off` of a result, and a runtime lies `times` that apart."""
+def unsteady(no_evidence: bool) -> dict[str, str]:
+    """Reasons for a case at which the original's own rounding is large, or is not."""
     text = f'<ir_version: 10, opset_import: ["" : 18]> {GRAPHS["does not"]}'
     ir = onnx_ir.serde.deserialize_model(onnx.parser.parse_model(text))
     x = np.arange(8, dtype=np.float32)
-    exact = {"y": np.ones(8)}
-    came = {"y": np.full(8, 1 + off, np.float32)}
-    original = ReferenceModel(
-        SIGNATURE, lambda _: came, {"x": x}, (), "NumPy", None, lambda _: exact
-    )
-    apart = OutputComparison(
-        "y",
-        False,
-        max_rel=times * off / 2,
-        rms_rel=times * off,
-        max_rel_allowed=10 * allowed,
-        rms_rel_allowed=allowed,
-    )
-    references = [ReferenceCase(Case("drawn-0", {"x": x}, "drawn"), came)]
+    outputs = {"y": np.ones(8, np.float32)}
+    original = ReferenceModel(SIGNATURE, lambda _: outputs, {"x": x}, (), "NumPy")
+    apart = OutputComparison("y", False, rounding=0.02, no_evidence=no_evidence)
+    references = [ReferenceCase(Case("drawn-0", {"x": x}, "drawn"), outputs)]
     results = [CaseResult("drawn-0", "drawn", {"x": (8,)}, (apart,))]
     return fragile_probes(original, ir, [], references, results)
 
 
-def test_case_at_which_the_original_is_as_far_off_by_rounding_proves_nothing() -> None:
-    assert "by rounding alone" in unsteady(2.0, 0.01)["drawn-0"]
-    assert unsteady(40.0, 0.005) == {}
-    assert "by rounding alone" in unsteady(40.0, 0.02)["drawn-0"]
-    assert unsteady(2e4, 1e-7) == {}
-
-
-def test_what_must_be_equal_is_not_excused_by_any_difference_of_the_originals() -> None:
-    assert unsteady(40.0, 0.02, allowed=0.0) == {}
+def test_case_at_which_rounding_hides_everything_proves_nothing() -> None:
+    assert "off by 0.02 of its result there, by rounding alone" in unsteady(True)["drawn-0"]
+    assert unsteady(False) == {}

@@ -171,6 +171,15 @@ CASES = [
         [[0], [0]],
     ),
     Case(
+        "logsigmoid far from zero",
+        "torch.nn.functional.logsigmoid",
+        BOTH,
+        F.logsigmoid,
+        (torch.tensor([-60.0, -20, -1, 0, 1, 20, 60]),),
+        [(torch.tensor([-200.0, 200]),)],
+        [[0]],
+    ),
+    Case(
         "deepcopy",
         "torch.Tensor.__deepcopy__",
         BOTH,

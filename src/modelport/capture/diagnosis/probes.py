@@ -15,7 +15,7 @@ from modelport.capture.diagnosis.probe_sizes import informative_sizes
 from modelport.capture.diagnosis.suspicions import Suspicion
 from modelport.capture.reference_model import ReferenceModel
 from modelport.errors import RunError
-from modelport.numerics import Case, ReferenceCase
+from modelport.numerics import Case, ReferenceCase, without_evidence
 from modelport.numerics.cases import ValueRule, draw_values, example_sizes
 from modelport.signature import Dim, Signature, TensorSpec
 
@@ -138,7 +138,11 @@ def run_probes(
         try:
             with bounded_memory():
                 outputs = original.run(case.inputs)
-            references.append(ReferenceCase(case, outputs))
+            reference = ReferenceCase(case, outputs)
+            if why := without_evidence(reference, references[0]):
+                refused.append(why)
+                continue
+            references.append(reference)
             taken[probe.group] += 1
         except RunError as error:
             refused.append(f"{case.name}: {error.what}: {error.why}")
