@@ -297,7 +297,7 @@ def test_case_that_is_not_finite_where_the_example_is_proves_nothing() -> None:
     example = Case("example", {"x": np.float32([4])}, "given")
     kept, refused = run_reference(reference, iter(drawn), [example])
     assert [item.case.name for item in kept] == ["example", *(f"drawn-{2 * i}" for i in range(5))]
-    assert "NaN or infinity in output 'y'" in refused[0]
+    assert "NaN or infinity alone in output 'y'" in refused[0]
     negative = Case("example", {"x": np.float32([-4])}, "given")
     kept, refused = run_reference(reference, iter(drawn), [negative])
     assert len(kept) == 6
@@ -318,3 +318,17 @@ def test_evidence_is_counted_for_each_output() -> None:
     assert count_evidence([case("a", [1], [7, 7]), case("b", [2], [7])]) == {"y": CONSTANT}
     assert count_evidence([case("a", [1], [7, 7]), case("b", [2], [8])]) == {"y": 2}
     assert count_evidence([]) == {}
+
+
+def test_elements_that_are_undefined_in_a_case_are_not_compared() -> None:
+    nan = np.nan
+    drawn = case("drawn-0", [2, -2], [4.0, nan])
+    for example, ok in ((case("example", [1, 1], [1.0, 1]), True), (case("a", [1], [nan]), False)):
+        runs = {1.0: example.outputs["y"], 2.0: np.float32([4, 0])}
+        found = verify_cases(
+            [example, drawn], lambda inputs, runs=runs: {"y": runs[float(inputs["x"][0])]}
+        )
+        assert found.ok is ok
+    runs = {1.0: np.float32([1, 1]), 2.0: np.float32([nan, nan])}
+    cases = [case("example", [1, 1], [1.0, 1]), drawn]
+    assert not verify_cases(cases, lambda inputs: {"y": runs[float(inputs["x"][0])]}).ok

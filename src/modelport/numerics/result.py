@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,6 +79,7 @@ def compare_outputs(
     *,
     scales: Mapping[str, float] | None = None,
     exact: Mapping[str, Array] | None = None,
+    finite: Collection[str] = (),
 ) -> list[OutputComparison]:
     """Compares every expected output.
 
@@ -95,6 +96,8 @@ def compare_outputs(
         scales: Root mean squares by output name that stand in for smaller ones of this case; see
             `modelport.numerics.verification.output_scales`.
         exact: The reference's outputs in float64 by name.
+        finite: Names of outputs that are finite in the example: where the reference has NaN or
+            infinity nevertheless, an element is not compared.
 
     Returns:
         One comparison an expected output; one that is missing is not ok.
@@ -106,18 +109,22 @@ def compare_outputs(
             continue
         bounds = tolerance(wanted.dtype.name)
         scale = (scales or {}).get(name, 0.0)
-        results.append(_compare(name, wanted, actual[name], bounds, scale, (exact or {}).get(name)))
+        given = _Measure(bounds, scale, (exact or {}).get(name), name in finite)
+        results.append(_compare(name, wanted, actual[name], given))
     return results
 
 
-def _compare(
-    name: str,
-    expected: Array,
-    actual: Array,
-    tolerance: Tolerance,
-    scale: float,
-    exact: Array | None,
-) -> OutputComparison:
+@dataclass(frozen=True)
+class _Measure:
+    """Everything that an output is judged by; see `compare_outputs`."""
+
+    tolerance: Tolerance
+    scale: float
+    exact: Array | None
+    finite: bool
+
+
+def _compare(name: str, expected: Array, actual: Array, measure: _Measure) -> OutputComparison:
     if expected.shape != actual.shape:
         reason = f"shape {list(actual.shape)}, expected {list(expected.shape)}"
         return OutputComparison(name, False, reason=reason)
@@ -130,10 +137,8 @@ def _compare(
         ok = bool(np.array_equal(expected, actual))
         return OutputComparison(name, ok, reason="" if ok else "strings differ")
     if np.array_equal(expected, actual):
-        return _equal(name, expected, tolerance)
-    if exact is not None and exact.shape != expected.shape:
-        exact = None
-    return _compare_numbers(name, expected, actual, tolerance, scale, exact)
+        return _equal(name, expected, measure.tolerance)
+    return _compare_numbers(name, expected, actual, measure)
 
 
 def _equal(name: str, expected: Array, tolerance: Tolerance) -> OutputComparison:
@@ -151,26 +156,23 @@ def _equal(name: str, expected: Array, tolerance: Tolerance) -> OutputComparison
 
 
 def _compare_numbers(
-    name: str,
-    expected: Array,
-    actual: Array,
-    tolerance: Tolerance,
-    scale: float,
-    exact: Array | None,
+    name: str, expected: Array, actual: Array, measure: _Measure
 ) -> OutputComparison:
+    tolerance = measure.tolerance
     wanted, came = as_float64(expected), as_float64(actual)
+    undefined = ~np.isfinite(wanted) if measure.finite else np.zeros(wanted.shape, bool)
     special = ~np.isfinite(wanted) | ~np.isfinite(came)
     same_special = special & ((wanted == came) | (np.isnan(wanted) & np.isnan(came)))
-    broken = special & ~same_special
+    broken = special & ~same_special & ~undefined
     wanted, came = np.where(special, 0.0, wanted), np.where(special, 0.0, came)
     # Integers beyond 2**53 meet in float64: their equality is decided on the integers.
     error = np.abs(wanted - came)
-    scale = max(rms(wanted), scale)
+    scale = max(rms(wanted), measure.scale)
     magnitude = np.abs(wanted) + scale
     relative = np.divide(error, magnitude, out=np.zeros_like(error), where=magnitude > 0)
     relative[(magnitude == 0) & (error > 0)] = np.inf
     rms_rel = rms(error) / scale if scale else (0.0 if not error.any() else np.inf)
-    own = _rounding(wanted, special, exact)
+    own = _rounding(wanted, special, measure.exact)
     if tolerance.element == 0.0:
         ok = bool(np.array_equal(expected, actual))
     else:
@@ -227,9 +229,10 @@ def _is_within(
 
 def _rounding(wanted: Array, special: Array, exact: Array | None) -> Array:
     """The reference's own errors against float64; zeros where that is not known."""
-    if exact is None:
+    exact = None if exact is None else as_float64(exact)
+    if exact is None or exact.shape != wanted.shape:
         return np.zeros_like(wanted)
-    own = np.abs(np.where(special, 0.0, as_float64(exact)) - wanted)
+    own = np.abs(np.where(special, 0.0, exact) - wanted)
     return np.where(np.isfinite(own), own, 0.0)
 
 
