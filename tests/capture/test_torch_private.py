@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -101,6 +103,25 @@ def test_registries_that_share_their_reading_are_torchs_own(opset):
     ]
     (one,) = registries.registry_for(18, {}).get_decomps(torch.ops.aten.tril.default)
     assert shared.get_decomps(torch.ops.aten.tril.default) == [one]
+
+
+def test_registries_know_operators_declared_after_others_of_their_namespace():
+    script = """
+import importlib
+import torch
+from modelport.capture.torch_private import access, registries
+
+library = torch.library.Library("quantized_decomposed", "FRAGMENT")
+library.define("own(Tensor x) -> Tensor")
+registries.registry_for(18, {})
+importlib.import_module("torch.ao.quantization.fx._decomposed")
+own = access.resolve("translations").from_torchlib(18)
+shared = registries.registry_for(18, {})
+assert any("quantized_decomposed" in str(target) for target in own.functions)
+assert set(shared.functions) == set(own.functions)
+"""
+    # torch declares these operators once a process, at the import.
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def _facts(entry):

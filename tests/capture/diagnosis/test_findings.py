@@ -106,6 +106,8 @@ def test_what_torch_assumes_for_its_kernels_is_no_finding(model: nn.Module) -> N
 
 
 def test_conversions_inside_of_torchs_modules_are_no_finding() -> None:
+    # Some weights saturate a gate on huge inputs: ONNX Runtime's 0 for 1e-36 is then a difference.
+    torch.manual_seed(0)
     model = nn.LSTM(6, 4, batch_first=True)
     x = torch.randn(2, 5, 6)
     found = findings(model, x, input_names=["x"], dynamic={"x": {1: "t"}}, capture="trace")

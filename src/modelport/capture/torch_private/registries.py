@@ -87,7 +87,7 @@ def registry_for(opset: int, extra: Mapping[Any, Any]) -> Any:
         opset: The opset; below the lowest that torch implements, the lowest is taken.
         extra: A function or several by overload, as in ``custom_translation_table``.
     """
-    registry = copy_registry(_shared_registry(max(opset, torchlib_opset()), _namespaces()))
+    registry = copy_registry(_shared_registry(max(opset, torchlib_opset()), _present_operators()))
     for target, functions in extra.items():
         for function in functions if isinstance(functions, list | tuple) else (functions,):
             registry.register_op(target, function)
@@ -103,19 +103,19 @@ def copy_registry(registry: Any) -> Any:
 
 
 @functools.cache
-def _shared_registry(opset: int, namespaces: frozenset[str]) -> Any:
-    registry = copy_registry(_whole_registry(namespaces))
+def _shared_registry(opset: int, operators: frozenset[str]) -> Any:
+    registry = copy_registry(_whole_registry(operators))
     registry._opset_version = opset
     registry._cleanup_registry_based_on_opset_version()
     return registry
 
 
 @functools.cache
-def _whole_registry(namespaces: frozenset[str]) -> Any:
+def _whole_registry(operators: frozenset[str]) -> Any:
     """The registry with the functions of all opsets.
 
-    Reading it takes a good part of a second. It is read again where a library of operators that
-    torch has functions for has been imported since.
+    Reading it takes a good part of a second. It is read again where an operator that torch has
+    functions for has been declared since.
     """
 
     class Whole(resolve("translations")):  # type: ignore[misc]
@@ -133,15 +133,17 @@ def _reading() -> Callable[..., Any]:
     return build
 
 
-def _namespaces() -> frozenset[str]:
-    """The namespaces that exist, of those whose operators torch has functions for."""
-    names: list[str] = resolve("operator names")()
-    return _translated_namespaces() & {name.partition("::")[0] for name in names}
+def _present_operators() -> frozenset[str]:
+    """The names of the declared operators that torch has functions for.
+
+    A library may declare some operators of a namespace and later others.
+    """
+    return _translated_names().intersection(resolve("operator names")())
 
 
 @functools.cache
-def _translated_namespaces() -> frozenset[str]:
-    return frozenset(entry.name.partition("::")[0] for entry in torchlib_entries())
+def _translated_names() -> frozenset[str]:
+    return frozenset(entry.name.removesuffix(".default") for entry in torchlib_entries())
 
 
 @contextmanager
