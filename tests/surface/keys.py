@@ -10,7 +10,7 @@ _MAPS = re.compile(
     "|".join(
         [
             r".*\b(dimensions|dims|shapes|opsets|versions|usual_sizes|top_k|registered)",
-            r".*\b(capabilities|precisions|tunable|types)",
+            r".*\b(capabilities|precisions|tunable|types|evidence|sizes)",
             r".*\bstages\[\]\.inputs",
             r"(compile) profiles\[\]",
             r"(compare|bench|bisect|bisect --reduce|deploy|quantize|tune) seconds",

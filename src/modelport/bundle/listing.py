@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from modelport.bundle.certificate import certificates
 from modelport.bundle.manifest import FILE_NAME, FORMAT, PLATFORM, SIGNATURE_NAME, Manifest
 from modelport.bundle.reader import Bundle
 from modelport.ops.elf_check import FOLDER, SOURCES
@@ -80,6 +81,7 @@ def describe(bundle: Bundle) -> dict[str, Any]:
             }
             for target, artifact in manifest.artifacts.items()
         ],
+        "certificates": [item.to_json() for item in certificates(manifest)],
         "stages": [
             {**stage, "model": describe(bundle.stages[stage["name"]])} for stage in manifest.stages
         ],

@@ -136,6 +136,8 @@ def _info(arguments: argparse.Namespace) -> int:
 
 
 def _print_model(described: dict[str, Any], margin: str = "") -> None:
+    from modelport.bundle.certificate import Certificate
+
     signature = described["signature"]
     for kind in ("inputs", "outputs"):
         for spec in signature[kind]:
@@ -147,6 +149,9 @@ def _print_model(described: dict[str, Any], margin: str = "") -> None:
         verdict = "agreed with the original" if target["verified"] else "not compared"
         told = f"{target['graph']}, {verdict}; code {target['code']}"
         print(f"{margin}target {target['target']}: {told}")
+    for certificate in map(Certificate.from_json, described["certificates"]):
+        for line in certificate.lines():
+            print(f"{margin}proven for {line}" if line[0] != " " else f"{margin}{line}")
     for stage in described["stages"]:
         rows = f", {stage['batch']} rows at most" if stage["batch"] else ""
         wires = ", ".join(f"{name} = {source}" for name, source in stage["inputs"].items())
