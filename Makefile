@@ -91,6 +91,7 @@ lint: $(VENV)/.lint
 	$(BIN)/mypy
 	$(BIN)/python -m tests.surface --python
 	$(BIN)/python -m tests.native
+	$(BIN)/python -m tests.wording
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks
