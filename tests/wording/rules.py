@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.wording.texts import COMMENT, DOCSTRING, MESSAGE, NAME, Text
+from tests.wording.texts import ANY, COMMENT, DOCSTRING, MESSAGE, NAME, Text
 
 
 @dataclass(frozen=True, order=True)
@@ -28,8 +28,23 @@ class Breach:
 
 
 FIELD_NOUNS = frozenset(
-    "aliasing binding conditioned encoding folding listing padding rounding sampling string timing "
-    "tracing tuning upsampling wording".split()
+    [
+        "aliasing",
+        "binding",
+        "conditioned",
+        "encoding",
+        "folding",
+        "listing",
+        "padding",
+        "rounding",
+        "sampling",
+        "string",
+        "timing",
+        "tracing",
+        "tuning",
+        "upsampling",
+        "wording",
+    ]
 )
 """Terms of the field (or of these tests) that end as a gerund or a participle does."""
 
@@ -53,8 +68,8 @@ BANNED = {
     "baked in": re.compile(r"\bbaked\b"),
     "the road": re.compile(r"\b(the|whole|this|one) (road|way from)\b"),
     "for per": re.compile(
-        r"\b(?:[Oo]ne|[Aa]n?) (?!(?:by|for|from|in|is|of|on|than|that|to|whose|with|without|when|as|"
-        r"and|or)\b)[a-z]+ (?:a|an) (?!few\b|little\b|lot\b|bit\b|time\b)[a-z]+"
+        r"\b(?:[Oo]ne|[Aa]n?) (?!(?:by|for|from|in|is|of|on|than|that|to|whose|with|without|when|"
+        r"as|and|or)\b)[a-z]+ (?:a|an) (?!few\b|little\b|lot\b|bit\b|time\b)[a-z]+"
     ),
 }
 """Words and turns that a reader of the field has to read twice. The last one is "a line a step"."""
@@ -91,6 +106,9 @@ def of_text(path: str, text: Text) -> Iterator[Breach]:
     if text.kind == NAME:
         if text.words.strip("_") in RIDDLES:
             yield Breach("riddle", path, text.line, text.words)
+        return
+    if text.kind == ANY:
+        yield Breach("Any", path, text.line, text.words)
         return
     if text.kind == DOCSTRING:
         first = text.words.strip().partition("\n")[0]

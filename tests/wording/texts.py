@@ -14,6 +14,7 @@ DOCSTRING = "docstring"
 COMMENT = "comment"
 MESSAGE = "message"
 NAME = "name"
+ANY = "Any"
 
 C_SUFFIXES = {".c", ".cpp", ".cu", ".h", ".hpp"}
 _C_COMMENT = re.compile(r'"(?:\\.|[^"\\\n])*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
@@ -26,7 +27,7 @@ class Text:
     """A text and its position.
 
     Attributes:
-        kind: `DOCSTRING`, `COMMENT`, `MESSAGE` or `NAME`.
+        kind: `DOCSTRING`, `COMMENT`, `MESSAGE`, `NAME` or `ANY`.
         line: Line of the file.
         words: The text; code between backticks is left out.
     """
@@ -88,6 +89,8 @@ def _names(node: ast.AST) -> Iterator[Text]:
         yield Text(NAME, node.lineno, node.arg)
     elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
         yield Text(NAME, node.lineno, node.id)
+    elif isinstance(node, ast.Name) and node.id == "Any":
+        yield Text(ANY, node.lineno, node.id)
 
 
 def _python_comments(source: str) -> Iterator[Text]:
