@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import tempfile
 import zipfile
@@ -21,6 +22,8 @@ from modelport.target import Target
 
 if TYPE_CHECKING:
     from modelport.numerics import ReferenceCase
+
+_LOG = logging.getLogger("modelport.bundle")
 
 OVERLAP_FROM = 16 << 20
 """Bytes of a bundle whose checksums are made while the session opens; smaller ones before that."""
@@ -161,13 +164,18 @@ class Bundle:
 
         Known is what this user built on this machine, and what a known key signed.
         """
-        if not code or self._trust:
+        if not code:
+            return
+        if self._trust:
+            _LOG.debug("%d files of code: loaded, the caller trusts the bundle", len(code))
             return
         from modelport.bundle.trust import is_remembered
 
         foreign = [name for name in code if not is_remembered(self.manifest.files[name].sha256)]
         if foreign and self.signer is None:
             raise _untrusted(foreign, self.where, (self.folder / SIGNATURE_NAME).is_file())
+        reason = "a known key signed them" if foreign else "this user built them here"
+        _LOG.debug("%d files of code: loaded, %s", len(code), reason)
 
     def standing(self, target: Target) -> str:
         """Whether an engine's code may be loaded here, for people."""

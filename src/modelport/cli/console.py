@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from modelport.cli import log
+from modelport.progress import Silent
 
 if TYPE_CHECKING:
     from modelport.progress import Progress
@@ -112,9 +114,21 @@ def print_json(data: Any) -> None:
     print(json.dumps(data, indent=2, default=str))
 
 
+def note(text: str) -> None:
+    """Prints a message on stderr; nothing with ``--quiet``."""
+    if log.terminal().verbosity >= 0:
+        print(text, file=log.terminal().errors, flush=True)
+
+
 def progress() -> Progress:
-    """Progress on stderr: a live line on a terminal, one line a step elsewhere."""
-    return _Terminal() if sys.stderr.isatty() else _Lines()
+    """Progress on stderr: a live line on a terminal, one line for each step elsewhere.
+
+    Log lines would break a live line, so ``-v`` has one line for each step; ``-q`` has none.
+    """
+    terminal = log.terminal()
+    if terminal.verbosity < 0:
+        return Silent()
+    return _Terminal() if terminal.verbosity == 0 and terminal.errors.isatty() else _Lines()
 
 
 class _Lines:
@@ -122,17 +136,17 @@ class _Lines:
         pass
 
     def finish(self, step: str, seconds: float) -> None:
-        print(f"{step}: {seconds:.1f} s", file=sys.stderr, flush=True)
+        note(f"{step}: {seconds:.1f} s")
 
     def fail(self, step: str) -> None:
-        print(f"{step}: failed", file=sys.stderr, flush=True)
+        note(f"{step}: failed")
 
 
 class _Terminal:
     def __init__(self) -> None:
         from rich.console import Console
 
-        self._console = Console(stderr=True)
+        self._console = Console(file=log.terminal().errors)
         self._status = self._console.status("")
 
     def start(self, step: str) -> None:

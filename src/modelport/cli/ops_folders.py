@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelport.cli.console import Subparsers, add_json, print_json
+from modelport.cli.console import Subparsers, add_json, note, print_json
 from modelport.errors import UsageError
 
 if TYPE_CHECKING:
@@ -148,7 +147,7 @@ def _build(args: argparse.Namespace) -> int:
         )
         for operator in operators if args.tensorrt else ():
             if operator.schema.name not in plugins:
-                print(f"{operator.qualified_name} is no plugin: {NO_PLUGIN}", file=sys.stderr)
+                note(f"{operator.qualified_name} is not a plugin: {NO_PLUGIN}")
     if args.json:
         print_json(built)
     else:
@@ -176,7 +175,7 @@ def _write_extensions(by_domain: dict[str, list[Operator]], output: Path, as_jso
 
 
 def _progress(what: str) -> None:
-    print(f"built {what}", file=sys.stderr, flush=True)
+    note(f"built {what}")
 
 
 def _test(args: argparse.Namespace) -> int:

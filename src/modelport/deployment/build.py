@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from modelport.passes import prepare, rewritten
 from modelport.precision import CalibrationTable, convert, form_for, widen
 from modelport.progress import Progress
 from modelport.target import Target
+
+_LOG = logging.getLogger("modelport.deployment")
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,8 @@ def build_artifact(
     if ready is not model:
         graph = f"graphs/{str(target).replace(':', '-')}.onnx"
         ready.save(folder / graph)
+    _LOG.debug("plan %s: %s", plan, plan.reason or "the target's default")
+    _LOG.debug("%s: compile %s with %d adapters", target, graph, len(adapters))
     artifact = backend.compile(folder, graph, target, libraries, options, progress)
     noticed = [*ready.findings[len(start.findings) :], *artifact.findings]
     return Build(plan, ready, with_adapters(artifact, adapters), tuple(noticed))

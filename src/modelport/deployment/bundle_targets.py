@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 import tempfile
 from collections.abc import Sequence
@@ -20,6 +21,8 @@ from modelport.deployment.workspace import Workspace
 from modelport.model import Model
 from modelport.ops.elf_check import FOLDER, platform_name
 from modelport.target import Target
+
+_LOG = logging.getLogger("modelport.deployment")
 
 
 def add_targets(
@@ -65,7 +68,9 @@ def add_targets(
         for target in wanted:
             if manifest.keys.get(target) == engine_key(target, manifest):
                 done[target] = "there already"
+                _LOG.debug("%s: engine reused, its build key is the same", target)
             else:
+                _LOG.debug("%s: engine built, no engine has its build key", target)
                 manifest, done[target] = _add_target(opened, writer, manifest, target)
         if set(done.values()) != {"there already"} or output is not None:
             commit_changed(writer, manifest, opened.manifest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ from modelport.progress import Progress, Stages
 from modelport.recipe import Recipe, load_recipe
 from modelport.report import ReportData, render_report
 from modelport.target import Target
+
+_LOG = logging.getLogger("modelport.deployment")
 
 
 @dataclass(frozen=True)
@@ -162,8 +165,10 @@ def deploy_attempts(
                     engines = {build.target: workspace.open(build) for build in builds}
                 verdict = verify(attempt, engines, seed=seed, stage=stage)
             except (BuildError, ExportError, ProofError) as error:
+                _LOG.debug("attempt by %s: refused, %s", attempt.facts.strategy, error.what)
                 failures.append((attempt.facts.strategy, error))
                 continue
+            _log_verdict(verdict)
             if verdict.ok:
                 with stage("write the bundle"):
                     model = _described(verdict, builds, engines, table)
@@ -176,6 +181,17 @@ def deploy_attempts(
                 raise keep_failure(workspace, right, builds, report, failure_folder(output))
             failures.append((attempt.facts.strategy, verdict.wrong_engine()))
         raise _first_of(failures)
+
+
+def _log_verdict(verdict: Verdict) -> None:
+    for target, verification in verdict.verifications.items():
+        outcome = "differs from" if target in verdict.wrong else "agrees with"
+        cases = len(verification.cases)
+        _LOG.debug("%s: %s the reference model on %d cases", target, outcome, cases)
+    for name, reason in verdict.references.fragile.items():
+        _LOG.debug("case %s: excluded from the comparison, %s", name, reason)
+    for finding in verdict.errors:
+        _LOG.debug("the graph is wrong: %s", finding)
 
 
 def _require_valid(workspace: Workspace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import logging
 from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
@@ -16,6 +17,8 @@ from modelport.ir.random_operators import RANDOM_OPERATORS
 from modelport.ir.subgraphs import has_subgraphs
 from modelport.passes.expand import INSTEAD_OF
 from modelport.precision.scheme import NAMES, Form, form_of
+
+_LOG = logging.getLogger("modelport.precision")
 
 SENSITIVE = frozenset(
     {
@@ -104,6 +107,10 @@ def kept_nodes(
     _follow_kept(nodes, kept)
     _precede_kept(nodes, kept)
     _follow_kept(nodes, kept)
+    for node, reason in kept.items():
+        _LOG.debug(
+            "node %r (%s): excluded from %s, %s", node.name, node.op_type, dtype.name, reason
+        )
     return kept
 
 

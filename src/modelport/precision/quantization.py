@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -32,6 +33,8 @@ from modelport.precision.quantization_result import Point, Quantization
 from modelport.precision.scheme import NAMES
 from modelport.precision.score import Metric, Scorer
 from modelport.progress import Progress, Stages
+
+_LOG = logging.getLogger("modelport.precision")
 
 QUANTIZATION_KEY = "modelport.quantization"
 """Key of what was chosen, in an ONNX file's metadata."""
@@ -198,6 +201,11 @@ class _Work:
                     whole,
                     self._progress,
                 )
+        for item in attempts:
+            _LOG.debug("%d operators excluded: drop %.3g", len(item.kept), item.drop)
+        for name in best.kept:
+            cost = sensitivity.get(name, 0.0)
+            _LOG.debug("node %r: excluded, drop %.3g when quantized alone", name, cost)
         if best.drop > max_drop:
             raise _impossible(best, max_drop, len(names), scorer.original_score)
         with self.stage("measure speed"):
@@ -246,7 +254,10 @@ class _Work:
             if self._calibrates:
                 self._table = self._calibrated(candidate)
             drop = scorer.drop(self._converted(()))
-            if drop < whole.drop:
+            is_better = drop < whole.drop
+            outcome = "used" if is_better else "not used"
+            _LOG.debug("%s: %s, drop %.3g, before %.3g", name, outcome, drop, whole.drop)
+            if is_better:
                 whole = Attempt((), drop)
                 self._improvements.append(name)
             else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import statistics
 import time
 from collections.abc import Sequence
@@ -16,6 +17,8 @@ from modelport.tuning.candidates import merged, variations
 from modelport.tuning.interleaved_timing import median_interval, paired_ratios
 from modelport.tuning.worker_client import Contestant, why_failed
 from modelport.tuning.workspace import TuningWorkspace
+
+_LOG = logging.getLogger("modelport.tuning")
 
 _DUEL = 5
 """Rounds of a challenger against the best so far."""
@@ -118,6 +121,7 @@ class Race:
 
     def _leave(self, row: Row, state: str, why: str) -> None:
         row.state, row.why = state, why
+        _LOG.debug("%s: dropped, %s: %s", row.plan, state, why)
         self._running.pop(id(row)).close()
 
     def _vary(self, row: Row) -> None:
@@ -271,6 +275,7 @@ class Race:
     def _judge(self, finalists: list[Row]) -> Row:
         ranked = sorted(finalists, key=self._key)
         winner = ranked[0] if self._by_memory else self._plainest(ranked)
+        _LOG.debug("%s: chosen of %d finalists", winner.plan, len(ranked))
         for row in ranked:
             ratios = paired_ratios(row.samples, winner.samples)
             row.state, row.ratio = FINISHED, statistics.median(ratios)
