@@ -12,7 +12,7 @@ from tests.runtime.building import require_buildable
 from tests.warm import Warm
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 
 SLOW = {"bisect", "capture", "compare", "cpp", "detector", "operator-lookup"}
