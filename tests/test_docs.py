@@ -15,6 +15,8 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 
+KINDS = {"sh", "python", "text", "toml"}
+"""Kinds of blocks: the first two run; text and TOML are shown."""
 SLOW = {"bisect", "capture", "compare", "cpp", "detector", "operator-lookup"}
 """Pages whose commands take longer than `make test` can wait; `make test-all` runs them."""
 
@@ -44,6 +46,8 @@ def test_page_runs(page: Path, tmp_path: Path, request: pytest.FixtureRequest) -
         request.getfixturevalue("tensorrt_headers")
     if "cmake -S src/modelport/native" in page.read_text():
         require_buildable()
+    unknown = {kind for kind, _ in BLOCK.findall(page.read_text())} - KINDS
+    assert not unknown, f"blocks of {unknown} are not run"
     blocks = [(kind, code) for kind, code in BLOCK.findall(page.read_text()) if kind != "text"]
     for folder in ("docs", "examples", "src"):
         (tmp_path / folder).symlink_to(ROOT / folder)

@@ -35,6 +35,7 @@ ORDER = [
     "precision",
     "pipeline",
     "capture",
+    "recipe_draft",
     "report",
     "bundle",
     "deployment",

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import importlib
 import importlib.util
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ ValueRule: TypeAlias = (
 generator and a shape."""
 
 CAPTURES = ("auto", "dynamo", "trace", "script")
+WEIGHTS = (".pth", ".pt", ".ckpt", ".bin", ".safetensors")
+"""Suffixes of files that hold weights, a pickled module or a TorchScript program."""
 
 
 @dataclass(frozen=True)
@@ -126,8 +129,22 @@ def load_recipe(source: str | Path) -> Recipe:
         if not Path(text).is_file():
             raise UsageError(f"no such file: {text}")
         return Recipe(model=Path(text))
+    _require_recipe(Path(text))
     with _opened(text, "recipe") as (module, factory):
         return _call_factory(module, factory, text)
+
+
+def _require_recipe(path: Path) -> None:
+    """Refuses weights and folders of Hugging Face, for which a recipe can be drafted."""
+    if path.suffix in WEIGHTS:
+        what = f"{path} is a file of weights: it does not say how to compute"
+    elif (path / "config.json").is_file():
+        what = f"{path} is a folder of Hugging Face, not a recipe"
+    else:
+        return
+    if not path.exists():
+        raise UsageError(f"no such file: {path}")
+    raise UsageError(what, fix=f"`{shlex.join(['modelport', 'init', str(path)])}` drafts a recipe")
 
 
 def load_function(source: str, default: str = "") -> Callable[..., Any]:
@@ -185,7 +202,9 @@ def _call_factory(module: ModuleType, factory: str, source: str) -> Recipe:
         ) from error
     if not isinstance(recipe, Recipe):
         raise UsageError(
-            f"{factory}() in {source} returned a {type(recipe).__name__}, not a modelport.Recipe"
+            f"{factory}() in {source} returned a {type(recipe).__name__}, not a modelport.Recipe",
+            fix=f"`modelport init {shlex.quote(source)}` drafts a recipe; a class that needs no "
+            "more is deployed with --input-shapes NAME=SIZES",
         )
     return recipe
 

@@ -131,6 +131,7 @@ def _run(arguments: list[str]) -> Any:
 
 
 _LINES = """
+init                  : directory.port/graphs/model.onnx -o draft.py
 deploy                : recipe.py -o new.port
 deploy                : recipe.py:picture -o picture.port
 deploy                : pictures.onnx -o calibrated.port --target onnxruntime:int8 --data data.npz

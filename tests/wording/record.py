@@ -58,7 +58,7 @@ def published(init: Path) -> frozenset[str]:
 
 
 def counted(breaches: Iterable[Breach]) -> Counts:
-    """Numbers of breaches by rule and folder (a package of ``src/modelport``, or of the root)."""
+    """Numbers of breaches by rule and folder of the repository's root."""
     counts: Counts = {}
     for breach in breaches:
         of_rule = counts.setdefault(breach.rule, {})
@@ -68,8 +68,7 @@ def counted(breaches: Iterable[Breach]) -> Counts:
 
 
 def _folder(path: str) -> str:
-    steps = path.split("/")
-    return "/".join(steps[: min(3 if steps[0] == "src" else 1, len(steps) - 1)]) or path
+    return path.partition("/")[0]
 
 
 def risen(old: Counts, new: Counts) -> list[str]:

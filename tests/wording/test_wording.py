@@ -78,11 +78,11 @@ def test_nouns_are_names_of_files() -> None:
 
 def test_a_count_that_rises_is_reported() -> None:
     breach = rules.Breach("word: told", "src/modelport/cli/run.py", 3, "told")
-    other = rules.Breach("word: told", "src/modelport/graph/edit.py", 3, "told")
+    other = rules.Breach("word: told", "tests/graph/test_edit.py", 3, "told")
     recorded = record.counted([breach, breach])
     assert record.risen(recorded, record.counted([breach])) == []
     [line] = record.risen(recorded, record.counted([breach, other]))
-    assert line == "src/modelport/graph: word: told: 1, recorded are 0"
+    assert line == "tests: word: told: 1, recorded are 0"
 
 
 @pytest.mark.costly

@@ -13,6 +13,7 @@ from modelport.progress import Silent
 
 if TYPE_CHECKING:
     from modelport.progress import Progress
+    from modelport.recipe import Recipe
 
 Subparsers = argparse._SubParsersAction  # argparse gives it no public name.
 
@@ -58,6 +59,26 @@ def add_capture(parser: argparse.ArgumentParser) -> None:
         "--opset", type=int, help="opset; the lowest from 18 up that suffices by default"
     )
     parser.add_argument("--capture", choices=CAPTURES, help="capture strategy")
+
+
+def add_input_shapes(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--input-shapes``, for a model that needs no recipe."""
+    parser.add_argument(
+        "--input-shapes",
+        action="append",
+        metavar="NAME=SIZES[:DTYPE]",
+        help="SOURCE is a class or function that makes a module, which takes these inputs: "
+        "image=1,3,224,224, or with names of dynamic dimensions image=batch,3,224,224; repeatable",
+    )
+
+
+def source(arguments: argparse.Namespace) -> str | Recipe:
+    """The source that a command names, or the recipe that it and ``--input-shapes`` make."""
+    if not arguments.input_shapes:
+        return str(arguments.source)
+    from modelport.recipe_draft import recipe_for_shapes
+
+    return recipe_for_shapes(arguments.source, arguments.input_shapes)
 
 
 def add_cases(parser: argparse.ArgumentParser, number: str) -> None:

@@ -23,6 +23,7 @@ def add(commands: console.Subparsers[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--target", action="append", metavar="TARGET", help="BACKEND[:TOKEN]...; repeatable"
     )
+    console.add_input_shapes(parser)
     console.add_capture(parser)
     parser.add_argument(
         "--data", metavar="PLACE", help="calibration data for targets in int8; see `quantize`"
@@ -35,7 +36,7 @@ def add(commands: console.Subparsers[argparse.ArgumentParser]) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     result = modelport.deploy(
-        arguments.source,
+        console.source(arguments),
         arguments.output,
         targets=arguments.target or ("onnxruntime",),
         opset=arguments.opset,

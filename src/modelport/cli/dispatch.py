@@ -12,6 +12,7 @@ from modelport.cli import log
 from modelport.errors import ModelportError, UsageError
 
 COMMANDS = (
+    "init",
     "deploy",
     "tune",
     "bench",

@@ -14,6 +14,7 @@ def add(commands: console.Subparsers[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("export", help="capture a model as an ONNX file")
     parser.add_argument("source", help="file.py[:factory], package.module:factory, or .pt2")
     parser.add_argument("-o", "--output", type=Path, required=True, help="the ONNX file")
+    console.add_input_shapes(parser)
     console.add_capture(parser)
     parser.add_argument("--target", help="what the graph is for, which decides on rewrites")
     console.add_json(parser)
@@ -24,7 +25,8 @@ def _run(arguments: argparse.Namespace) -> int:
     from modelport.deployment import export
     from modelport.recipe import load_recipe
 
-    recipe = load_recipe(arguments.source)
+    source = console.source(arguments)
+    recipe = load_recipe(source) if isinstance(source, str) else source
     model = export(
         recipe, opset=arguments.opset, capture=arguments.capture, target=arguments.target
     )
