@@ -64,7 +64,7 @@ class Target:
             field = _field_of(token, text)
             if field in fields:
                 raise UsageError(
-                    f"target {text!r} gives two values for its {field}: {fields[field]}, {token}"
+                    f"target {text!r} has two values for its {field}: {fields[field]}, {token}"
                 )
             fields[field] = token
         if backend in ON_GPUS or fields.get("provider") in ON_GPUS:

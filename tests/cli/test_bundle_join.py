@@ -122,7 +122,7 @@ def test_parts_are_added_and_taken_out_in_all_stages(cli: Any, both: Path, tmp_p
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (["--give", "a=more.z"], "no stage gives more.z"),
+        (["--give", "a=more.z"], "no stage has the output more.z"),
         (["--connect", "more.z=twice.y"], "there is no more.z"),
         (["--batch", "more"], "cannot read 'more'"),
         (["--batch", "twice=x"], "'x' rows"),

@@ -21,7 +21,7 @@ _DAMAGED = (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedErr
 
 
 def is_zipped_bundle(path: Path) -> bool:
-    """Whether a file is a zip file with a manifest."""
+    """Return True if a file is a zip file with a manifest."""
     try:
         with zipfile.ZipFile(path) as archive:
             return FILE_NAME in archive.namelist()
@@ -30,7 +30,7 @@ def is_zipped_bundle(path: Path) -> bool:
 
 
 def pack(folder: Path, path: Path) -> None:
-    """Writes a folder as a zip file; equal content gives equal bytes.
+    """Writes a folder as a zip file; equal content becomes equal bytes.
 
     Entries are stored as they are: weights hardly shrink, and reading is quicker.
     """
@@ -80,7 +80,9 @@ def _entries(archive: zipfile.ZipFile, where: str) -> dict[str, zipfile.ZipInfo]
             raise BundleError(f"{entry.orig_filename!r} lies outside the bundle", where=where)
         mode = stat.S_IFMT(entry.external_attr >> 16)
         if mode not in (0, stat.S_IFREG, stat.S_IFDIR):
-            raise BundleError(f"{name} is no plain file", where=where, why="a bundle has no links")
+            raise BundleError(
+                f"{name} is not a regular file", where=where, why="a bundle has no links"
+            )
         if entry.flag_bits & 1:
             raise BundleError(f"{name} is encrypted", where=where)
         if entry.is_dir():
@@ -106,10 +108,10 @@ def _extract(
     archive: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path, limit: int, where: str
 ) -> None:
     """Unpacks a file, and stops where it is larger than it may be."""
-    place = folder / entry.filename
-    place.parent.mkdir(parents=True, exist_ok=True)
+    path = folder / entry.filename
+    path.parent.mkdir(parents=True, exist_ok=True)
     left = limit
-    with archive.open(entry) as source, place.open("xb") as sink:
+    with archive.open(entry) as source, path.open("xb") as sink:
         while data := source.read(min(1 << 20, left + 1)):
             left -= len(data)
             if left < 0:

@@ -42,7 +42,7 @@ class Check:
     What takes no time (which files there are, and their sizes) has been compared when it is made.
 
     Raises:
-        BundleError: A file is missing, too many, or of another size; or it is no plain file.
+        BundleError: A file is missing, too many, or of another size, or is not a regular file.
     """
 
     def __init__(self, folder: Path, manifest: Manifest, where: str) -> None:
@@ -98,7 +98,7 @@ def _walk(folder: Path, where: str, prefix: str = "") -> Iterator[tuple[str, int
                 yield name, status.st_size
             else:
                 raise BundleError(
-                    f"{name} is no plain file",
+                    f"{name} is not a regular file",
                     where=where,
                     why="a bundle has neither links nor devices",
                     fix="copy the bundle with its files: cp -rL",

@@ -27,7 +27,7 @@ _PACKAGES = {
 
 
 def requirements(manifest: Manifest, stages: Sequence[Manifest] = ()) -> list[str]:
-    """What pip must install to run a bundle, with the versions that it was built with.
+    """Packages that pip must install to run a bundle, with the versions of its build.
 
     Args:
         manifest: The bundle's.

@@ -78,9 +78,9 @@ class BundleWriter:
             names: Their paths in it.
         """
         for name in names:
-            place = self.folder / name
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.move(folder / name, place)
+            path = self.folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(folder / name, path)
 
     def add_cases(self, references: Sequence[ReferenceCase]) -> tuple[str, ...]:
         """Writes the smallest reference cases, in their order.
@@ -104,7 +104,7 @@ class BundleWriter:
         Args:
             manifest: The manifest, without checksums; with the keys of engines that were made
                 before.
-            foreign: SHA-256 of files that came from elsewhere.
+            foreign: SHA-256 of files that were built elsewhere.
 
         Returns:
             The manifest as written.
@@ -160,7 +160,7 @@ def _portable(artifact: Artifact) -> Artifact:
 
 
 def engine_key(target: Target, manifest: Manifest) -> str:
-    """What stands for all that an engine is made from: the captured graph, libraries, versions.
+    """Build key of an engine: hash of the captured graph, libraries and versions.
 
     Args:
         target: What it is for; the manifest need not have it yet.

@@ -35,7 +35,7 @@ def add(commands: console.Subparsers[argparse.ArgumentParser]) -> None:
     _add_output(more)
     console.add_trust(more, key=False)
 
-    less = _command(inner, "strip", _strip, "take parts out of a bundle")
+    less = _command(inner, "strip", _strip, "remove files from a bundle")
     less.add_argument("--target", action="append", default=[], help="target to take out")
     less.add_argument("--platform", action="append", default=[], help="platform's libraries")
     for part in _PARTS:
@@ -145,8 +145,8 @@ def _print_model(described: dict[str, Any], margin: str = "") -> None:
         print(f"{margin}  {name} in {bounds['min']}..{most}")
     for target in described["targets"]:
         verdict = "agreed with the original" if target["verified"] else "not compared"
-        told = f"{target['graph']}, {verdict}; code {target['code']}"
-        print(f"{margin}target {target['target']}: {told}")
+        state = f"{target['graph']}, {verdict}; code {target['code']}"
+        print(f"{margin}target {target['target']}: {state}")
     for stage in described["stages"]:
         rows = f", {stage['batch']} rows at most" if stage["batch"] else ""
         wires = ", ".join(f"{name} = {source}" for name, source in stage["inputs"].items())
@@ -235,7 +235,7 @@ def _verify(arguments: argparse.Namespace) -> int:
     if arguments.json:
         console.print_json({"ok": True, "files": files, "signed": signed})
     else:
-        print(f"{files} files are what the manifest says; {signed}")
+        print(f"{files} files match the checksums of the manifest; {signed}")
     return 0
 
 

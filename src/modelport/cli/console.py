@@ -1,4 +1,4 @@
-"""How commands show progress and results."""
+"""Options, progress, tables and JSON that the commands share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from modelport.progress import Progress
     from modelport.recipe import Recipe
 
-Subparsers = argparse._SubParsersAction  # argparse gives it no public name.
+Subparsers = argparse._SubParsersAction  # argparse has no public name for it.
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -98,7 +98,7 @@ def add_cases(parser: argparse.ArgumentParser, number: str) -> None:
 
 
 def cases(option: str | None, default: int) -> int | str:
-    """What ``--cases`` says: a number or a place."""
+    """The number, or the path, of ``--cases``."""
     if option is None:
         return default
     return int(option) if option.lstrip("-").isdecimal() else option

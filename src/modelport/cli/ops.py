@@ -109,10 +109,10 @@ def _find(args: argparse.Namespace) -> int:
 
 
 def _framework(name: str) -> str:
-    """Whose operator a name is: ``onnx`` or ``pytorch``.
+    """The framework of an operator's name: ``onnx`` or ``pytorch``.
 
-    ONNX's names begin with an upper-case letter and PyTorch's do not, so that ``Relu`` and
-    ``relu`` are told apart; a namespace or a module path decides where there is one.
+    Names of ONNX begin with an upper-case letter and names of PyTorch do not: ``Relu``, ``relu``.
+    A namespace or a module path decides where there is one.
     """
     if not name:
         raise UsageError("the name is empty", fix="give one, such as Resize or asinh")

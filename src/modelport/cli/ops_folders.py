@@ -116,8 +116,8 @@ def _build(args: argparse.Namespace) -> int:
         if "cuda" in operator.kernels if args.tensorrt else operator.kernels:
             by_domain[operator.schema.domain].append(operator)
     if not by_domain:
-        wanted = "CUDA kernel, which a plugin needs" if args.tensorrt else "kernel"
-        raise UsageError(f"no operator in {args.folder} has a {wanted}")
+        kernel_kind = "CUDA kernel, which a plugin needs" if args.tensorrt else "kernel"
+        raise UsageError(f"no operator in {args.folder} has a {kernel_kind}")
     output = Path(args.output or Path(args.folder) / "build")
     if args.extension:
         return _write_extensions(by_domain, output, args.json)

@@ -50,15 +50,15 @@ class OperatorCase:
         self.inputs = [*inputs, *[None] * (len(operator.schema.inputs) - len(inputs))]
         self.attributes = attributes
         shapes = ", ".join(map(described, self.inputs))
-        given = ", ".join(f"{name}={value!r}" for name, value in attributes.items())
-        self.name = f"#{number}: ({shapes}) {given}".rstrip()
+        options = ", ".join(f"{name}={value!r}" for name, value in attributes.items())
+        self.name = f"#{number}: ({shapes}) {options}".rstrip()
         self._node_inputs = node_inputs(operator, self.inputs, attributes)
         with torch.no_grad():
             self.expected = as_tuple(operator.reference(*self.inputs, **attributes))
 
     @property
     def elements(self) -> int:
-        """How many numbers there are to compare."""
+        """Number of elements to compare."""
         return sum(tensor.numel() for tensor in self.expected)
 
     def in_pytorch(self) -> Iterator[Check]:
@@ -107,11 +107,11 @@ class OperatorCase:
 
     def _shape_rule(self) -> Check:
         values = {**self.operator.schema.defaults, **self.attributes}
-        given = self.operator.infer(tensor_infos(self.inputs), values)
+        infos = self.operator.infer(tensor_infos(self.inputs), values)
         wrong = [
-            f"output {place}: the rule says {info}, the reference gives {found}"
-            for place, (info, found) in enumerate(
-                zip(given, tensor_infos(self.expected), strict=True)
+            f"output {index}: the rule says {info}, the reference returns {found}"
+            for index, (info, found) in enumerate(
+                zip(infos, tensor_infos(self.expected), strict=True)
             )
             if not fits(info, found)
         ]
@@ -184,7 +184,7 @@ class OperatorCase:
 
     def _run_export(self, capture: str) -> list[Any]:
         tensors = list(flat(self.inputs))
-        names = [f"input_{place}" for place in range(len(tensors))]
+        names = [f"input_{index}" for index in range(len(tensors))]
         model = export(
             OperatorModule(self.operator, self.inputs, self.attributes),
             tuple(tensors),

@@ -66,9 +66,9 @@ def _runtime(library: str) -> str:
 def _report(text: str) -> str:
     """From where a sanitizer, or Python, begins to complain."""
     lines = text.splitlines()
-    for place, line in enumerate(lines):
+    for index, line in enumerate(lines):
         if "runtime error:" in line or "AddressSanitizer" in line:
-            return "\n".join(lines[place : place + 25])
+            return "\n".join(lines[index : index + 25])
     return "\n".join(lines[-15:])
 
 

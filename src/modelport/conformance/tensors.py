@@ -1,4 +1,4 @@
-"""The tensors of a case: taken apart, changed, compared and described."""
+"""Tensors of a case: flattened, changed, compared and described."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from modelport.ops.shapes import DataDependent, TensorInfo
 
 
 def differences(expected: Sequence[Any], actual: Sequence[Any]) -> list[str]:
-    """What is different between outputs and what they should be; empty where nothing is."""
+    """Differences between actual and expected outputs, as text; empty if there are none."""
     if len(expected) != len(actual):
         return [f"{len(actual)} outputs instead of {len(expected)}"]
     wrong = []
-    for place, (wanted, found) in enumerate(zip(expected, actual, strict=True)):
-        if found.dtype != wanted.dtype:
-            wrong.append(f"output {place}: {found.dtype} instead of {wanted.dtype}")
+    for index, (reference, found) in enumerate(zip(expected, actual, strict=True)):
+        if found.dtype != reference.dtype:
+            wrong.append(f"output {index}: {found.dtype} instead of {reference.dtype}")
             continue
-        dtype = str(wanted.dtype).removeprefix("torch.")
+        dtype = str(reference.dtype).removeprefix("torch.")
         compared = compare_outputs(
-            {f"{place}": _numpy(wanted)},
-            {f"{place}": _numpy(found)},
+            {f"{index}": _numpy(reference)},
+            {f"{index}": _numpy(found)},
             lambda _, dtype=dtype: tolerance_for(dtype),  # type: ignore[misc]
         )
         wrong += [str(item) for item in compared if not item.ok]
@@ -119,7 +119,7 @@ def as_tuple(outputs: Any) -> tuple[Any, ...]:
 
 
 def fits(info: TensorInfo, found: TensorInfo) -> bool:
-    """Whether a tensor is what the shape rule says."""
+    """Return True if a tensor has the dtype and shape of the shape rule."""
     return (
         info.dtype == found.dtype
         and len(info.shape) == len(found.shape)

@@ -93,7 +93,7 @@ class Store:
         return name in self._places
 
 
-class Pieces:
+class PartialExecutor:
     """Runs parts of one model on one target.
 
     Attributes:
@@ -111,7 +111,7 @@ class Pieces:
     def run(
         self,
         nodes: Sequence[onnx_ir.Node],
-        given: Mapping[str, Array],
+        inputs: Mapping[str, Array],
         outputs: Sequence[str],
         cut: Collection[str] = (),
     ) -> Arrays:
@@ -119,9 +119,9 @@ class Pieces:
 
         Args:
             nodes: The nodes, in the order of the graph.
-            given: Arrays by the names of the tensors that they take.
+            inputs: Arrays by the names of the tensors that they take.
             outputs: Names of tensors that they make.
-            cut: See `submodel`; what is cut is in `given` under its own name.
+            cut: See `submodel`; what is cut is in `inputs` under its own name.
 
         Returns:
             Arrays by output name.
@@ -133,7 +133,7 @@ class Pieces:
         piece = submodel(self.ir, nodes, outputs, cut)
         arrays = {
             value.name or "": as_dtype(
-                given[(value.name or "").removesuffix(GIVEN)], dtype_name(value.dtype)
+                inputs[(value.name or "").removesuffix(GIVEN)], dtype_name(value.dtype)
             )
             for value in piece.graph.inputs
         }
@@ -143,11 +143,11 @@ class Pieces:
 
 
 class Failures(dict[str, str]):
-    """Why nodes could not be run, by their name."""
+    """Reasons why nodes could not be run, by node name."""
 
 
 def walk(
-    pieces: Pieces,
+    executor: PartialExecutor,
     inputs: Mapping[str, Array],
     budget: int,
     instead: Callable[[str], Array | None] = lambda _: None,
@@ -155,23 +155,23 @@ def walk(
     """Runs a whole graph from front to back, each node once.
 
     Args:
-        pieces: The graph.
+        executor: The graph.
         inputs: Its inputs, by name.
-        budget: Bytes of tensors that a piece may make. What later pieces need is kept beyond it.
+        budget: Bytes of tensors that a piece may make. What later executor need is kept beyond it.
         instead: A value for a tensor that could not be computed, by its name.
 
     Yields:
         All tensors that a piece made, by name, and why some of its nodes could not be run.
     """
-    nodes = list(pieces.ir.graph)
-    sizes = estimated_bytes(pieces.ir, inputs)
+    nodes = list(executor.ir.graph)
+    sizes = estimated_bytes(executor.ir, inputs)
     uses = Counter(value.name for node in nodes for value in used_values(node))
     live: Arrays = dict(inputs)
     for piece in split(
         nodes, lambda node: sum(sizes[out.name or ""] for out in node.outputs), budget
     ):
         failures = Failures()
-        made = _run_parts(pieces, piece, live, failures, instead)
+        made = _run_parts(executor, piece, live, failures, instead)
         yield made, failures
         live |= made
         for node in piece:
@@ -181,7 +181,7 @@ def walk(
 
 
 def _run_parts(
-    pieces: Pieces,
+    executor: PartialExecutor,
     nodes: Sequence[onnx_ir.Node],
     live: Mapping[str, Array],
     failures: Failures,
@@ -199,14 +199,14 @@ def _run_parts(
             out.name for node in nodes for out in node.outputs if out.name and is_tensor(out)
         ]
         try:
-            return pieces.run(nodes, live, outputs)
+            return executor.run(nodes, live, outputs)
         except (BuildError, RunError) as error:
             if len(nodes) == 1:
                 failures[nodes[0].name or ""] = error.why or error.what
                 return _instead(nodes[0], instead)
     half = len(nodes) // 2
-    first = _run_parts(pieces, nodes[:half], live, failures, instead)
-    second = _run_parts(pieces, nodes[half:], {**live, **first}, failures, instead)
+    first = _run_parts(executor, nodes[:half], live, failures, instead)
+    second = _run_parts(executor, nodes[half:], {**live, **first}, failures, instead)
     return {**first, **second}
 
 

@@ -33,7 +33,7 @@ class Subject:
     Attributes:
         name: What it is and what runs it, for people.
         run: From arrays by input name to arrays by output name.
-        signature: What it takes and gives.
+        signature: Its inputs and outputs.
         precision: The precision of its arithmetic, as targets name it.
         examples: Example arrays by input name, where it has some.
         given: Cases of its own.
@@ -97,7 +97,7 @@ def open_subject(
 
 
 def read_source(source: Source) -> Path | Recipe | Model:
-    """What a source names: a bundle (as its path), a recipe of a PyTorch model, or an ONNX model.
+    """The source: a bundle (as its path), a recipe of a PyTorch model, or an ONNX model.
 
     Raises:
         UsageError: There is nothing of that name, or it cannot be read.
@@ -166,13 +166,13 @@ def build_engine(
 def _open_model(
     model: Model, target: Target | None, folder: Path, options: Mapping[str, Any], name: str
 ) -> Subject:
-    wanted = target or REFERENCE_RUNTIME
-    engine = build_engine(model, wanted, folder, options)
+    runtime = target or REFERENCE_RUNTIME
+    engine = build_engine(model, runtime, folder, options)
     manner = " without graph optimizations" if options else ""
     if engine.substituted:
         manner = f" (not run: {engine.substituted}; its graph on ONNX Runtime)"
     return Subject(
-        f"{name} on {wanted}{manner}", engine.run_shared, engine.signature, wanted.precision
+        f"{name} on {runtime}{manner}", engine.run_shared, engine.signature, runtime.precision
     )
 
 
@@ -218,10 +218,10 @@ def taking(reference: Signature, candidate: Subject) -> Runner:
     Raises:
         UsageError: The two take different inputs.
     """
-    wanted = {spec.name: spec for spec in candidate.signature.inputs}
+    specs = {spec.name: spec for spec in candidate.signature.inputs}
     named = {spec.name: spec.name for spec in reference.inputs}
-    place = by_name_or_place(wanted, named)
-    missing = [str(spec) for name, spec in wanted.items() if name not in place]
+    reference_names = by_name_or_place(specs, named)
+    missing = [str(spec) for name, spec in specs.items() if name not in reference_names]
     if missing:
         raise UsageError(
             f"{candidate.name} takes inputs that the reference does not have: {', '.join(missing)}",
@@ -229,12 +229,12 @@ def taking(reference: Signature, candidate: Subject) -> Runner:
         )
 
     def run(inputs: Mapping[str, Array]) -> Arrays:
-        given = {
-            name: as_dtype(inputs[place[name]], spec.dtype)
-            for name, spec in wanted.items()
-            if place[name] in inputs
+        arguments = {
+            name: as_dtype(inputs[reference_names[name]], spec.dtype)
+            for name, spec in specs.items()
+            if reference_names[name] in inputs
         }
-        return candidate.run(given)
+        return candidate.run(arguments)
 
     return run
 

@@ -26,7 +26,7 @@ _LOG = logging.getLogger("modelport.deployment")
 
 @dataclass(frozen=True)
 class Build:
-    """What a backend built of a graph.
+    """Result of a build for one target.
 
     Attributes:
         plan: How it was built.
@@ -42,7 +42,7 @@ class Build:
 
     @property
     def target(self) -> Target:
-        """What it was built for."""
+        """The target."""
         return self.plan.target
 
 
@@ -114,7 +114,7 @@ def _require_offered(target: Target) -> None:
 
 
 def _with_ranges(options: Mapping[str, Any], facts: CaptureFacts) -> dict[str, Any]:
-    """Options with the sizes and values that the given cases have, for what the user left out."""
+    """Options, with sizes and values of the model's cases where the user did not set them."""
     values = {**facts.seen_values, **options.get("values", {})}
     return {"usual": dict(facts.usual_sizes), **options, "values": values}
 

@@ -51,21 +51,21 @@ def add_targets(
         BuildError: A backend refuses the graph.
         ProofError: An engine does not compute what the original computed. Nothing is written.
     """
-    wanted = list(dict.fromkeys(map(Target.parse, targets)))
+    parsed = list(dict.fromkeys(map(Target.parse, targets)))
     done: dict[Target, str] = {}
     with changed_bundle(bundle, output, trust) as (opened, writer):
         if opened.stages:
             each = {
-                stage: add_targets(writer.folder / place, wanted, trust=own.is_trusted)
-                for stage, (place, own) in zip(opened.stages, stages_of(opened), strict=True)
+                stage: add_targets(writer.folder / prefix, parsed, trust=own.is_trusted)
+                for stage, (prefix, own) in zip(opened.stages, stages_of(opened), strict=True)
             }
-            commit_changed(writer, _with_versions(opened.manifest, wanted), opened.manifest)
+            commit_changed(writer, _with_versions(opened.manifest, parsed), opened.manifest)
             return {
                 target: "; ".join(f"{stage}: {done[target]}" for stage, done in each.items())
-                for target in wanted
+                for target in parsed
             }
-        manifest = _with_versions(opened.manifest, wanted)
-        for target in wanted:
+        manifest = _with_versions(opened.manifest, parsed)
+        for target in parsed:
             if manifest.keys.get(target) == engine_key(target, manifest):
                 done[target] = "there already"
                 _LOG.debug("%s: engine reused, its build key is the same", target)

@@ -38,7 +38,7 @@ _LOG = logging.getLogger("modelport.deployment")
 
 @dataclass(frozen=True)
 class Deployment:
-    """What `deploy` did.
+    """Result of `deploy`.
 
     Attributes:
         path: The bundle.
@@ -209,8 +209,8 @@ def _calibrated(
 ) -> CalibrationTable | None:
     """The ranges of the graph's tensors, where a target needs them and there are data."""
     model = workspace.model
-    wanted = any(plan.target.precision in EIGHT_BITS and plan.model is None for plan in plans)
-    if data is None or not wanted or is_quantized(model):
+    is_needed = any(plan.target.precision in EIGHT_BITS and plan.model is None for plan in plans)
+    if data is None or not is_needed or is_quantized(model):
         return None
     with stage("calibrate"):
         return calibrate(model, data, libraries=workspace.library_paths)
@@ -247,8 +247,8 @@ def _not_run(target: Target, why: str) -> Finding:
     return Finding(
         "engine-not-run",
         Severity.WARNING,
-        f"the engine for {target} was built and did not run: {why}; the graph that it was built "
-        "from is what was compared, on ONNX Runtime",
+        f"the engine for {target} was built and did not run: {why}; instead, its graph was "
+        "compared, on ONNX Runtime",
         fix="`modelport verify` the bundle on a machine that can run it",
     )
 
@@ -276,9 +276,9 @@ def _report(model: Model, verdict: Verdict, engines: Mapping[Target, Engine]) ->
 def _first_of(failures: Sequence[tuple[str, ModelportError]]) -> ModelportError:
     """The first strategy's error, which says how the others ended."""
     (_, first), *others = failures
-    told = [first.why] if first.why else []
+    reasons = [first.why] if first.why else []
     for strategy, error in others:
         why = error.why.splitlines()[0] if error.why else ""
-        told.append(f"captured by {strategy}: {error.what}" + (f" ({why})" if why else ""))
-    first.why = "\n    ".join(told) or None
+        reasons.append(f"captured by {strategy}: {error.what}" + (f" ({why})" if why else ""))
+    first.why = "\n    ".join(reasons) or None
     return first

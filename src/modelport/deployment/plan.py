@@ -12,7 +12,7 @@ from modelport.target import Target
 
 @dataclass(frozen=True)
 class Plan:
-    """How a model is to be built for a target.
+    """Plan of a build for a target.
 
     Attributes:
         target: What to build for.

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from modelport.capture.attempts import CaptureAttempt
 
 FACTS = "facts.json"
-"""Where the facts of the capture lie in a workspace, for other processes."""
+"""File with the facts of the capture in a workspace, for other processes."""
 
 
 @dataclass(frozen=True)

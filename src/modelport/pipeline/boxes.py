@@ -35,7 +35,7 @@ def nms(
     """Of boxes that overlap, those with the highest scores: ``torchvision.ops.batched_nms``.
 
     Each box counts with its best class. Takes ``boxes`` [1, n, 4] and ``scores`` [1, n, C], and
-    gives ``boxes`` [m, 4], ``scores`` [m] and ``labels`` [m] (int64), the highest score first.
+    returns ``boxes`` [m, 4], ``scores`` [m] and ``labels`` [m] (int64), the highest score first.
 
     Args:
         frame: Boxes and scores.
@@ -91,12 +91,12 @@ def crop_boxes(frame: Frame, size: int | Sequence[int]) -> None:
     Bilinear at the center of every pixel of the result, as ``torchvision.ops.roi_align`` with
     ``aligned=True, sampling_ratio=1`` does, rounded to even.
 
-    Takes ``boxes`` [n, 4] in pixels of the picture, and gives ``crops``, uint8 [n, height, width,
-    C], beside them.
+    Takes ``boxes`` [n, 4] in pixels of the picture, and adds ``crops``, uint8 [n, height, width,
+    C].
 
     Args:
         frame: The boxes, and the picture.
-        size: [height, width]; a single number stands for both.
+        size: [height, width]; one number for both.
     """
     import torch
 

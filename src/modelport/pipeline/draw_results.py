@@ -70,5 +70,5 @@ def _canvas(picture: Array) -> Any:
     return image, ImageDraw.Draw(image)
 
 
-def _write(draw: Any, place: tuple[float, float], text: str) -> None:
-    draw.multiline_text(place, text, fill="white", stroke_width=1, stroke_fill="black")
+def _write(draw: Any, corner: tuple[float, float], text: str) -> None:
+    draw.multiline_text(corner, text, fill="white", stroke_width=1, stroke_fill="black")

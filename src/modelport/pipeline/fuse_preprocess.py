@@ -33,7 +33,7 @@ def fuse(steps: Sequence[Step], channels: int) -> list[Step]:
     while end < len(steps) and steps[end].name in _POINTWISE:
         end += 1
     run = steps[middle:end]
-    # A table gives floats, and the operator puts the channels first.
+    # A table returns floats, and the operator puts the channels first.
     if not {"to_float", "to_chw"} <= {item.name for item in run}:
         return list(steps)
     cropped = middle > begin + 1

@@ -19,7 +19,7 @@ KINDS = ("classes", "boxes", "mask", "keypoints", "text", "picture")
 
 @dataclass(frozen=True)
 class Result:
-    """What the answers of a model mean.
+    """Meaning of a model's outputs.
 
     Attributes:
         kind: One of `KINDS`.
@@ -51,8 +51,8 @@ class Result:
         if missing:
             raise UsageError(
                 f"the result {self.kind!r} needs {', '.join(map(repr, missing))}",
-                why=f"the model gives: {', '.join(names)}",
-                fix="add the step that gives it, or say Result(outputs={field: output})",
+                why=f"the model's outputs are: {', '.join(names)}",
+                fix="add the step that computes it, or say Result(outputs={field: output})",
             )
 
     def read(self, outputs: Mapping[str, Array], picture: Array | None) -> Answer:
@@ -63,14 +63,14 @@ class Result:
             picture: The picture that was looked at, uint8 [H, W, 3]; None where it is not known.
 
         Returns:
-            The result, of the type that the kind stands for.
+            The result, of the type of the kind.
 
         Raises:
             RunError: The outputs have other shapes than the result's.
         """
         kind = _TYPES[self.kind]
-        given = {name: outputs[self.outputs.get(name, name)] for name in kind.needs}
-        answer: Answer = kind.of(given, tuple(self.labels), picture)
+        arrays = {name: outputs[self.outputs.get(name, name)] for name in kind.needs}
+        answer: Answer = kind.of(arrays, tuple(self.labels), picture)
         return answer
 
 
@@ -86,7 +86,7 @@ class Answer:
     needs: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
-    def of(cls, given: Mapping[str, Array], labels: tuple[str, ...], picture: Array | None) -> Any:
+    def of(cls, arrays: Mapping[str, Array], labels: tuple[str, ...], picture: Array | None) -> Any:
         """Makes it of a model's outputs."""
         raise NotImplementedError
 
@@ -148,9 +148,9 @@ class Classes(Answer):
     needs: ClassVar[tuple[str, ...]] = ("scores", "labels")
 
     @classmethod
-    def of(cls, given: Mapping[str, Array], labels: tuple[str, ...], picture: Array | None) -> Any:
+    def of(cls, arrays: Mapping[str, Array], labels: tuple[str, ...], picture: Array | None) -> Any:
         """See `Answer.of`; of a batch, the first picture's."""
-        scores, numbers = (_first(given[name], 1) for name in ("scores", "labels"))
+        scores, numbers = (_first(arrays[name], 1) for name in ("scores", "labels"))
         return cls(picture, _scored(scores, numbers, labels))
 
     @property
@@ -188,18 +188,18 @@ class Boxes(Answer):
     needs: ClassVar[tuple[str, ...]] = ("boxes", "scores", "labels")
 
     @classmethod
-    def of(cls, given: Mapping[str, Array], labels: tuple[str, ...], picture: Array | None) -> Any:
+    def of(cls, arrays: Mapping[str, Array], labels: tuple[str, ...], picture: Array | None) -> Any:
         """See `Answer.of`."""
-        boxes = given["boxes"]
-        # The best class of every box, as top_k(1) gives it, has an axis of its own.
+        boxes = arrays["boxes"]
+        # The best class of every box, from top_k(1), has an axis of its own.
         scores, numbers = (
-            given[name][:, 0] if given[name].shape[1:] == (1,) else given[name]
+            arrays[name][:, 0] if arrays[name].shape[1:] == (1,) else arrays[name]
             for name in ("scores", "labels")
         )
         if boxes.ndim != 2 or boxes.shape[1:] != (4,) or scores.shape != boxes.shape[:1]:
             raise RunError(
                 f"boxes have shape {list(boxes.shape)} and scores {list(scores.shape)}",
-                fix="a result has boxes [n, 4] and scores [n], as the step nms gives them",
+                fix="a result has boxes [n, 4] and scores [n], as the step nms returns them",
             )
         return cls(picture, boxes, _scored(scores, numbers, labels))
 
@@ -232,9 +232,9 @@ class Mask(Answer):
     needs: ClassVar[tuple[str, ...]] = ("labels",)
 
     @classmethod
-    def of(cls, given: Mapping[str, Array], labels: tuple[str, ...], picture: Array | None) -> Any:
+    def of(cls, arrays: Mapping[str, Array], labels: tuple[str, ...], picture: Array | None) -> Any:
         """See `Answer.of`; of a batch, the first picture's."""
-        return cls(picture, _first(given["labels"], 2), labels)
+        return cls(picture, _first(arrays["labels"], 2), labels)
 
     def to_json(self) -> Any:
         """See `Answer.to_json`: the part of the picture that each class has."""
@@ -265,16 +265,16 @@ class Keypoints(Answer):
     needs: ClassVar[tuple[str, ...]] = ("keypoints", "scores")
 
     @classmethod
-    def of(cls, given: Mapping[str, Array], labels: tuple[str, ...], picture: Array | None) -> Any:
+    def of(cls, arrays: Mapping[str, Array], labels: tuple[str, ...], picture: Array | None) -> Any:
         """See `Answer.of`; of a batch, the first picture's."""
-        return cls(picture, _first(given["keypoints"], 2), _first(given["scores"], 1), labels)
+        return cls(picture, _first(arrays["keypoints"], 2), _first(arrays["scores"], 1), labels)
 
     def to_json(self) -> Any:
         """See `Answer.to_json`."""
         pairs = zip(self.keypoints.tolist(), self.scores.tolist(), strict=True)
         return [
-            {"label": _label(self.labels, number), "score": score, "x": place[0], "y": place[1]}
-            for number, (place, score) in enumerate(pairs)
+            {"label": _label(self.labels, number), "score": score, "x": index[0], "y": index[1]}
+            for number, (index, score) in enumerate(pairs)
         ]
 
     def draw(self) -> Array:
@@ -294,9 +294,9 @@ class Text(Answer):
     needs: ClassVar[tuple[str, ...]] = ("labels",)
 
     @classmethod
-    def of(cls, given: Mapping[str, Array], labels: tuple[str, ...], picture: Array | None) -> Any:
+    def of(cls, arrays: Mapping[str, Array], labels: tuple[str, ...], picture: Array | None) -> Any:
         """See `Answer.of`."""
-        return cls(picture, "".join(_label(labels, number) for number in given["labels"].tolist()))
+        return cls(picture, "".join(_label(labels, number) for number in arrays["labels"].tolist()))
 
     def to_json(self) -> Any:
         """See `Answer.to_json`."""
@@ -319,9 +319,9 @@ class Picture(Answer):
     needs: ClassVar[tuple[str, ...]] = ("picture",)
 
     @classmethod
-    def of(cls, given: Mapping[str, Array], labels: tuple[str, ...], picture: Array | None) -> Any:
+    def of(cls, arrays: Mapping[str, Array], labels: tuple[str, ...], picture: Array | None) -> Any:
         """See `Answer.of`; of a batch, the first one."""
-        return cls(picture, _first(given["picture"], 3))
+        return cls(picture, _first(arrays["picture"], 3))
 
     def to_json(self) -> Any:
         """See `Answer.to_json`: its size."""

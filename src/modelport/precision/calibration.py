@@ -25,7 +25,7 @@ from modelport.precision.quantizable import tensors_to_calibrate
 from modelport.progress import Progress, Silent
 
 METHODS = ("minmax", "percentile", "entropy", "mse")
-"""How a range is chosen: all values; all but a few; the nearest distribution; the least error."""
+"""Methods to choose a range: all values; percentile; nearest distribution; least error."""
 
 
 METHOD = "mse"
@@ -84,7 +84,7 @@ def read_ranges(
 ) -> CalibrationTable:
     """Reads the ranges of tensors off runs of a model on ONNX Runtime.
 
-    Statistics stream: a histogram a tensor is all that is kept of the activations.
+    Statistics are streamed: one histogram per tensor is kept, no activations.
 
     Args:
         model: The model, in float32.
@@ -100,7 +100,7 @@ def read_ranges(
         The ranges of the tensors that are float32.
 
     Raises:
-        UsageError: The method is unknown, there are no cases, or the model gives NaN or infinity.
+        UsageError: The method is unknown, there are no cases, or a tensor has NaN or infinity.
         BuildError: ONNX Runtime does not take the model.
     """
     threshold_of = _threshold(method, percentile)

@@ -89,7 +89,7 @@ _NONE = CalibrationTable()
 
 
 def is_quantized(model: Model) -> bool:
-    """Whether a model computes in 8 bits already."""
+    """Return True if a model computes in 8 bits already."""
     return any(
         node.op_type in QUANTIZED or node.op_type.startswith("QLinear")
         for node in model.ir.graph.all_nodes()

@@ -137,9 +137,9 @@ class CalibrationData:
             )
         return dict(zip(names, map(_array, values), strict=True))
 
-    def _checked(self, item: Any, place: int) -> Arrays:
+    def _checked(self, item: Any, index: int) -> Arrays:
         arrays = self._named(item)
-        where = f"case {place} of {self._name}"
+        where = f"case {index} of {self._name}"
         try:
             self._signature.examine(arrays)
         except RunError as error:
@@ -175,8 +175,8 @@ class Part:
     def __iter__(self) -> Iterator[Arrays]:
         """Yields the cases of this part."""
         alone = len(list(itertools.islice(self._data, 2))) == 1
-        for place, case in enumerate(self._data):
-            if alone or (place % HELD_OUT == 0) == self._held_out:
+        for index, case in enumerate(self._data):
+            if alone or (index % HELD_OUT == 0) == self._held_out:
                 yield case
 
 
@@ -192,8 +192,8 @@ def _fitted(path: Path, spec: TensorSpec) -> Array:
     array = read_tensor(path, spec)
     shape = [*(spec.shape or ())][2:]
     sizes = [
-        wanted if isinstance(wanted, int) else there
-        for wanted, there in zip(shape, array.shape[2:], strict=True)
+        size if isinstance(size, int) else there
+        for size, there in zip(shape, array.shape[2:], strict=True)
     ]
     if sizes == list(array.shape[2:]):
         return array
@@ -249,9 +249,9 @@ class _Spool:
 
     def read(self) -> Iterator[Arrays]:
         """Yields the cases; those not yet read come from the source, and are kept."""
-        for place in itertools.count():
-            path = Path(self._folder.name, f"{place}.npz")
-            if place >= self._count:
+        for index in itertools.count():
+            path = Path(self._folder.name, f"{index}.npz")
+            if index >= self._count:
                 case = None if self._cases is None else next(self._cases, None)
                 if case is None:
                     self._cases = None

@@ -1,4 +1,4 @@
-"""Which nodes stay in float32 when a graph turns to 16 bits, and why."""
+"""Nodes that stay in float32 when a graph turns to 16 bits, each with its reason."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ moreover, may crash while it optimizes casts next to a recurrent node)."""
 _COORDINATES = frozenset(
     {"GridSample", "RoiAlign", "AffineGrid", "NonMaxSuppression", "MaxRoiPool", "DeformConv"}
 )
-"""Operators on positions, and what stands in their place: 16 bits tell no neighbouring pixels
-apart from 2,048 on."""
+"""Operators on positions, and their expansions: from 2,048 on, 16 bits cannot distinguish
+neighbouring pixels."""
 
 _GENERATORS = frozenset(
     {
@@ -69,7 +69,7 @@ SATURATING = frozenset({"Add", "Clip", "Max", "Min", "Pad", "Sub", "Where"})
 does the same as -65504."""
 
 MARGIN = 2.0
-"""How much larger than on the calibration data a tensor may become."""
+"""Factor by which a tensor may exceed its range on the calibration data."""
 
 _UNDERFLOW = 0.1
 """Share of a weight's elements that may become zero."""
@@ -142,7 +142,7 @@ def _own_reason(node: ir.Node, opset: int, dtype: ir.DataType) -> str:
     if has_subgraphs(node) or is_onnx(node, *_CONTROL):
         return "control flow: what is inside is converted, its border is not"
     if any(_is_unclear(value) for value in (*node.inputs, *node.outputs)):
-        return "the type of a tensor of it is not known, or is no tensor's"
+        return "the type of one of its tensors is not known, or is not a tensor type"
     if is_onnx(node, *_GENERATORS):
         return "it makes values instead of computing with them"
     if is_onnx(node, *_QUANTIZING):
@@ -161,7 +161,7 @@ def _is_unclear(value: ir.Value | None) -> bool:
 
 
 def _weight_reason(node: ir.Node, form: Form, dtype: ir.DataType) -> str:
-    """Why a node's constants do not fit into 16 bits; empty where they do."""
+    """The reason why a node's constants do not fit into 16 bits; empty where they do."""
     for value, half in zip(node.inputs, form.inputs, strict=True):
         tensor = tensor_of(value)
         if half is False or tensor is None or tensor.dtype is not ir.DataType.FLOAT:
@@ -224,8 +224,8 @@ def _follow_kept(nodes: Collection[ir.Node], kept: dict[ir.Node, str]) -> None:
             continue
         if is_onnx(node, "Div", "Mul"):
             inverse = ("Reciprocal",) if node.op_type == "Mul" else None
-            places = range(2) if inverse else range(1, 2)
-            if any(_comes_from(node.inputs[place], kept, inverse) for place in places):
+            indices = range(2) if inverse else range(1, 2)
+            if any(_comes_from(node.inputs[index], kept, inverse) for index in indices):
                 kept[node] = "scales by what is kept"
         elif is_onnx(node, *MOVEMENT):
             data = [v for v in node.inputs if v is not None and v.dtype is ir.DataType.FLOAT]

@@ -1,4 +1,4 @@
-"""What is remembered of a tensor's values while calibration data streams by."""
+"""Streaming histograms of a tensor's values during calibration."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class Histogram:
             return
         flat = values.reshape(-1)
         flat = flat[:: -(-flat.size // SAMPLE)]
-        places = (np.abs(flat) * np.float32(BINS / self.limit)).astype(np.int64)
-        self.counts += np.bincount(np.minimum(places, BINS - 1), minlength=BINS)
+        bins = (np.abs(flat) * np.float32(BINS / self.limit)).astype(np.int64)
+        self.counts += np.bincount(np.minimum(bins, BINS - 1), minlength=BINS)
 
     def _reach(self, magnitude: float) -> None:
         if magnitude and not self.limit:
@@ -54,7 +54,7 @@ class Histogram:
 
     @property
     def centers(self) -> Array:
-        """The magnitude that each bin stands for, float64 [BINS]."""
+        """Magnitude of each bin, float64 [BINS]."""
         middles: Array = (np.arange(BINS) + 0.5) * (self.limit / BINS)
         return middles
 
@@ -77,8 +77,8 @@ def largest(histogram: Histogram, percentile: float = 100.0) -> float:
     if percentile >= 100.0 or not histogram.limit:
         return reached
     shares = np.cumsum(histogram.counts) / histogram.counts.sum()
-    place = int(np.searchsorted(shares, percentile / 100.0))
-    return min(reached, (place + 1) * histogram.limit / BINS)
+    bin_index = int(np.searchsorted(shares, percentile / 100.0))
+    return min(reached, (bin_index + 1) * histogram.limit / BINS)
 
 
 def least_squares(histogram: Histogram) -> float:

@@ -56,17 +56,17 @@ class Observer:
     """
 
     def __init__(self, model: Model, tensors: Iterable[str], libraries: Sequence[Path]) -> None:
-        given = {spec.name for spec in model.signature.inputs}
+        inputs = {spec.name for spec in model.signature.inputs}
         names = list(dict.fromkeys(tensors))
-        self._given = [name for name in names if name in given]
-        inner = [name for name in names if name not in given]
+        self._given = [name for name in names if name in inputs]
+        inner = [name for name in names if name not in inputs]
         self._folder = tempfile.TemporaryDirectory(prefix="modelport-")
         exposed = expose(model, inner) if inner else model
         # Layouts of blocks would be undone for every tensor that is looked at.
         self._engine = open_engine(
             exposed, Path(self._folder.name), libraries, graph_optimization="basic"
         )
-        self._groups = [inner[place : place + 16] for place in range(0, len(inner), 16)]
+        self._groups = [inner[begin : begin + 16] for begin in range(0, len(inner), 16)]
         self._measured = False
 
     def __enter__(self) -> Observer:

@@ -40,10 +40,10 @@ QUANTIZATION_KEY = "modelport.quantization"
 """Key of what was chosen, in an ONNX file's metadata."""
 
 PRECISIONS = ("int8", "fp8", "fp16", "bf16", *SCHEMES)
-"""What `quantize` can bring a model to."""
+"""Precisions of `quantize`."""
 
 MAX_DROP = 0.005
-"""How much of the score may be lost by default."""
+"""Allowed loss of the score by default."""
 
 _JUDGED, _SENSITIVITY_CASES, _DRAWN = 32, 2, 8
 
@@ -82,9 +82,10 @@ def quantize(
         form: Of int8: ``unsigned`` for CPUs, or ``symmetric``, which TensorRT asks for.
         method: How ranges are chosen: one of `modelport.precision.calibration.METHODS`.
         percentile: Share of the magnitudes inside of a range, in percent, for ``percentile``.
-        table: Ranges to take in place of calibrating. The data are then for judging alone, unless
-            `judge_on` gives others for that: then what an improvement moves is calibrated anew.
-        keep: What stays in float32 in any case: names of nodes, patterns with ``*``, operators.
+        table: Ranges to use instead of calibrating. The data are then for judging alone, unless
+            `judge_on` is passed as well: then tensors that a correction changes are calibrated
+            again.
+        keep: Names of nodes, patterns with ``*``, or operators that stay in float32 in any case.
         metric: A user's measure of accuracy, of which more is better; by default the agreement with
             the original, as the cosine between their outputs.
         judge_on: Data to judge by; by default every fifth case of `data`, which is then not

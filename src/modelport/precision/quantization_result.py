@@ -1,4 +1,4 @@
-"""What `quantize` gives."""
+"""Result of `quantize`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from modelport.precision.calibration_table import CalibrationTable
 
 @dataclass(frozen=True)
 class Point:
-    """A set of operators that was tried, and what came of it.
+    """A set of operators that was tried, with its result.
 
     Attributes:
         kept: How many operators stayed in float32.
@@ -29,7 +29,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Quantization:
-    """What `quantize` did.
+    """Result of `quantize`.
 
     Attributes:
         model: The model in lower precision.
@@ -73,7 +73,7 @@ class Quantization:
 
     @property
     def choice(self) -> dict[str, Any]:
-        """What was chosen and why: for the file's metadata and the manifest."""
+        """The choice and its reasons: for the file's metadata and the manifest."""
         return {
             "precision": self.precision,
             "calibration": self.table.method,

@@ -24,7 +24,7 @@ def quantize_weight(array: Array, axis: int | None, levels: int = 127) -> tuple[
     Returns:
         int8 of the same shape, and the scales, float32 [channels] or [].
     """
-    others = tuple(place for place in range(array.ndim) if place != axis)
+    others = tuple(index for index in range(array.ndim) if index != axis)
     largest = np.abs(array).max(axis=None if axis is None else others, initial=0.0)
     scales = np.asarray(_scale(largest, levels))
     shape = [1] * array.ndim
@@ -60,7 +60,7 @@ def _scale(largest: Array, levels: float) -> Array:
 
 
 def dequantized(array: Array, scales: Array, axis: int | None) -> Array:
-    """What a runtime makes of weights and scales of `quantize_weight`, float32."""
+    """Values of quantized weights after dequantization by a runtime, float32."""
     shape = [1] * array.ndim
     if axis is not None:
         shape[axis] = -1

@@ -21,15 +21,15 @@ _FLOOR = 1e-12
 
 
 class Compared(Protocol):
-    """What a comparison tells; see `modelport.debug.Comparison`."""
+    """Interface of a comparison; see `modelport.debug.Comparison`."""
 
     @property
     def reference(self) -> str:
-        """What says what is right."""
+        """Name of the reference."""
 
     @property
     def candidate(self) -> str:
-        """What is compared with it."""
+        """Name of the model that is compared with the reference."""
 
     @property
     def cases(self) -> Sequence[ComparedCase]:
@@ -49,7 +49,7 @@ class Compared(Protocol):
 
     @property
     def ok(self) -> bool:
-        """Whether every case agrees."""
+        """True if every case agrees."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def _columns(measures: Measures) -> tuple[Column, ...]:
 
 
 def _heat_map(errors: Array) -> tuple[str, int, int]:
-    """Errors on a logarithmic scale, from pale to red; black where NaN or infinity came."""
+    """Errors on a logarithmic scale, from pale to red; black for NaN or infinity."""
     from PIL import Image
 
     finite = np.where(np.isfinite(errors), errors, 0.0)

@@ -23,7 +23,7 @@ class Dot:
     Attributes:
         x: Pixels from the left.
         y: Pixels from the top.
-        label: What stands beside it.
+        label: Text beside the point.
         title: What is shown when it is pointed at.
         chosen: Whether it is the one that was chosen.
     """
@@ -57,7 +57,7 @@ def render_quantization(source: str, result: Quantization) -> str:
 
     Args:
         source: What was quantized.
-        result: What `modelport.quantize` gave.
+        result: Result of `modelport.quantize`.
 
     Returns:
         HTML, whole in itself.
@@ -109,7 +109,7 @@ def _down(drop: float, ends: tuple[int, int]) -> float:
 
 def _ticks(fastest: float, ends: tuple[int, int]) -> list[Tick]:
     step = max(0.5, round(fastest / 6, 0) or 0.5)
-    speeds = [step * place for place in range(int(fastest / step) + 1)]
+    speeds = [step * index for index in range(int(fastest / step) + 1)]
     across = [
         Tick(_across(speed, fastest), _BOTTOM + 18, f"{speed:g}", "middle") for speed in speeds
     ]

@@ -1,4 +1,4 @@
-"""What is measured, and how its process opens it."""
+"""Subjects of a benchmark, and how a worker process opens each."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from modelport.bundle import Bundle
 from modelport.errors import UsageError
 from modelport.recipe import load_recipe
 from modelport.target import Target
-from modelport.tuning.worker_client import Contestant
+from modelport.tuning.worker_client import WorkerProcess
 from modelport.tuning.workspace import TuningWorkspace
 
 
@@ -32,11 +32,11 @@ class Subject:
     do: str
     what: Mapping[str, Any]
 
-    def open(self, contestant: Contestant, threads: int, case: Path) -> None:
+    def open(self, worker_process: WorkerProcess, threads: int, case: Path) -> None:
         """Opens it in a process.
 
         Args:
-            contestant: The process.
+            worker_process: The process.
             threads: Threads that it is to take; 0 leaves it to the backend.
             case: The inputs to run it on.
 
@@ -44,7 +44,7 @@ class Subject:
             RunError: It cannot be opened or run.
         """
         options = {**self.what["options"], **({"threads": threads} if threads else {})}
-        contestant.open(self.do, **{**self.what, "options": options, "case": str(case)})
+        worker_process.open(self.do, **{**self.what, "options": options, "case": str(case)})
 
 
 def subjects_of(
@@ -52,7 +52,7 @@ def subjects_of(
     targets: Sequence[Target],
     rights: Mapping[str, Any],
 ) -> list[Subject]:
-    """What finished models have to be measured.
+    """Subjects of bundles and ONNX files: one for each target to measure.
 
     Args:
         models: Bundles and ONNX files.

@@ -1,4 +1,4 @@
-"""What became of the candidates."""
+"""Results of candidates."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FINISHED, SLOWER, WRONG, FAILED, UNTRIED = "finished", "slower", "wrong", "faile
 
 @dataclass
 class Row:
-    """What became of one candidate.
+    """Result of one candidate.
 
     Attributes:
         plan: How the model was compiled.

@@ -1,4 +1,4 @@
-"""What there is to try: backends and precisions first, then variations of the best."""
+"""Candidates: backends and precisions first, then variations of the best."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def base_plans(targets: Sequence[Target], *, lossy: bool, calibrated: bool = Fal
     Args:
         targets: What to choose from; by default every backend that works here, on the CPU and,
             where there is a CUDA device, on that.
-        lossy: Whether precisions below fp32 may be taken.
+        lossy: Whether precisions below fp32 are allowed.
         calibrated: Whether there are data, which int8 asks for.
 
     Returns:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from modelport.tuning.workspace import TuningWorkspace
 
 HELD_OUT = "data-"
-"""How the names of cases begin that were held out of a user's data."""
+"""Prefix of the names of cases that were held out of the user's data."""
 
 _LOST = 1e6
 """The error of what has another shape, is not finite, or must be equal and is not."""
@@ -53,19 +53,19 @@ def place_of(data: Source, signature: Signature, folder: Path) -> str:
 
 
 def is_held_out(reference: ReferenceCase) -> bool:
-    """Whether a case is one of a user's data, which int8 is judged by."""
+    """Return True if a case is held out of the user's data: int8 is judged by it."""
     return reference.case.name.startswith(HELD_OUT)
 
 
-def held_out_cases(place: str, signature: Signature) -> list[Case]:
+def held_out_cases(data: str, signature: Signature) -> list[Case]:
     """The cases that candidates are judged by.
 
     Raises:
         UsageError: The data are empty, not finite or of wrong shapes.
     """
-    cases = Part(CalibrationData(place, signature), held_out=True)
+    cases = Part(CalibrationData(data, signature), held_out=True)
     return [
-        Case(f"{HELD_OUT}{number}", case, f"held out of {place}")
+        Case(f"{HELD_OUT}{number}", case, f"held out of {data}")
         for number, case in enumerate(itertools.islice(cases, _JUDGED))
     ]
 
@@ -110,7 +110,7 @@ def quantize_workspace(workspace: TuningWorkspace, form: str, tolerance: float) 
 
 
 def _closeness(references: list[ReferenceCase], tolerance: float) -> Metric:
-    """What `quantize` is to keep: the worst error, as candidates are judged by it."""
+    """Argument ``metric`` of `quantize`: the worst error, as candidates are judged by it."""
     bounds = functools.partial(tolerance_for, precision="int8", at_most=tolerance)
 
     def closeness(run: Run) -> float:
@@ -129,7 +129,7 @@ def _loss(output: OutputComparison) -> float:
 
 
 def quantized_how(choice: Mapping[str, Any]) -> str:
-    """What is in int8, in words."""
+    """Text about a quantization: the scheme, and the operators in int8."""
     kept, done = choice["kept"], choice["improvements"]
     text = f"calibrated on {choice['cases']} cases by {choice['calibration']}"
     text += f", of {choice['operators']} operators {len(kept)} stay in float32"

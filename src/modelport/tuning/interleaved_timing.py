@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 CONFIDENCE = 0.95
-"""How sure the intervals of `median_interval` are to hold the median."""
+"""Confidence of the intervals of `median_interval`."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Timing:
     """Seconds a call.
 
     Attributes:
-        samples: One figure a round, in order.
+        samples: One figure per round, in order.
     """
 
     samples: tuple[float, ...]
@@ -94,10 +94,10 @@ def interleave(
     Args:
         contestants: What to call, by name.
         rounds: Rounds that count.
-        calls: Calls a round and contestant; their mean is the round's figure.
+        calls: Calls per round and function; their mean is the round's figure.
 
     Returns:
-        One timing a contestant.
+        One timing per function.
     """
 
     def turn(function: Callable[[], object]) -> float:

@@ -1,4 +1,4 @@
-"""The race: who is clearly slower leaves early, who computes something else does not count."""
+"""Successive elimination: slower candidates are dropped early, incorrect ones are rejected."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from modelport.progress import Stages
 from modelport.tuning.candidate_report import FAILED, FINISHED, SLOWER, UNTRIED, WRONG, Row
 from modelport.tuning.candidates import merged, variations
 from modelport.tuning.interleaved_timing import median_interval, paired_ratios
-from modelport.tuning.worker_client import Contestant, why_failed
+from modelport.tuning.worker_client import WorkerProcess, why_failed
 from modelport.tuning.workspace import TuningWorkspace
 
 _LOG = logging.getLogger("modelport.tuning")
@@ -23,9 +23,9 @@ _LOG = logging.getLogger("modelport.tuning")
 _DUEL = 5
 """Rounds of a challenger against the best so far."""
 _HOPELESS = 1.5
-"""How much slower a challenger is in every one of two rounds, to need no third."""
+"""Factor by which a challenger is slower in each of two rounds, so that it is dropped."""
 _SLOWER = 1.2
-"""How much slower a challenger is in the median of a duel, to leave the race."""
+"""Factor by which a challenger is slower in the median of a duel, so that it is dropped."""
 _FINALISTS = 4
 _PATIENCE = 600.0
 """Seconds that a candidate may take as long as no other is right, whatever the budget."""
@@ -75,7 +75,7 @@ class Race:
         self._by_memory = by_memory
         self._rewrites = rewrites
         self._stage = stage
-        self._running: dict[int, Contestant] = {}
+        self._running: dict[int, WorkerProcess] = {}
         self._unquantizable: dict[str, RunError] = {}
 
     def run(self, plans: Sequence[Plan]) -> Row | None:
@@ -94,11 +94,11 @@ class Race:
                 self._vary(row)
             return self._final()
         finally:
-            for contestant in self._running.values():
-                contestant.close()
+            for worker_process in self._running.values():
+                worker_process.close()
 
     def quantization_of(self, row: Row) -> dict[str, Any] | None:
-        """What was chosen for a candidate in int8; None where it was not quantized here."""
+        """The quantization of an int8 candidate; None if it was not quantized here."""
         if row.plan.target.precision != "int8":
             return None
         return self.quantizations.get(form_for(row.plan.target))
@@ -146,10 +146,10 @@ class Race:
             row.why = "the budget was spent"
             return None
         with self._stage(str(plan)):
-            contestant = Contestant(str(plan), at_once=self._at_once)
-            self._running[id(row)] = contestant
+            worker_process = WorkerProcess(str(plan), at_once=self._at_once)
+            self._running[id(row)] = worker_process
             try:
-                self._enter(row, contestant)
+                self._enter(row, worker_process)
             except RunError as error:
                 if self._is_over():
                     self._leave(row, UNTRIED, "the budget was spent before it was done")
@@ -164,7 +164,7 @@ class Race:
             raise self._unquantizable[form]
         if form in self.quantizations:
             return
-        with self._stage(f"quantize, {form}"), Contestant("the quantization") as quantizer:
+        with self._stage(f"quantize, {form}"), WorkerProcess("the quantization") as quantizer:
             try:
                 reply = quantizer.ask(
                     "quantize",
@@ -178,12 +178,12 @@ class Race:
                 raise
         self.quantizations[form] = reply["choice"]
 
-    def _enter(self, row: Row, contestant: Contestant) -> None:
+    def _enter(self, row: Row, worker_process: WorkerProcess) -> None:
         if row.plan.target.precision == "int8" and self._workspace.data.exists():
             self._quantize(form_for(row.plan.target))
         folder = self._workspace.folder.parent / f"candidate-{len(self.rows)}"
         self._workspace.copy(folder)
-        opened = contestant.open(
+        opened = worker_process.open(
             "compile",
             self._left(),
             folder=str(folder),
@@ -192,15 +192,15 @@ class Race:
             rewrites=row.plan.rewrites,
             case=str(self._workspace.inputs),
         )
-        row.opened, row.memory = opened["opened"], contestant.memory
+        row.opened, row.memory = opened["opened"], worker_process.memory
         # One case before any time is spent on it, the others where it is fast enough to matter.
-        if self._is_right(row, contestant, only_first=True):
-            self._duel(row, contestant)
+        if self._is_right(row, worker_process, only_first=True):
+            self._duel(row, worker_process)
         if id(row) in self._running:
-            self._is_right(row, contestant, only_first=False)
+            self._is_right(row, worker_process, only_first=False)
 
-    def _is_right(self, row: Row, contestant: Contestant, *, only_first: bool) -> bool:
-        found = contestant.ask(
+    def _is_right(self, row: Row, worker_process: WorkerProcess, *, only_first: bool) -> bool:
+        found = worker_process.ask(
             "verify", self._left(), tolerance=self._tolerance, only_first=only_first
         )
         if not found["ok"]:
@@ -209,16 +209,16 @@ class Race:
             row.error = found["error"]
         return bool(found["ok"])
 
-    def _duel(self, row: Row, contestant: Contestant) -> None:
+    def _duel(self, row: Row, worker_process: WorkerProcess) -> None:
         """Runs a challenger and the best in turn, until it is clear whether it may win."""
         best = next(iter(self._ranked()), None)
         if best is None or self._by_memory:
-            row.samples = [statistics.median(contestant.turn()) for _ in range(_DUEL)]
+            row.samples = [statistics.median(worker_process.turn()) for _ in range(_DUEL)]
             return
         rival, against = self._running[id(best)], list[float]()
         row.samples = []
         for number in range(_DUEL):
-            row.samples.append(statistics.median(contestant.turn()))
+            row.samples.append(statistics.median(worker_process.turn()))
             against.append(statistics.median(rival.turn()))
             ratios = paired_ratios(row.samples, against)
             if number == 1 and min(ratios) > _HOPELESS:
@@ -236,7 +236,7 @@ class Race:
             self._leave(row, SLOWER, f"{ratio:.2f} times the {what} of the best")
 
     def _final(self) -> Row | None:
-        """Runs all that are left in turn; of those that cannot be told apart the plainest wins."""
+        """Times all that are left, interleaved; of equally fast ones the simplest wins."""
         finalists = self._ranked()
         if not finalists:
             return None

@@ -41,7 +41,7 @@ _LEAST_ERROR = 1e-7
 
 @dataclass(frozen=True)
 class Tuning:
-    """What `tune` found.
+    """Result of `tune`.
 
     Attributes:
         source: The model's name.
@@ -150,12 +150,12 @@ def tune(
             "data are to calibrate int8 on, which is not tried without a tolerance",
             fix="say how large the error may be: --tolerance 0.05",
         )
-    wanted = [Target.parse(target) for target in targets]
-    for target in wanted:
+    parsed_targets = [Target.parse(target) for target in targets]
+    for target in parsed_targets:
         get_backend(target)
     stage = Stages(progress)
     recipe = open_program(source if isinstance(source, Recipe) else load_recipe(os.fspath(source)))
-    plans = base_plans(wanted, lossy=tolerance is not None, calibrated=data is not None)
+    plans = base_plans(parsed_targets, lossy=tolerance is not None, calibrated=data is not None)
     with tempfile.TemporaryDirectory(prefix="modelport-") as name:
         with stage("prepare"):
             folder = Path(name) / "model"
@@ -235,7 +235,7 @@ def _no_winner(rows: Sequence[Row]) -> ProofError:
 
 
 def _reason(winner: Row, rows: Sequence[Row], metric: str, choice: Mapping[str, Any] | None) -> str:
-    """Why the winner won, in a sentence."""
+    """The reason for the winner, in a sentence."""
     if metric == "memory":
         figure = f"{winner.memory / 2**20:.0f} MiB"
     else:
@@ -243,19 +243,19 @@ def _reason(winner: Row, rows: Sequence[Row], metric: str, choice: Mapping[str, 
         assert timing is not None
         low, high = timing.interval
         figure = f"{timing.median * 1e3:.3g} ms a call ({low * 1e3:.3g} to {high * 1e3:.3g})"
-    told = [
+    reasons = [
         f"tuned for {metric}: {winner.plan}, of {len(rows)} candidates, with {figure} and an error "
         f"of {winner.error or 0:.1e}"
     ]
     rivals = [row for row in rows if row.state == FINISHED and row is not winner]
     if metric != "memory" and any(row.ratio is not None and row.ratio < 1 for row in rivals):
-        told.append("those that are faster cannot be told from it, and have more options")
-    told += [
+        reasons.append("faster ones are within the noise and have more options")
+    reasons += [
         f"{row.plan} takes {row.ratio:.2f} times the time ({row.ratio_interval[0]:.2f} to "
         f"{row.ratio_interval[1]:.2f})"
         for row in rivals
         if row.ratio is not None and row.ratio_interval is not None
     ]
     if choice is not None:
-        told.append(quantized_how(choice))
-    return "; ".join(told)
+        reasons.append(quantized_how(choice))
+    return "; ".join(reasons)

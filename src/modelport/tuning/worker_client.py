@@ -23,10 +23,10 @@ _LONG = 0.3
 _TIMEOUT = 600.0
 
 
-class Contestant:
+class WorkerProcess:
     """A process that opens one engine, and runs it on demand.
 
-    It stands still between its turns, so that its threads take nothing from the others.
+    It is stopped between its turns, so that its threads take nothing from the others.
 
     Attributes:
         name: What it is, for messages.
@@ -62,7 +62,7 @@ class Contestant:
         self._selector = selectors.DefaultSelector()
         self._selector.register(reading, selectors.EVENT_READ)
 
-    def __enter__(self) -> Contestant:
+    def __enter__(self) -> WorkerProcess:
         return self
 
     def __exit__(
@@ -143,10 +143,10 @@ class Contestant:
             if not self._selector.select(max(0.0, deadline - time.monotonic())):
                 self._process.kill()
                 raise RunError(f"{self.name} did not answer", why="it took too long")
-            heard = os.read(self._answers, 1 << 16)
-            if not heard:
+            received = os.read(self._answers, 1 << 16)
+            if not received:
                 return None
-            self._heard += heard
+            self._heard += received
         line, self._heard = self._heard.split(b"\n", 1)
         answer: dict[str, Any] = json.loads(line)
         return answer
@@ -165,5 +165,5 @@ class Contestant:
 
 
 def why_failed(error: ModelportError) -> str:
-    """What a contestant's error says, on one line."""
+    """The message of a worker's error, on one line."""
     return " ".join((error.why or error.what).split())

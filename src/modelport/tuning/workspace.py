@@ -51,11 +51,11 @@ class TuningWorkspace(Workspace):
 
     @property
     def table(self) -> Path:
-        """Where the ranges of the model's tensors are, once it was calibrated."""
+        """File of the ranges of the model's tensors, once it was calibrated."""
         return self.folder / "table.json"
 
     def quantized(self, form: str) -> Path:
-        """Where the model in int8 is, in a form of Q/DQ, once it was quantized."""
+        """File of the model in int8, for a scheme of Q/DQ, once it was quantized."""
         return self.folder / "graphs" / f"quantized-{form}.onnx"
 
     def write_cases(self, references: Sequence[ReferenceCase], inputs: Mapping[str, Array]) -> None:
