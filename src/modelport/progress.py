@@ -35,7 +35,7 @@ class Silent:
 
 
 class Stages:
-    """Runs named steps, tells a `Progress` of each, and keeps their durations.
+    """Runs named steps, reports each to a `Progress`, and records their durations.
 
     Attributes:
         progress: Receiver of each step's begin and end.
@@ -69,7 +69,7 @@ class Stages:
 
     @contextmanager
     def attempts(self) -> Iterator[None]:
-        """Runs attempts at the same thing: a step fails only where all of them end with it.
+        """Runs attempts at the same result: a step fails only if all attempts fail.
 
         An attempt that fails and is followed by another one is reported as finished.
         """

@@ -1,4 +1,4 @@
-"""Recipes: what a user writes to say what to deploy, and the sources they come from."""
+"""Recipes: the user's declaration of a model to deploy, and the sources that name one."""
 
 from __future__ import annotations
 
@@ -244,7 +244,7 @@ def _load_file(path: Path) -> ModuleType:
 
 
 def run_file(path: Path) -> ModuleType:
-    """Runs a Python file anew, as a module of its own; what it raises is raised.
+    """Runs a Python file as a new module; its exceptions are passed on.
 
     Args:
         path: The file, resolved.
@@ -265,7 +265,7 @@ def run_file(path: Path) -> ModuleType:
 
 @contextmanager
 def _importing_beside(path: Path) -> Iterator[None]:
-    """Lets a recipe import what lies beside it, as a script does."""
+    """Context in which a recipe can import modules of its own folder, as a script does."""
     folder = str(path.parent)
     _forget_neighbours(except_folder=folder)
     before = set(sys.modules)
@@ -292,7 +292,7 @@ def _lies_beside(recipe: Path, module: ModuleType) -> bool:
 
 
 def _forget_neighbours(except_folder: str) -> None:
-    """Two recipes may each have a ``model.py`` beside them: the second must not get the first's."""
+    """Removes modules of other recipes' folders: two recipes may each have a ``model.py``."""
     for folder in [folder for folder in _neighbours if folder != except_folder]:
         for name in _neighbours.pop(folder):
             sys.modules.pop(name, None)

@@ -53,7 +53,7 @@ class Dim:
         return text if self.multiple == 1 else f"{text}, a multiple of {self.multiple}"
 
     def nearest(self, size: int) -> int:
-        """The largest size up to a number; the smallest of all where there is none."""
+        """The largest allowed size up to a number, or else the smallest allowed size."""
         down = size // self.multiple * self.multiple
         return max(down if self.max is None else min(down, self.max), self.min)
 
@@ -199,7 +199,7 @@ class Signature:
 
 
 class InputGuard:
-    """Checks the inputs of every run, and costs almost nothing where shapes repeat.
+    """Checks the inputs of every run; repeated shapes cost almost nothing.
 
     A combination of shapes that passed `Signature.examine` is remembered, so that a further run
     with it only compares names, dtypes and the shapes themselves.
@@ -214,7 +214,7 @@ class InputGuard:
         self._passed: set[tuple[tuple[int, ...], ...]] = set()
 
     def __call__(self, inputs: Mapping[str, Any]) -> None:
-        """Raises `RunError` where the inputs are not what the signature says."""
+        """Raises `RunError` if the inputs do not match the signature."""
         shapes = []
         try:
             for name, dtype in self._expected:

@@ -1,4 +1,4 @@
-"""Places in the user's source code."""
+"""Locations in the user's source code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Targets: where a model is to run, and in which precision."""
+"""Targets: backend, device and precision of a model."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _COMPUTE_CAPABILITY = re.compile(r"sm\d{2,3}")
 
 @dataclass(frozen=True)
 class Target:
-    """A backend and how it is to run a model.
+    """Backend, device and precision, with further options of a backend.
 
     Attributes:
         backend: Name of the backend, e.g. ``onnxruntime``.

@@ -12,7 +12,7 @@ from modelport.bundle.manifest import FILE_NAME, SIGNATURE_NAME, Manifest, is_in
 from modelport.errors import BundleError, UsageError
 
 MANIFEST_LIMIT = 64 << 20
-"""Bytes of a manifest at most."""
+"""Maximum size of a manifest, in bytes."""
 FREE_BYTES = 1 << 30
 EXPANSION = 100
 """A zip file of more than `FREE_BYTES` unpacked may be that many times as large as packed."""
@@ -44,7 +44,7 @@ def pack(folder: Path, path: Path) -> None:
 
 
 def unpack(path: Path, folder: Path) -> None:
-    """Unpacks a bundle into an empty folder, its manifest first; what that does not name stays out.
+    """Unpacks a bundle into an empty folder, its manifest first, and only the files that it lists.
 
     Raises:
         UsageError: It has no manifest.
@@ -107,7 +107,7 @@ def _require_sane(total: int, path: Path) -> None:
 def _extract(
     archive: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path, limit: int, where: str
 ) -> None:
-    """Unpacks a file, and stops where it is larger than it may be."""
+    """Unpacks a file, and stops if it is larger than its declared size."""
     path = folder / entry.filename
     path.parent.mkdir(parents=True, exist_ok=True)
     left = limit

@@ -1,4 +1,4 @@
-"""Is a bundle's folder what its manifest says?"""
+"""Comparison of a bundle's folder with its manifest."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def record_files(folder: Path) -> dict[str, FileRecord]:
 
 
 class Check:
-    """The comparison of a folder with its manifest, under way in threads.
+    """Comparison of a folder with its manifest, running in threads.
 
     What takes no time (which files there are, and their sizes) has been compared when it is made.
 

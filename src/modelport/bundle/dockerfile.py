@@ -1,4 +1,4 @@
-"""A Dockerfile and requirements: the least that runs a bundle."""
+"""A Dockerfile and requirements: the minimum that runs a bundle."""
 
 from __future__ import annotations
 

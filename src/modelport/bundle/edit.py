@@ -153,7 +153,7 @@ def trust_code(bundle: StrPath, key: StrPath | None = None) -> list[str]:
 
 
 def sign(bundle: StrPath, private: StrPath) -> None:
-    """Signs a bundle, in its place.
+    """Signs a bundle in place.
 
     Args:
         bundle: The bundle.
@@ -192,26 +192,26 @@ def _sources(opened: Bundle) -> bool:
 def changed_bundle(
     bundle: StrPath, output: StrPath | None, trust: bool
 ) -> Iterator[tuple[Bundle, BundleWriter]]:
-    """A bundle, and a writer that has its files but for the manifest and its signature."""
+    """Opens a bundle, and a writer with its files except the manifest and its signature."""
     path = Path(bundle)
     with (
         Bundle.open(path, trust=trust) as opened,
         BundleWriter(Path(output or path), zipped=path.is_file()) as writer,
     ):
         for name in opened.manifest.files:
-            place = writer.folder / name
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(opened.folder / name, place)
+            file = writer.folder / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(opened.folder / name, file)
         yield opened, writer
 
 
 def commit_changed(writer: BundleWriter, manifest: Manifest, before: Manifest) -> None:
-    """Puts a changed bundle in its place; its code stays as well known as it was."""
+    """Replaces a bundle by its changed version; its code stays trusted if it was."""
     writer.commit(manifest, {record.sha256 for record in before.files.values()})
 
 
 def _files_of(manifest: Manifest, targets: Collection[Target]) -> set[str]:
-    """The files that the engines of targets need, libraries of operators aside."""
+    """Files that the engines of targets need, without libraries of operators."""
     artifacts = [manifest.artifacts[target] for target in targets]
     named = {name for item in artifacts for name in (item.graph, *item.files)}
     weights = {f"{item.graph}.data" for item in artifacts}
@@ -219,7 +219,7 @@ def _files_of(manifest: Manifest, targets: Collection[Target]) -> set[str]:
 
 
 def _remove(folder: Path, name: str) -> None:
-    """Removes a file, and the folders that are empty then."""
+    """Removes a file, and the folders that become empty."""
     path = folder / name
     path.unlink()
     for parent in path.relative_to(folder).parents:

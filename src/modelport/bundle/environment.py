@@ -1,4 +1,4 @@
-"""The machine that a bundle was built on, and the one that it runs on."""
+"""Facts of the machine that built a bundle, and of the one that runs it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def differences(machine: Mapping[str, str], versions: Mapping[str, str]) -> list
 
 
 def _version(backend: str) -> str | None:
-    """The version of a backend; None where it is none, or is not here."""
+    """The version of a backend; None if there is none, or the backend is not installed."""
     try:
         return get_backend(backend).version()
     except (UsageError, ImportError):

@@ -120,7 +120,7 @@ def _run_cases(
 
 
 def _cases(stages: Sequence[Stage], bundles: Mapping[str, Bundle]) -> Iterator[Case]:
-    """Inputs of the whole, each from the first stage that takes it."""
+    """Inputs of the joined model, each from the first stage that reads it."""
     takers: dict[str, tuple[str, str]] = {}
     for stage in stages:
         for own, source in stage.inputs.items():
@@ -146,7 +146,7 @@ def _not_run(what: str, error: ModelportError) -> dict[str, str]:
 
 
 def _provenance(bundles: Mapping[str, Bundle]) -> dict[str, Any]:
-    """The machine that joins, and the versions of all stages."""
+    """Facts of this machine, and the versions of all stages."""
     versions: dict[str, str] = {}
     for bundle in bundles.values():
         versions |= bundle.manifest.versions

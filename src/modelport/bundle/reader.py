@@ -1,4 +1,4 @@
-"""Reading a bundle; no PyTorch is needed."""
+"""Reader of bundles; it needs no PyTorch."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ OVERLAP_FROM = 16 << 20
 
 
 class Bundle:
-    """A bundle that was opened and found to be whole.
+    """An open bundle whose checksums are right.
 
     Attributes:
         folder: Where its files lie.
@@ -128,7 +128,7 @@ class Bundle:
 
     @property
     def models(self) -> list[Bundle]:
-        """The bundles of its models: of a pipeline those of its stages, in their order."""
+        """Bundles of single models: a pipeline's stages in their order, or the bundle itself."""
         if not self.manifest.stages:
             return [self]
         return [model for stage in self.stages.values() for model in stage.models]
@@ -145,7 +145,7 @@ class Bundle:
         return Artifact(artifact.graph, files, self._here_in(artifact.options))
 
     def choose(self, target: Target | str | None) -> Target:
-        """One of the bundle's targets; the first by default.
+        """A target of the bundle; the first by default.
 
         Raises:
             UsageError: The bundle has no engine for the target.
@@ -160,7 +160,7 @@ class Bundle:
         return chosen
 
     def require_known(self, code: Sequence[str]) -> None:
-        """Raises `BundleError` where files are code that is not known here.
+        """Raises `BundleError` if some files are code that this machine does not trust.
 
         Code is known if this user built it on this machine, or if a known key signed it.
         """
@@ -199,7 +199,7 @@ class Bundle:
 
     @property
     def signer(self) -> Path | None:
-        """The key that the bundle is signed by, among those that are known; None if by none.
+        """The known key that signed the bundle; None if no known key did.
 
         Raises:
             UsageError: A known key cannot be read.
@@ -214,7 +214,7 @@ class Bundle:
         return self._signer
 
     def reference_cases(self) -> list[ReferenceCase]:
-        """The bundle's reference cases: inputs, and what the original made of them."""
+        """The bundle's reference cases: inputs, and the reference model's outputs."""
         return [self._read_case(path) for path in self.manifest.cases]
 
     def _read_case(self, path: str) -> ReferenceCase:
@@ -321,7 +321,7 @@ def load(
 
 @contextmanager
 def _opened(path: Path, trust: bool, key: Path | None) -> Iterator[tuple[Bundle, Check]]:
-    """A bundle whose manifest and list of files are sound; its checksums are under way."""
+    """Opens a bundle with a sound manifest and list of files; its checksums are still running."""
     if path.is_dir():
         yield _open_folder(path, str(path), trust, key)
     elif not path.exists():

@@ -1,4 +1,4 @@
-"""Does a bundle still compute what the original computed?"""
+"""Self-test of a bundle: its engines against its own reference cases."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from modelport.target import Target
 
 _RUNS = 50
 _SECONDS = 1.0
-"""Latency is measured by this many runs, or for so long."""
+"""Number of runs, and seconds, after which the measurement of latency stops."""
 
 
 @dataclass(frozen=True)
@@ -249,7 +249,7 @@ def _verify_kept(opened: Bundle) -> dict[Target, Verification]:
 
 
 def _merge(stages: Mapping[str, Mapping[Target, Verification]]) -> dict[Target, Verification]:
-    """The stages' comparisons as one a target; the cases' names say the stage."""
+    """The stages' comparisons as one per target; the names of cases include the stage."""
     merged: dict[Target, Verification] = {}
     for stage, results in stages.items():
         for target, result in results.items():
@@ -307,7 +307,7 @@ def kept_references(bundle: Bundle) -> list[ReferenceCase]:
     if not references:
         raise UsageError(
             f"{bundle.where} has no reference cases: nothing can be compared",
-            fix="compare it with the original, modelport verify --against SOURCE, or deploy again",
+            fix="compare it with PyTorch (modelport verify --against SOURCE), or deploy again",
         )
     return references
 

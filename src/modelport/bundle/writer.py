@@ -1,4 +1,4 @@
-"""Writing a bundle: beside its place, then renamed, so that nothing is ever half there."""
+"""Writer of bundles: in a folder beside the path, then renamed, so that none is half written."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from modelport.ops.elf_check import FOLDER, platform_name
 from modelport.target import Target
 
 CASES_BUDGET = 600_000
-"""Bytes of reference cases to keep; the smallest case is kept in any event."""
+"""Bytes of reference cases to store; the smallest case is always stored."""
 
 
 def require_replaceable(path: Path) -> None:
@@ -127,7 +127,7 @@ class BundleWriter:
         return manifest
 
     def place(self) -> None:
-        """Puts the folder in its place as it is, its manifest included."""
+        """Renames the folder, its manifest included, to the bundle's path."""
         # mkdtemp makes a folder for its owner alone.
         self.folder.chmod(0o777 & ~_umask())
         if self._zipped:

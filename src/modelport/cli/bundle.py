@@ -144,7 +144,7 @@ def _print_model(described: dict[str, Any], margin: str = "") -> None:
         most = "" if bounds["max"] is None else bounds["max"]
         print(f"{margin}  {name} in {bounds['min']}..{most}")
     for target in described["targets"]:
-        verdict = "agreed with the original" if target["verified"] else "not compared"
+        verdict = "agreed with the reference" if target["verified"] else "not compared"
         state = f"{target['graph']}, {verdict}; code {target['code']}"
         print(f"{margin}target {target['target']}: {state}")
     for stage in described["stages"]:

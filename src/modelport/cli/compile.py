@@ -152,7 +152,7 @@ def _print(result: Compilation, layers: bool) -> None:
 
 
 def _print_layers(result: Compilation) -> None:
-    """Prints the layers: with their times where the engine runs, else why there are none."""
+    """Prints the layers, with their times if the engine runs here, else with the reason."""
     from modelport.backends.tensorrt.layer_times import time_layers
 
     times, untimed = {}, ""

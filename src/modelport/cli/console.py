@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 
 def add_trust(parser: argparse.ArgumentParser, *, key: bool = True) -> None:
-    """Adds the options that say which bundles may bring code along."""
+    """Adds the options about trust in the code of bundles."""
     parser.add_argument(
         "--trust",
         action="store_true",
@@ -37,7 +37,7 @@ def add_trust(parser: argparse.ArgumentParser, *, key: bool = True) -> None:
 
 
 def add_measuring(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of commands that time models: which, on what, and how to show it."""
+    """Adds the options of commands that time models: targets, inputs, and output."""
     parser.add_argument(
         "--target",
         action="append",
@@ -52,7 +52,7 @@ def add_measuring(parser: argparse.ArgumentParser) -> None:
 
 
 def add_capture(parser: argparse.ArgumentParser) -> None:
-    """Adds the options that say how to capture a model."""
+    """Adds the options of capture."""
     from modelport.recipe import CAPTURES
 
     parser.add_argument(
@@ -82,7 +82,7 @@ def source(arguments: argparse.Namespace) -> str | Recipe:
 
 
 def add_cases(parser: argparse.ArgumentParser, number: str) -> None:
-    """Adds the options that say what to run on, and on what inputs."""
+    """Adds the options about targets and cases."""
     parser.add_argument(
         "--target",
         metavar="A[,B]",
@@ -102,6 +102,17 @@ def cases(option: str | None, default: int) -> int | str:
     if option is None:
         return default
     return int(option) if option.lstrip("-").isdecimal() else option
+
+
+def captured(capture: Mapping[str, str]) -> str:
+    """The origin of a graph, in words.
+
+    Args:
+        capture: ``strategy`` and ``reason``, as in a model's provenance.
+    """
+    if capture["strategy"] == "none":
+        return f"not captured: {capture['reason']}"
+    return f"captured by {capture['strategy']} ({capture['reason']})"
 
 
 def print_table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -132,7 +143,7 @@ def _print_aligned(lines: Sequence[Sequence[str]]) -> None:
 
 def print_json(data: Any) -> None:
     """Prints an object as JSON on stdout."""
-    print(json.dumps(data, indent=2, default=str))
+    print(json.dumps(data, indent=2, default=str), flush=True)
 
 
 def note(text: str) -> None:

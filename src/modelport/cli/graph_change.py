@@ -143,7 +143,7 @@ def _edit(arguments: argparse.Namespace) -> int:
 
 
 def _changes(arguments: argparse.Namespace, graph: Any) -> list[Callable[[Model], Model]]:
-    """The changes asked for. What is wrong with the arguments is found before any is made."""
+    """The requested changes. Wrong arguments are reported before any change is made."""
     changes: list[Callable[[Model], Model]] = []
     if arguments.rename:
         names = dict(_pair(text, "OLD=NEW") for text in arguments.rename)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import faulthandler
+import io
 import logging
 import os
 import sys
@@ -248,12 +249,13 @@ class _NativeOutput:
         stream.flush()
         original = os.dup(number)
         os.dup2(self._memory, number)
-        copy = os.fdopen(
-            original,
-            "w",
-            buffering=1 if os.isatty(original) or number == 2 else -1,
+        copy = io.TextIOWrapper(
+            os.fdopen(original, "wb"),
             encoding=stream.encoding,
             errors=stream.errors,
+            line_buffering=number == 2 or os.isatty(original),
+            # PYTHONUNBUFFERED
+            write_through=getattr(stream, "write_through", False),
         )
 
         def restore() -> None:

@@ -1,4 +1,4 @@
-"""``modelport ops new|build|test|list``: operators of one's own."""
+"""``modelport ops``: the user's own operators."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ def _progress(what: str) -> None:
 
 
 def _test(args: argparse.Namespace) -> int:
-    """Exits with 1 where something does not compute what the reference computes."""
+    """Tests operators; the exit code is 1 if one differs from its reference."""
     from modelport.conformance import prove_kernels_sanitized, prove_operator, prove_plugins
     from modelport.ops.build import BuildOptions
     from modelport.ops.scaffold import load_folder

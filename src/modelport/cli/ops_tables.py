@@ -112,7 +112,7 @@ def print_aten(operator: AtenOperator) -> None:
 
 
 def print_matches(text: str, matches: Sequence[Match], limit: int) -> None:
-    """Prints what was found, and how much of it is left out."""
+    """Prints the matches, and the number of those that are left out."""
     rows = [
         [
             match.name,
@@ -131,7 +131,7 @@ def print_matches(text: str, matches: Sequence[Match], limit: int) -> None:
 
 
 def _balanced(matches: Sequence[Match], limit: int) -> list[Match]:
-    """The first matches of either framework, ONNX's first, so that neither crowds the other out."""
+    """The first matches of either framework, ONNX's first, so that both are shown."""
     onnx = [match for match in matches if match.framework == "onnx"]
     pytorch = [match for match in matches if match.framework != "onnx"]
     share = max(limit - len(pytorch), (limit + 1) // 2)

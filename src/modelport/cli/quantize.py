@@ -156,7 +156,7 @@ def _print(result: Quantization) -> None:
     ]
     console.print_table("tried", ["in float32", "drop", "ms", "times as fast"], rows)
     if result.improvements:
-        print(f"done before, since it helped: {', '.join(result.improvements)}")
+        print(f"accuracy corrections that helped: {', '.join(result.improvements)}")
     for name in result.kept:
         print(f"stays in float32: {name} (alone it costs {result.sensitivity[name]:.3g})")
     low = result.operators - len(result.kept)

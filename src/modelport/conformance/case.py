@@ -1,4 +1,4 @@
-"""One drawn case of an operator, and the ways that it goes."""
+"""One drawn case of an operator, and its execution paths."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from modelport.ops.kernel_call import tensor_infos
 
 
 class OperatorCase:
-    """One drawn case, and the ways it goes."""
+    """One drawn case, and its execution paths."""
 
     def __init__(
         self, operator: Operator, inputs: list[Any], attributes: dict[str, Any], number: int
@@ -121,13 +121,15 @@ class OperatorCase:
         if not all(tensor.is_floating_point() for tensor in self.expected):
             return
         exact = [wide(item) for item in self.inputs]
-        wanted = [item for item in flat(exact) if item.is_floating_point()]
-        if not wanted or not all(tensor.dtype is torch.float64 for tensor in wanted):
+        differentiable = [item for item in flat(exact) if item.is_floating_point()]
+        if not differentiable or not all(
+            tensor.dtype is torch.float64 for tensor in differentiable
+        ):
             return
         weights = [torch.rand(item.shape, dtype=torch.float64) for item in self.expected]
 
         def gradients(function: Callable[..., Any]) -> list[Any]:
-            leaves = [tensor.detach().requires_grad_() for tensor in wanted]
+            leaves = [tensor.detach().requires_grad_() for tensor in differentiable]
             inputs = with_leaves(exact, leaves)
             outputs = as_tuple(function(*inputs, **self.attributes))
             total = sum(

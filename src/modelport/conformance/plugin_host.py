@@ -43,7 +43,7 @@ class PluginCase:
     folder: Path
 
     def lines(self) -> list[str]:
-        """The case as the host reads it."""
+        """The case in the format of the host program."""
         return [
             f"case {self.number} {self.domain} {self.name}",
             *(
@@ -86,7 +86,7 @@ class Played:
 
 @dataclass
 class Told:
-    """All that the host says.
+    """All output of the host program.
 
     Attributes:
         creators: The creators of the library: namespace, name, version, then its fields.
@@ -125,7 +125,7 @@ def build_host(
 
 
 def play(host: Path, library: Path, cases: Sequence[PluginCase], folder: Path) -> Told:
-    """Lets the host play cases with a library of plugins.
+    """Runs cases of a library of plugins in the host program.
 
     Args:
         host: The program.

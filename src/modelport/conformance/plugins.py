@@ -37,7 +37,7 @@ def prove_plugins(
     options: BuildOptions | None = None,
     done: Callable[[str], None] = lambda what: None,
 ) -> list[Conformance]:
-    """Builds the plugins of operators and plays TensorRT's part with them, on drawn cases.
+    """Builds the plugins of operators and calls them as TensorRT does, on drawn cases.
 
     A host program opens the library as TensorRT's registry does; creates every plugin from the
     fields that the ONNX parser would make; asks it for types, shapes (with expressions of its
@@ -239,7 +239,7 @@ def _wrong_fields(item: OperatorCase, played: Played, values: dict[str, Any]) ->
 
 
 def _float32(number: float) -> float:
-    """As a node of ONNX keeps it."""
+    """A value in the format of a node's attribute in ONNX."""
     (kept,) = struct.unpack("f", struct.pack("f", number))
     return float(kept)
 

@@ -10,7 +10,7 @@ from modelport.errors import ProofError
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was compared.
+    """One comparison.
 
     Attributes:
         way: What computed it: ``kernel``, ``kernel, strided``, ``shape rule``, ``gradient``,
@@ -61,7 +61,7 @@ class Conformance:
         }
 
     def require(self) -> None:
-        """Raises `ProofError` where something disagrees."""
+        """Raises `ProofError` if something disagrees."""
         if self.ok:
             return
         first = self.failures[0]

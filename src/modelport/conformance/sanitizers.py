@@ -1,4 +1,4 @@
-"""Kernels under AddressSanitizer and UBSan: in a process of their own."""
+"""Kernels under AddressSanitizer and UBSan, in a process of their own."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _runtime(library: str) -> str:
 
 
 def _report(text: str) -> str:
-    """From where a sanitizer, or Python, begins to complain."""
+    """The report of a sanitizer, or of Python, from its first line on."""
     lines = text.splitlines()
     for index, line in enumerate(lines):
         if "runtime error:" in line or "AddressSanitizer" in line:

@@ -42,7 +42,7 @@ def _numpy(tensor: torch.Tensor) -> Array:
 
 
 def strided(inputs: Sequence[Any]) -> list[Any]:
-    """The same tensors, none of them contiguous."""
+    """Non-contiguous copies of tensors."""
 
     def spread(tensor: torch.Tensor) -> torch.Tensor:
         wide = torch.zeros([2 * size for size in tensor.shape], dtype=tensor.dtype)
@@ -54,7 +54,7 @@ def strided(inputs: Sequence[Any]) -> list[Any]:
 
 @contextmanager
 def unwritten_memory_marked() -> Iterator[None]:
-    """Within it, PyTorch fills new memory with NaN or the highest number.
+    """Context in which PyTorch fills new memory with NaN or the highest number.
 
     Otherwise an output that a kernel does not write may hold what was right a moment before.
     """
@@ -68,7 +68,7 @@ def unwritten_memory_marked() -> Iterator[None]:
 
 
 def map_item(item: Any, function: Callable[[Any], Any]) -> Any:
-    """A function of a tensor, of every tensor of a list, or of none."""
+    """Applies a function to a tensor, to every tensor of a list, or to None."""
     if item is None:
         return None
     if isinstance(item, list | tuple):
@@ -114,7 +114,7 @@ def with_leaves(inputs: Sequence[Any], leaves: Sequence[torch.Tensor]) -> list[A
 
 
 def as_tuple(outputs: Any) -> tuple[Any, ...]:
-    """Outputs as a tuple, one of them too."""
+    """Outputs as a tuple, also if there is one."""
     return tuple(outputs) if isinstance(outputs, list | tuple) else (outputs,)
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _TRANSPARENT = ("Identity", "Cast")
 """Operators whose output pairs with the partner of their input."""
 _SHARED_NAMES = 0.5
-"""Share of equal operators from which equal names are believed to mean the same."""
+"""Share of equal operators from which equal names count as pairs."""
 
 
 def align(reference: onnx_ir.Graph, candidate: onnx_ir.Graph) -> dict[str, str]:
@@ -92,7 +92,7 @@ class _Makers:
                 self._rootless.append(node)
 
     def partner(self, node: onnx_ir.Node, pairs: dict[str, str]) -> onnx_ir.Node | None:
-        """The node of the same operator and inputs, the most similar where there are several."""
+        """The node of the same operator and inputs; of several the most similar one."""
         partners = [_partner_of(value, pairs) for value in node.inputs]
         if any(name == "" for name in partners):
             return None

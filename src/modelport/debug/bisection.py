@@ -187,7 +187,7 @@ class Bisecting:
         *,
         all_nodes: bool,
     ) -> Bisection:
-        """Goes from the sources to the culprit."""
+        """Runs the bisection, from the sources to the culprit."""
         stage = self._stage
         case, outputs, executor, inputs, recorded = self.prepare(folder, cases, seed)
         divergence = self._part(executor, inputs, recorded, all_nodes=all_nodes)
@@ -263,7 +263,7 @@ class Bisecting:
         return exported(source, self.target)
 
     def _whole(self, folder: Path) -> tuple[Subject | None, Subject | None]:
-        """Both as a whole, where a backend takes them."""
+        """Runs both models as a whole, if their backends can."""
         opened: list[Subject | None] = []
         for name, source, target in (
             ("reference", self._reference, self._own_target),
@@ -302,7 +302,7 @@ class Bisecting:
     def _references(
         self, first: Subject, fixed: Sequence[Case], cases: Cases, seed: int
     ) -> Iterator[Any]:
-        """One case after the other: what is found with the first needs no further ones."""
+        """Bisects one case after the other until one differs."""
         for case in fixed or first.given:
             yield from run_reference(first.run, iter(()), [case], count=0)[0]
         if not fixed:

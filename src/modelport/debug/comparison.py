@@ -92,7 +92,7 @@ def compare(
     trust: bool = False,
     progress: Progress | None = None,
 ) -> Comparison:
-    """Runs two models on the same inputs, and measures how far they lie apart.
+    """Runs two models on the same inputs, and measures their differences.
 
     Args:
         reference: What says what is right: a recipe or a source of one (it runs in PyTorch), an
@@ -249,7 +249,7 @@ def _judge(
 
 
 class _SideBySide:
-    """Runs the candidate on one case after the other, and writes what is to be kept."""
+    """Runs the candidate on one case after the other, and saves inputs and outputs."""
 
     def __init__(
         self,

@@ -28,7 +28,7 @@ def run_once(model: Path, case: Path, target: str) -> None:
 
 
 def record(model: Path, case: Path, folder: Path, budget: int) -> None:
-    """Keeps every tensor of a model, piece by piece."""
+    """Records every tensor of a model, piece by piece."""
     store = Store(folder)
     executor = PartialExecutor(Model.load(model).ir, REFERENCE_RUNTIME, REFERENCE_OPTIONS)
     for made, _ in walk(executor, read_case(case)[0].inputs, budget << 20):
@@ -37,7 +37,7 @@ def record(model: Path, case: Path, folder: Path, budget: int) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Does what the arguments say; see the module."""
+    """Runs the task of the arguments; see the module."""
     model, case = map(Path, arguments[:2])
     try:
         if arguments[2] == "--record":

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Statistics:
-    """A tensor in a few figures, over its finite elements.
+    """Statistics of a tensor, over its finite elements.
 
     Attributes:
         dtype: NumPy's name of the dtype.
@@ -179,7 +179,7 @@ def _extra_node(
     executor: PartialExecutor,
     recorded: Recorded,
 ) -> onnx_ir.Node | None:
-    """The node before the main one, where the main one is right on its partner's own inputs."""
+    """The node before the main one, if the main one is right on its partner's own inputs."""
     own = [value for value in node.inputs if value is not None and not value.is_initializer()]
     others = [value for value in partner.inputs if value is not None and not value.is_initializer()]
     makers = [value.producer() for value in own]
@@ -252,7 +252,7 @@ def save_culprit(
     recorded: Recorded,
     folder: Path,
 ) -> Culprit:
-    """Writes a minimal model of the culprit, its inputs, and what the reference made of them.
+    """Writes a minimal model of the culprit, its inputs, and the reference's outputs.
 
     Args:
         culprit: The culprit.

@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 
 """Operators of which two runs differ."""
 _HEALED = 0.01
-"""An error of which less than this is left right behind is none: another tensor was meant."""
+"""Share of an error that may be left behind it if the pair was wrong: two other tensors."""
 _ROUNDS = 4
 
 
 @dataclass(frozen=True)
 class TensorPair:
-    """One tensor of the candidate beside its partner.
+    """A tensor of the candidate and its partner in the reference.
 
     Attributes:
         tensor: Its name in the candidate.
@@ -54,7 +54,7 @@ class TensorPair:
     grown: ComparedOutput | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The link as plain dicts and lists."""
+        """The pair as plain dicts and lists."""
         return {
             "tensor": self.tensor,
             "partner": self.partner,
@@ -247,7 +247,7 @@ class LayerwiseComparator:
         return judge({name: expected}, {name: actual})[0]
 
     def _precision_of(self, region: Sequence[onnx_ir.Node]) -> str:
-        """A region that computes in half precision is judged by it."""
+        """The precision of a region's own dtypes: half precision is judged as such."""
         dtypes = {
             self._dtypes.get(value.name or "", "")
             for node in region
@@ -258,7 +258,7 @@ class LayerwiseComparator:
         return next((found[dtype] for dtype in dtypes if dtype in found), self._precision)
 
     def region(self, name: str) -> list[onnx_ir.Node]:
-        """The nodes that make a tensor of the pairs before it."""
+        """The nodes between a tensor and the pairs before it, its own node included."""
         nodes, _ = closure([self._makers[name]], self._taken)
         return sorted(nodes, key=self._order.__getitem__)
 
@@ -269,7 +269,7 @@ class LayerwiseComparator:
         return self._pieces.run(ordered, inputs, names, self._taken)
 
     def _input_value(self, name: str) -> Array:
-        """The value of a tensor that a region takes: an input, or the reference's."""
+        """The reference's value of an input of a region."""
         if name in self._inputs and name not in self.pairs:
             return self._inputs[name]
         array = self._known.get(self.pairs[name])
@@ -290,7 +290,7 @@ class LayerwiseComparator:
         )
 
     def _behind(self, name: str) -> list[str]:
-        """The next pairs on every way from a tensor on."""
+        """The next pairs on every path behind a tensor."""
         found: dict[str, None] = {}
         graph = self._pieces.ir.graph
         users: dict[str, list[onnx_ir.Node]] = _users_of(graph)

@@ -161,7 +161,7 @@ def _minimal(executor: PartialExecutor, test: FailureTest) -> list[onnx_ir.Node]
 
 
 def ddmin(items: list[Any], fails: Callable[[list[Any]], bool]) -> list[Any]:
-    """The smallest part that still fails, as far as leaving out one item at a time can tell.
+    """Minimal items that still fail: leaving out any single one makes the failure go away.
 
     Args:
         items: All items; they fail.

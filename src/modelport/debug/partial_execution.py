@@ -1,4 +1,4 @@
-"""Running a graph piece by piece, so that its tensors can be seen and memory stays bounded."""
+"""Execution of a graph piece by piece: all tensors are seen, in bounded memory."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 _MOST_NODES = 400
-"""Nodes of a piece at most: a runtime takes long for a graph with very many outputs."""
+"""Maximum number of nodes in a piece: runtimes are slow on graphs with very many outputs."""
 _UNKNOWN_BYTES = 1 << 20
 
 
@@ -34,7 +34,7 @@ _INDEX = "index.jsonl"
 
 
 class Store:
-    """Arrays on disk, by name. What was put is there even if the process dies.
+    """Arrays on disk, by name; they survive a crash of the process.
 
     Attributes:
         sizes: Bytes of each array, by name.
@@ -48,7 +48,7 @@ class Store:
         self.sizes: dict[str, int] = {}
 
     def put(self, name: str, array: Array) -> None:
-        """Keeps an array under a name."""
+        """Stores an array under a name."""
         if array.dtype.kind == "O":
             array = array.astype(np.str_)
         path = self._places.setdefault(name, self._folder / f"{self._count}.npy")
@@ -61,7 +61,7 @@ class Store:
 
     @classmethod
     def opened(cls, folder: Path) -> Store:
-        """The store that another process filled."""
+        """Opens the store that another process filled."""
         store = cls(folder)
         index = folder / _INDEX
         for line in index.read_text(encoding="utf-8").splitlines() if index.is_file() else ():
@@ -157,7 +157,7 @@ def walk(
     Args:
         executor: The graph.
         inputs: Its inputs, by name.
-        budget: Bytes of tensors that a piece may make. What later executor need is kept beyond it.
+        budget: Bytes of tensors that a piece may make. Later pieces' inputs are kept too.
         instead: A value for a tensor that could not be computed, by its name.
 
     Yields:
@@ -187,7 +187,7 @@ def _run_parts(
     failures: Failures,
     instead: Callable[[str], Array | None],
 ) -> Arrays:
-    """Runs nodes together where that works, else in halves, down to those that do not run."""
+    """Runs nodes together if possible, else in halves, down to those that do not run."""
     missing = _missing(nodes, live)
     if len(nodes) == 1 and missing:
         failures[nodes[0].name or ""] = (
@@ -226,7 +226,7 @@ def _instead(node: onnx_ir.Node, instead: Callable[[str], Array | None]) -> Arra
 
 
 def drawn_like(value: onnx_ir.Value) -> Array | None:
-    """An array of a value's dtype and shape, for want of the true one; None where they are open."""
+    """A random array of a value's dtype and shape; None if these are not known."""
     if value.shape is None or not value.shape.is_static() or value.dtype is None:
         return None
     name = value.name or ""

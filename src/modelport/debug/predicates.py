@@ -53,7 +53,7 @@ class FailureTest:
         return inputs is not None and bool(outputs) and self._fails(nodes, inputs, outputs)
 
     def _input_values(self, nodes: list[onnx_ir.Node]) -> dict[str, Array] | None:
-        """Values of what the nodes take; None where one is not known."""
+        """Values of the nodes' inputs; None if one is not known."""
         made = {out for node in nodes for out in node.outputs}
         used = dict.fromkeys(value for node in nodes for value in used_values(node))
         inputs = {}
@@ -156,7 +156,7 @@ class WrongResult(FailureTest):
 
 @dataclass(frozen=True)
 class Outcome:
-    """Something outside that says whether a model fails.
+    """Outcome of an external check of a model: an exit code.
 
     Attributes:
         code: 0 for a good model and case, else a number for how they fail.
@@ -185,14 +185,14 @@ class OutsideFailure(FailureTest):
         self._first: int | None = None
 
     def value(self, value: onnx_ir.Value) -> Array | None:
-        """Its recorded value, or for want of one a drawn one."""
+        """Its recorded value, or else a random one."""
         name = value.name or ""
         if name in self.inputs:
             return self.inputs[name]
         return self._store.get(name) if name in self._store else drawn_like(value)
 
     def expected(self, name: str) -> Array | None:
-        """Nothing: what is right is not known."""
+        """Always None: the right output is not known."""
         return None
 
     def _fails(
@@ -243,7 +243,7 @@ def outcome_of(by: str | Fails, target: Target, timeout: float) -> Outcome:
 
 
 def _kind_of_failure(command: list[str], timeout: float) -> int:
-    """0 where the command is good; else a number for how it failed, whatever the tensors' names."""
+    """Exit code of a command, 0 if it is good; different failures have different codes."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
     except subprocess.TimeoutExpired:

@@ -1,4 +1,4 @@
-"""The tensors of a reference, recorded: of an ONNX model, or of a PyTorch model."""
+"""Recorded tensors of a reference: an ONNX model, or a PyTorch model."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def record_reference(
     store: Store,
     budget: int,
 ) -> Recorded:
-    """Runs a reference, and keeps every tensor that a candidate has a partner for.
+    """Runs a reference, and records every tensor that has a partner in the candidate.
 
     Args:
         reference: An ONNX model, or the recipe of a PyTorch model.
@@ -125,7 +125,7 @@ def _record_torch(
     store: Store,
     budget: int,
 ) -> Recorded:
-    """The modules of the eager model, and between them a capture that agrees with them."""
+    """Outputs of the eager modules, and tensors of a capture that agrees with them."""
     eager = open_eager(recipe)
     names = record_modules(recipe.model, eager.run, inputs, store)
     own = _capture_like(recipe, candidate)
@@ -166,7 +166,7 @@ def _anchored(graph: onnx_ir.Graph, outputs: list[str]) -> dict[str, str]:
 
 
 def _capture_like(recipe: Recipe, candidate: onnx_ir.Model) -> Model | str:
-    """A capture by the strategy that made the candidate, or why there is none."""
+    """A capture by the candidate's strategy, or the reason why there is none."""
     from modelport.deployment import export
 
     origins = [(node, module_of(node)) for node in candidate.graph]

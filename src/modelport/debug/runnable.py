@@ -1,4 +1,4 @@
-"""Subjects: whatever can be compared, opened as a function from arrays to arrays."""
+"""Subjects of a comparison, each opened as a function from arrays to arrays."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Source = str | os.PathLike[str] | Recipe | Model
 
 @dataclass(frozen=True)
 class Subject:
-    """Something that can be compared.
+    """A subject of a comparison: a model that runs.
 
     Attributes:
         name: What it is and what runs it, for people.
@@ -52,7 +52,7 @@ class Subject:
 def open_subject(
     source: Source, target: Target | None, folder: Path, *, as_reference: bool, trust: bool = False
 ) -> Subject:
-    """Opens what a user names.
+    """Opens a source of the user.
 
     Args:
         source: A recipe or a source of one, an ONNX file or model, or a bundle.
@@ -146,7 +146,7 @@ def source_name(model: Model) -> str:
 def build_engine(
     model: Model, target: Target, folder: Path, options: Mapping[str, Any] | None = None
 ) -> Engine:
-    """Writes a model, with the libraries of declared operators, and makes an engine of it.
+    """Writes a model, with the libraries of declared operators, and builds its engine.
 
     Where the engine cannot run here, it is ONNX Runtime on the graph that it was built from.
 
@@ -177,7 +177,7 @@ def _open_model(
 
 
 def open_eager(recipe: Recipe) -> Subject:
-    """A PyTorch model as it is; nothing is captured.
+    """A PyTorch model in eager mode; nothing is captured.
 
     Args:
         recipe: The model and its example. Outputs without a name are called ``output_INDEX``.
@@ -206,7 +206,7 @@ def open_eager(recipe: Recipe) -> Subject:
 
 
 def taking(reference: Signature, candidate: Subject) -> Runner:
-    """Runs a candidate on a reference's inputs: by name, else by place, floats converted.
+    """Runs a candidate on a reference's inputs: by name, else by index, floats converted.
 
     Args:
         reference: What the cases have.

@@ -1,4 +1,4 @@
-"""A model of some of a model's nodes."""
+"""Submodels: a model of some of a model's nodes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GIVEN = "/given"
 
 
 def normalized(ir: onnx_ir.Model) -> onnx_ir.Model:
-    """A copy in which constants are initializers, nodes are sorted, and everything has a name.
+    """A copy with constants as initializers, sorted nodes, and a name for everything.
 
     Dtypes are inferred where they are missing. The weights are shared with the original.
 
@@ -62,7 +62,7 @@ def submodel(
     outputs: Sequence[str],
     cut: Collection[str] = (),
 ) -> onnx_ir.Model:
-    """The model of some nodes: what they use and do not make themselves are its inputs.
+    """The model of some nodes; tensors that they use and do not compute are its inputs.
 
     Args:
         ir: The whole model, as `normalized` leaves it.
@@ -103,7 +103,7 @@ def submodel(
 
 
 def declare_inputs(ir: onnx_ir.Model, arrays: Mapping[str, Array]) -> None:
-    """Gives inputs the dtype and shape of what they will be given, where these are not known.
+    """Sets unknown dtypes and shapes of inputs to those of arrays.
 
     Args:
         ir: A model, changed in place.
@@ -147,7 +147,7 @@ def _used_by(nodes: Iterable[onnx_ir.Node]) -> list[onnx_ir.Value]:
 def closure(
     nodes: Iterable[onnx_ir.Node], known: Collection[str]
 ) -> tuple[list[onnx_ir.Node], set[str]]:
-    """Nodes, and before them those that make what is not known.
+    """Nodes, and the nodes before them up to known tensors.
 
     Args:
         nodes: Nodes of one graph.

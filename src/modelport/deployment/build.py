@@ -1,4 +1,4 @@
-"""Building: a graph is prepared for a backend, converted to a precision, and compiled."""
+"""Build: legalize a graph for a backend, convert it to a precision, and compile it."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def _with_ranges(options: Mapping[str, Any], facts: CaptureFacts) -> dict[str, A
 
 
 def _plugins(options: Mapping[str, Any]) -> set[str]:
-    """The operators that libraries of plugins have, where plugins are to be preferred."""
+    """Operators of the plugin libraries, if plugins are preferred."""
     if not options.get("prefer_plugins"):
         return set()
     from modelport.ops.plugins import PluginLibrary

@@ -78,7 +78,7 @@ def add_targets(
 
 
 def _with_versions(manifest: Manifest, targets: Sequence[Target]) -> Manifest:
-    """The same with the versions that the backends of targets have here."""
+    """The manifest with the versions that the backends of targets have here."""
     versions = dict(manifest.versions)
     versions |= {target.backend: get_backend(target).version() for target in targets}
     return dataclasses.replace(manifest, provenance={**manifest.provenance, "versions": versions})

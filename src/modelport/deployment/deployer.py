@@ -77,7 +77,7 @@ def deploy(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Deployment:
-    """Takes a model all the way to a verified bundle.
+    """Deploys a model: capture, check, build, verify, write a bundle.
 
     The model is captured, checked, compiled for every target, run beside the original on cases
     drawn inside the declared ranges, and written with everything that it needs.
@@ -207,7 +207,7 @@ def _require_valid(workspace: Workspace) -> None:
 def _calibrated(
     workspace: Workspace, plans: Sequence[Plan], data: Source | None, stage: Stages
 ) -> CalibrationTable | None:
-    """The ranges of the graph's tensors, where a target needs them and there are data."""
+    """The ranges of the graph's tensors, if a target needs them and there are data."""
     model = workspace.model
     is_needed = any(plan.target.precision in EIGHT_BITS and plan.model is None for plan in plans)
     if data is None or not is_needed or is_quantized(model):
@@ -222,7 +222,7 @@ def _described(
     engines: Mapping[Target, Engine],
     table: CalibrationTable | None,
 ) -> Model:
-    """The graph with all that is to be said about it, for people."""
+    """The graph with all findings and its provenance, for people."""
     attempt = verdict.attempt
     findings = list(verdict.findings)
     provenance = dict(attempt.model.provenance)
@@ -274,7 +274,7 @@ def _report(model: Model, verdict: Verdict, engines: Mapping[Target, Engine]) ->
 
 
 def _first_of(failures: Sequence[tuple[str, ModelportError]]) -> ModelportError:
-    """The first strategy's error, which says how the others ended."""
+    """The first strategy's error; its reason includes the errors of the others."""
     (_, first), *others = failures
     reasons = [first.why] if first.why else []
     for strategy, error in others:

@@ -1,4 +1,4 @@
-"""`export`: a PyTorch model becomes a `Model`."""
+"""`export`: a PyTorch model becomes a `Model` with an ONNX graph."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def export(
     target: Target | str | None = None,
     probes: bool = True,
 ) -> Model:
-    """Captures a PyTorch model as an ONNX graph, and probes whether it is the same model.
+    """Captures a PyTorch model as an ONNX graph, and probes that it computes the same.
 
     Args:
         model_or_recipe: A module, an exported program, a `Recipe`, or the path of a ``.pt2`` or

@@ -94,7 +94,7 @@ class Builder:
         return values[0] if outputs == 1 else tuple(values)
 
     def output(self, value: onnx_ir.Value, name: str | None = None) -> onnx_ir.Value:
-        """Makes a tensor an output, under another name if one is passed."""
+        """Makes a tensor an output; renames it if a name is passed."""
         if name is not None and name != value.name:
             self._require_free(name)
             value.name = name

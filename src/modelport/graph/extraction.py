@@ -20,7 +20,7 @@ def extract(model: AnyModel, inputs: Sequence[str], outputs: Sequence[str]) -> A
     """The part of a model that computes some tensors from others, as a model of its own.
 
     Tensors may lie inside of nodes. What a branch of an If computes becomes nodes of the new
-    graph, as if the branch were taken; a tensor inside of a node that goes along as a whole may
+    graph, as if the branch were executed; a tensor inside of a node that is copied as a whole may
     be an input: the node's body then reads it in place of what computed it.
 
     Args:

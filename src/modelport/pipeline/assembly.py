@@ -1,4 +1,4 @@
-"""A recipe's steps and its model as one module, which is captured and proven as any other."""
+"""A recipe's steps and its model as one module, which is captured and verified as a whole."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _FILE_LENGTH = 1 << 10
 
 
 def assemble(recipe: Recipe) -> Recipe:
-    """Makes one module of a recipe's steps and model.
+    """Joins a recipe's steps and its model to one module.
 
     Args:
         recipe: A recipe; its first example input is a picture: bytes [H, W, C], or those of a
@@ -75,7 +75,7 @@ def assemble(recipe: Recipe) -> Recipe:
 
 
 def _sizes_and_values(recipe: Recipe, name: str, picture: torch.Tensor) -> dict[str, Any]:
-    """Pictures may have any size, and are drawn as pictures, where the recipe does not say."""
+    """Sizes and values of pictures that the recipe does not set: any size, drawn as pictures."""
     values_by_name: dict[str, Any] = {}
     if not (recipe.dynamic or recipe.dynamic_axes or recipe.dynamic_shapes):
         if picture.ndim == 1:
@@ -101,7 +101,7 @@ def _module(recipe: Recipe, model: torch.nn.Module, channels: int) -> Any:
     names = list(recipe.output_names or ())
 
     class Assembled(torch.nn.Module):
-        """Steps, a model, and steps."""
+        """Module of steps before a model, the model, and steps behind it."""
 
         def __init__(self) -> None:
             super().__init__()

@@ -64,7 +64,7 @@ def nms(
 
 @step
 def scale_boxes_back(frame: Frame, of: str = "boxes") -> None:
-    """Boxes in pixels of what the model saw become boxes in pixels of the picture."""
+    """Converts boxes in pixels of the model's input to pixels of the picture."""
     window = frame.placed("scale_boxes_back")
     boxes = frame.take(of, "scale_boxes_back")
     height, width = frame.picture.shape[-3:-1]
@@ -75,7 +75,7 @@ def scale_boxes_back(frame: Frame, of: str = "boxes") -> None:
 
 @step
 def clip_to_image(frame: Frame, of: str = "boxes") -> None:
-    """Boxes end where the picture ends."""
+    """Clips boxes to the picture."""
     import torch
 
     boxes = frame.take(of, "clip_to_image")
@@ -86,7 +86,7 @@ def clip_to_image(frame: Frame, of: str = "boxes") -> None:
 
 @step
 def crop_boxes(frame: Frame, size: int | Sequence[int]) -> None:
-    """Cuts boxes out of the picture, each resized to one size.
+    """Crops boxes out of the picture, each resized to one size.
 
     Bilinear at the center of every pixel of the result, as ``torchvision.ops.roi_align`` with
     ``aligned=True, sampling_ratio=1`` does, rounded to even.

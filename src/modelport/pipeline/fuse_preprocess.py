@@ -1,4 +1,4 @@
-"""One operator for the usual steps from a picture's bytes to a normalised tensor."""
+"""Fusion of the common preprocessing steps, from a picture's bytes to a normalised tensor."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def _fused(resize: Step, crop: list[int], run: Sequence[Step], channels: int) ->
         item.apply(probe)
     table = probe.image[0, :, :, 0].contiguous()
     turned = sum(item.name in ("bgr", "rgb") for item in run) % 2 == 1
-    given = resize.options
+    resize_options = resize.options
     options: dict[str, Any] = {
-        "size": sizes_of(given["size"], given["fit"]),
+        "size": sizes_of(resize_options["size"], resize_options["fit"]),
         "crop": crop,
         "reverse": turned,
-        **{name: given[name] for name in ("fit", "mode", "antialias", "fill")},
+        **{name: resize_options[name] for name in ("fit", "mode", "antialias", "fill")},
     }
 
     def apply(frame: Frame) -> None:

@@ -1,4 +1,4 @@
-"""A picture on its way through the steps, and where it lies in what the model sees."""
+"""State of a picture between steps, and its position in the model's input."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Frame:
         self.begin(image)
 
     def begin(self, picture: torch.Tensor) -> None:
-        """Begins with a decoded picture."""
+        """Starts with a decoded picture."""
         self.picture = self.image = picture
         if picture.ndim >= 3:
             self.window = Window(0, 0, *picture.shape[-3:-1])
@@ -98,7 +98,7 @@ class Frame:
         return self.window
 
     def take(self, name: str, step: str) -> torch.Tensor:
-        """Takes a value out by its name; where there is only one, its name does not matter.
+        """Removes and returns a value by its name; a single value has any name.
 
         Raises:
             UsageError: There is none of this name, but several others.

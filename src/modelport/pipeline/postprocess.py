@@ -61,7 +61,7 @@ def resize_mask(frame: Frame, of: str = "scores") -> None:
 
 @step
 def decode_ctc(frame: Frame, blank: int = 0, of: str = "scores") -> None:
-    """The characters of a text, greedily (Graves et al. 2006): repetitions, then blanks, go.
+    """Greedy CTC decoding (Graves et al. 2006): repetitions, then blanks, are removed.
 
     Gives ``labels``, int64 [characters]: numbers of the model's classes.
 
@@ -82,7 +82,7 @@ def decode_ctc(frame: Frame, blank: int = 0, of: str = "scores") -> None:
 
 @step
 def keypoints_from_heatmaps(frame: Frame, of: str = "heatmaps") -> None:
-    """The place of each heatmap's highest value, in pixels of the picture.
+    """Position of each heatmap's maximum, in pixels of the picture.
 
     A place is moved by a quarter of the heatmap's pixel towards the higher neighbour on either
     axis (Newell et al. 2016). The center of the picture's first pixel is at (0.5, 0.5).

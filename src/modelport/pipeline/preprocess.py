@@ -1,4 +1,4 @@
-"""Steps before the model: from bytes to what it takes."""
+"""Steps before the model: from bytes to its inputs."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def resize(
 
 
 def sizes_of(size: int | Sequence[int], fit: str) -> list[int]:
-    """A size as the operator takes it."""
+    """A size in the format of the operator."""
     sizes = [size] if isinstance(size, int) else list(size)
     return sizes * 2 if len(sizes) == 1 and fit != "shorter" else sizes
 
@@ -89,7 +89,7 @@ def letterboxed(height: Any, width: Any, sizes: Sequence[int]) -> Window:
 
 
 def whole_window(frame: Frame, name: str) -> Window:
-    """The window of a picture that nothing was done to yet.
+    """The window of a picture before any step.
 
     Raises:
         UsageError: It was resized, cut or padded.
@@ -105,7 +105,7 @@ def whole_window(frame: Frame, name: str) -> Window:
 
 @step
 def center_crop(frame: Frame, size: int | Sequence[int]) -> None:
-    """Cuts [height, width] out of the middle, as torchvision's ``CenterCrop`` of a larger picture.
+    """Crops [height, width] out of the center, as torchvision's ``center_crop``.
 
     Args:
         frame: What is cut.
@@ -121,7 +121,7 @@ def center_crop(frame: Frame, size: int | Sequence[int]) -> None:
 
 
 def cut_window(window: Window | None, top: Any, left: Any) -> Window | None:
-    """A window after so many rows and columns were cut off before it."""
+    """A window after a crop of rows and columns before it."""
     if window is None:
         return None
     return Window(window.top - top, window.left - left, window.height, window.width, is_cut=True)
@@ -205,7 +205,7 @@ def bgr(frame: Frame) -> None:
 
 @step
 def rgb(frame: Frame) -> None:
-    """BGR becomes RGB, for pictures that come as OpenCV reads them."""
+    """BGR becomes RGB, for pictures that were read by OpenCV."""
     frame.image = frame.image.flip(-3 if frame.is_planar else -1)
 
 

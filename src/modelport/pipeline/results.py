@@ -1,4 +1,4 @@
-"""Results: what a model's answers mean, declared by a recipe and kept in the bundle."""
+"""Results: the meaning of a model's outputs, declared by a recipe and stored in the bundle."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Result:
         return cls(data["kind"], tuple(data.get("labels", ())), dict(data.get("outputs", {})))
 
     def require_outputs(self, names: Sequence[str]) -> None:
-        """Raises `UsageError` where a model does not give what the result needs."""
+        """Raises `UsageError` if a model lacks an output that the result needs."""
         needed = [self.outputs.get(name, name) for name in _TYPES[self.kind].needs]
         missing = [name for name in needed if name not in names]
         if missing:
@@ -87,7 +87,7 @@ class Answer:
 
     @classmethod
     def of(cls, arrays: Mapping[str, Array], labels: tuple[str, ...], picture: Array | None) -> Any:
-        """Makes it of a model's outputs."""
+        """Builds the result from a model's outputs."""
         raise NotImplementedError
 
     def draw(self) -> Array:
@@ -309,7 +309,7 @@ class Text(Answer):
 
 @dataclass(frozen=True, repr=False)
 class Picture(Answer):
-    """A picture that the model made.
+    """A picture as the model's output.
 
     Attributes:
         made: uint8 [H, W, 3].
@@ -343,7 +343,7 @@ _TYPES: Mapping[str, type[Answer]] = {
 
 
 def _first(array: Array, rank: int) -> Array:
-    """The first of a batch; what has no batch is itself."""
+    """The first item of a batch; an array without a batch is returned."""
     while array.ndim > rank:
         array = array[0]
     return array

@@ -1,4 +1,4 @@
-"""Several models as one: a graph of stages, each with a thread that batches what waits for it."""
+"""Several models as one: a graph of stages, each with a thread that batches waiting calls."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ class StagedEngine(Engine):
         self._line = _Line([_Worker(stage, engines[stage.name]) for stage in stages])
         self._line.start()
         self.close: Callable[[], Any] = weakref.finalize(self, self._line.stop)
-        """Ends the threads; calls that are still between stages fail."""
+        """Ends the threads; calls that are still in a stage fail."""
 
     def submit(
         self, inputs: Mapping[str, Array], outputs: Sequence[str] | None = None
@@ -190,7 +190,7 @@ class _Bound(Binding):
 
 
 class _Call:
-    """One run of the whole on its way through the stages."""
+    """One run of all stages."""
 
     def __init__(self, values: Arrays, sources: Mapping[str, str], engine: Engine) -> None:
         self.values = values
@@ -235,7 +235,7 @@ class _Line:
                 worker.waiting.put(None)
 
     def advance(self, call: _Call) -> None:
-        """Gives a call to the stages that have all they need, or finishes it."""
+        """Passes a call to the stages whose inputs are complete, or finishes it."""
         call.finish_if_complete()
         for worker in self._workers:
             with call.lock:
@@ -251,7 +251,7 @@ class _Line:
 
 
 class _Worker:
-    """A stage, and the calls that wait for it."""
+    """A stage, and its queue of calls."""
 
     def __init__(self, stage: Stage, engine: Engine) -> None:
         self.stage = stage
@@ -323,7 +323,7 @@ class _Worker:
                     raise RunError(
                         f"the stage {self.stage.name!r} gave {name!r} of shape {list(array.shape)} "
                         f"for {count} rows",
-                        fix="a stage with batches gives a row for each row; else let batch be 0",
+                        fix="a stage with batches returns a row for each row; else set batch to 0",
                     )
         return {name: np.concatenate([part[name] for part in made]) for name in made[0]}
 

@@ -1,4 +1,4 @@
-"""A model as a person calls it: a picture in, a typed result out."""
+"""Typed interface of a model: a picture in, a result out."""
 
 from __future__ import annotations
 

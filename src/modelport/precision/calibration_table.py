@@ -1,4 +1,4 @@
-"""Calibration tables: the range of every tensor, kept in a file that people can read and edit."""
+"""Calibration tables: the range of every tensor, in a file that people can read and edit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""fp16 and bf16 as a rewrite: nodes compute in 16 bits, casts stand where float32 is kept."""
+"""fp16 and bf16 as a rewrite: nodes compute in 16 bits, with casts around excluded nodes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class CastGraph:
         self.findings: list[Finding] = []
 
     def run(self) -> None:
-        """Rewrites the main graph and those inside of its nodes; functions stay as they are."""
+        """Rewrites the main graph and its subgraphs; functions are not changed."""
         graph = self._model.graph
         if not self._keep_io:
             for value in graph.inputs:
@@ -128,7 +128,7 @@ def _settled(node: ir.Node, form: Form, dtype: ir.DataType) -> list[bool]:
 
 
 def cast_behind(value: ir.Value, dtype: ir.DataType) -> ir.Value:
-    """A value cast to another type, right where it is made.
+    """A value cast to another type, behind its producer.
 
     Args:
         value: A value of a graph; what reads it goes on doing so.

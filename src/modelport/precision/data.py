@@ -1,4 +1,4 @@
-"""Calibration data: whatever a user has, as cases that can be read again and again."""
+"""Calibration data from any source, as cases that can be read repeatedly."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from modelport.signature import Signature, TensorSpec
 Source = str | os.PathLike[str] | Iterable[Any] | Callable[[], Iterable[Any]]
 
 HELD_OUT = 5
-"""One case of this many is kept from calibration to judge by, where no others are given."""
+"""One of so many cases is held out of calibration, to judge by, unless others are passed."""
 
 _FORMS = (
     "give a folder of pictures, .npy or .npz files, one .npz file, file.py:function, or an "
@@ -186,7 +186,7 @@ def _array(value: Any) -> Array:
 
 
 def _fitted(path: Path, spec: TensorSpec) -> Array:
-    """A picture as an input's array, brought to its size where that is fixed."""
+    """A picture as an input's array, resized if the input's size is fixed."""
     from PIL import Image
 
     array = read_tensor(path, spec)
@@ -240,7 +240,7 @@ def _exactly(stream: Any, size: int) -> bytes:
 
 
 class _Spool:
-    """Keeps what can be read only once in a folder that goes with this object."""
+    """Stores data that can be read only once in a temporary folder of this object."""
 
     def __init__(self, cases: Iterator[Arrays]) -> None:
         self._cases: Iterator[Arrays] | None = cases

@@ -194,7 +194,7 @@ def limit_of(dtype: ir.DataType) -> float:
 
 
 def _follow_integers(nodes: Collection[ir.Node], kept: dict[ir.Node, str]) -> None:
-    """Keeps what is computed from integers alone: positions and sizes, up to the first weights."""
+    """Excludes nodes on integers alone (positions and sizes), up to the first weights."""
     tainted: set[ir.Value] = set()
     for node in nodes:
         floats = [v for v in node.inputs if v is not None and v.dtype is ir.DataType.FLOAT]
@@ -218,7 +218,7 @@ def _is_matrix(value: ir.Value | None) -> bool:
 
 
 def _follow_kept(nodes: Collection[ir.Node], kept: dict[ir.Node, str]) -> None:
-    """Keeps divisions by what is kept, and what only moves kept values around."""
+    """Excludes divisions by excluded values, and nodes that only move them."""
     for node in nodes:
         if node in kept:
             continue
@@ -244,7 +244,7 @@ def _comes_from(
 
 
 def _precede_kept(nodes: Collection[ir.Node], kept: dict[ir.Node, str]) -> None:
-    """Keeps elementwise nodes whose results are read by kept ones alone: rounding gains nothing."""
+    """Excludes elementwise nodes whose readers are all excluded: rounding saves nothing."""
     for node in reversed(list(nodes)):
         if node in kept or not is_onnx(node, *ELEMENTWISE, *MOVEMENT):
             continue

@@ -52,7 +52,7 @@ def search(
     whole: Attempt,
     progress: Progress | None = None,
 ) -> tuple[Attempt, list[Attempt]]:
-    """Finds how many of the most sensitive nodes must stay for a bound to hold.
+    """Finds the smallest number of the most sensitive nodes to exclude for a bound to hold.
 
     The number doubles until the bound holds, and is then halved in between: the errors of nodes add
     up, so that keeping more of the most sensitive ones loses less.

@@ -1,4 +1,4 @@
-"""Floats of 8 bits (E4M3FN) in place of integers: the grids and weights of fp8."""
+"""Floats of 8 bits (E4M3FN): the grids and weights of fp8."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ FLOAT8 = "float8"
 """The form of Q/DQ with floats of 8 bits."""
 
 FLOAT8_OPSET = 19
-"""The opset that brought them to QuantizeLinear and DequantizeLinear."""
+"""The opset that introduced them in QuantizeLinear and DequantizeLinear."""
 
 _LARGEST = 448.0
 _DTYPE = ml_dtypes.float8_e4m3fn

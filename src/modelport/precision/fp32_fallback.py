@@ -1,4 +1,4 @@
-"""16 bits on ONNX Runtime's CPU provider: what it has no kernel for is computed in float32."""
+"""16 bits on ONNX Runtime's CPU provider: nodes without a kernel compute in float32."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _wide(value: ir.Value, wide: dict[ir.Value, ir.Value]) -> ir.Value:
 
 
 def _narrow_output(graph: ir.Graph, value: ir.Value) -> None:
-    """Lets a node give float32, and all that read its output read that as 16 bits."""
+    """Makes a node write float32, and casts back to 16 bits for the readers of its output."""
     name, readers, narrow = value.name, list(value.uses()), value.dtype
     assert narrow is not None
     value.type = ir.TensorType(ir.DataType.FLOAT)

@@ -10,11 +10,11 @@ BINS = 2048
 """Bins of a histogram of magnitudes."""
 
 SAMPLE = 1 << 17
-"""Elements of a tensor that go into the histogram at every run; ends are those of all elements."""
+"""Elements of a tensor that are counted in each run; the ends are those of all elements."""
 
 
 class Histogram:
-    """Ends, and a histogram of magnitudes whose range doubles where a larger one comes.
+    """Ends, and a histogram of magnitudes whose range doubles if a larger one occurs.
 
     Doubling merges bins in pairs, so that nothing counted is lost and memory does not grow.
 
@@ -131,7 +131,7 @@ def least_divergence(histogram: Histogram) -> float:
 
 
 def _merged(counts: Array) -> Array:
-    """The counts as a quantized tensor has them: level by level, over what was not empty."""
+    """The counts after quantization: level by level, over the bins that were not empty."""
     level = np.arange(counts.size) * (LEVELS + 1) // counts.size
     sums = np.bincount(level, counts, LEVELS + 1)
     filled = np.bincount(level, counts > 0, LEVELS + 1)

@@ -1,4 +1,4 @@
-"""Changes to a float32 graph that make it lose less when it turns to 8 bits."""
+"""Corrections of a float32 graph that reduce the loss of quantization to 8 bits."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ALPHA = 0.5
 
 
 def equalize(model: Model, cases: Iterable[Arrays], libraries: Sequence[Path] = ()) -> bool:
-    """Gives the channels between two convolutions like ranges; the model computes the same.
+    """Equalizes the ranges of the channels between two convolutions; the model computes the same.
 
     Cross-layer equalization (M. Nagel et al., Data-Free Quantization through Weight Equalization
     and Bias Correction, 2019, section 4.1): where nothing but a Relu lies between two layers, a
@@ -149,7 +149,7 @@ def _normalized_products(graph: ir.Graph) -> Iterator[tuple[ir.Node, list[ir.Nod
 def bias_errors(
     model: Model, cases: Iterable[Arrays], libraries: Sequence[Path] = (), levels: int = 127
 ) -> dict[str, Array]:
-    """The mean errors that rounded weights make, which biases can take back.
+    """Mean errors of outputs by rounded weights, which biases can correct.
 
     Bias correction (M. Nagel et al., 2019, section 4.2): a channel is off by its weights' error
     times the mean of its input; here the mean is that on the calibration data.
@@ -183,7 +183,7 @@ def bias_errors(
 
 
 def correct_biases(model: Model, errors: Mapping[str, Array]) -> None:
-    """Takes the mean errors that rounded weights make out of the biases.
+    """Subtracts the mean errors of rounded weights from the biases.
 
     Args:
         model: The model, changed in place: in 8 bits it is nearer to what it was.
@@ -255,4 +255,4 @@ def _replace(node: ir.Node, index: int, array: Array) -> None:
 Improvement = Callable[[Model, Iterable[Arrays], Sequence[Path]], bool]
 
 IMPROVEMENTS: Mapping[str, Improvement] = {"smooth": smooth, "equalize": equalize}
-"""By name, in the order in which they are tried: what moves ranges, before biases are corrected."""
+"""Corrections by name, in the order in which they are tried, before biases are corrected."""

@@ -1,4 +1,4 @@
-"""int8 and fp8 as rewrites: explicit Q/DQ around what computes in 8 bits."""
+"""int8 and fp8 as rewrites: explicit Q/DQ around nodes that compute in 8 bits."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _OF_BACKEND = {"openvino": "mixed", "tensorrt": "symmetric", "tensorrt-rtx": "sy
 
 
 def form_for(target: Target) -> str:
-    """The form of int8 that a target's backend is best with.
+    """The form of int8 that is best for a target's backend.
 
     OpenVINO 2026.4 takes ``unsigned`` too, but then computes products of two activations with
     another result than the standard's.
@@ -61,7 +61,7 @@ class Grid:
 
     @classmethod
     def of(cls, low: float, high: float, form: str) -> Grid:
-        """The grid for values in a range that holds zero."""
+        """The grid for values in a range that contains zero."""
         if form == FLOAT8:
             return cls(float8_scale(low, high), ZERO)
         tiny = float(np.finfo(np.float32).tiny)
@@ -105,7 +105,7 @@ class QuantizeGraph:
         return value is not None and value.name in self._ranges
 
     def run(self) -> None:
-        """Rewrites the graph; `nodes` are those that compute in 8 bits then."""
+        """Rewrites the graph so that the chosen nodes compute in 8 bits."""
         joined = self._joined() if self._form == "unsigned" else []
         readers = [*self.nodes, *joined]
         selected: dict[ir.Value, None] = {}
@@ -123,7 +123,7 @@ class QuantizeGraph:
             self._insert(value, sharing)
 
     def _joined(self) -> list[ir.Node]:
-        """Additions and the like whose inputs and results are of nodes in 8 bits."""
+        """Additions and the like between nodes in 8 bits."""
         inside = set(self.nodes)
         made = {settled_output(node) for node in self.nodes}
         read = {node.inputs[index] for node in self.nodes for index in activation_places(node)}
@@ -167,7 +167,7 @@ class QuantizeGraph:
         return value
 
     def _passing(self) -> list[ir.Node]:
-        """Nodes that pass quantized tensors on: they read and give them in 8 bits."""
+        """Nodes that pass quantized tensors on: they read and write 8 bits."""
         if self._form == FLOAT8:
             return []
         if self._form != "unsigned":

@@ -10,10 +10,10 @@ from modelport.ir.constants import tensor_of
 from modelport.ir.domains import is_onnx
 
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
-"""Operators that do the work: sums of products of activations and weights."""
+"""Weighted operators: sums of products of activations and weights."""
 
 JOINING = ("Add", "Concat", "AveragePool", "GlobalAveragePool")
-"""Operators that runtimes compute in 8 bits between those, on a range of their own."""
+"""Operators that runtimes compute in 8 bits between weighted ones, with a range of their own."""
 
 PASSING = ("MaxPool", "Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Slice")
 """Operators whose results are among their inputs, and so have their range."""
@@ -25,7 +25,7 @@ QUANTIZED = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear")
 
 
 def weighted_nodes(graph: ir.Graph) -> list[ir.Node]:
-    """The nodes that do the work and can do it in 8 bits, in order."""
+    """The weighted nodes that can compute in 8 bits, in order."""
     return [
         node
         for node in graph

@@ -37,7 +37,7 @@ from modelport.progress import Progress, Stages
 _LOG = logging.getLogger("modelport.precision")
 
 QUANTIZATION_KEY = "modelport.quantization"
-"""Key of what was chosen, in an ONNX file's metadata."""
+"""Key of the choice in an ONNX file's metadata."""
 
 PRECISIONS = ("int8", "fp8", "fp16", "bf16", *SCHEMES)
 """Precisions of `quantize`."""
@@ -64,7 +64,7 @@ def quantize(
     libraries: Sequence[Path] | None = None,
     progress: Progress | None = None,
 ) -> Quantization:
-    """Brings a model to lower precision, and leaves as few operators in float32 as accuracy asks.
+    """Quantizes a model, with as few operators in float32 as the accuracy needs.
 
     The model is simplified and calibrated. Where it then loses more than allowed, what helps of
     SmoothQuant, cross-layer equalization and bias correction is done (int8), and if that does not
@@ -126,7 +126,7 @@ def quantize(
 
 
 class _Work:
-    """The way of one model to lower precision."""
+    """One quantization, step by step."""
 
     def __init__(
         self,
@@ -157,7 +157,7 @@ class _Work:
         percentile: float,
         table: CalibrationTable | None,
     ) -> None:
-        """Opens the data, and takes the cases to judge by out of them."""
+        """Opens the data, and separates the cases to judge by."""
         signature = self._original.signature
         if data is None:
             drawn = itertools.islice(draw_cases(signature, {}), _DRAWN)
@@ -175,7 +175,7 @@ class _Work:
 
     def walk(self, metric: Metric | None, max_drop: float) -> Quantization:
         """Calibrates, improves, and searches until the bound holds."""
-        with self.stage("run the original"):
+        with self.stage("run the reference"):
             scorer = Scorer(self._original, self._judged, metric, self._libraries)
         with self.stage("calibrate"):
             self._table = self._given or self._calibrated(self._original)
@@ -245,7 +245,7 @@ class _Work:
         return result
 
     def _improve(self, scorer: Scorer, whole: Attempt) -> Attempt:
-        """Does what lowers the drop, one thing after the other."""
+        """Applies the corrections that lower the drop, one after the other."""
         for name, improve in IMPROVEMENTS.items():
             candidate = self._ready.copy()
             if not improve(candidate, self._cases, self._libraries):
@@ -300,7 +300,7 @@ class _Work:
         return convert(ready, self._precision, table=self._table, keep=keep, form=self._form)
 
     def _operators(self) -> list[str]:
-        """Names of the nodes, in 16 bits of operators, that the search may leave in float32."""
+        """Names that the search may exclude: nodes, or operators for 16 bits."""
         kept = set(self._keep)
         if self._precision in ("fp16", "bf16"):
             half = convert(self._ready, self._precision, table=self._table, keep=self._keep)
@@ -321,7 +321,7 @@ def _computing(model: ir.Model) -> set[str]:
 
 
 def _name_nodes(model: ir.Model) -> None:
-    """Gives every node a name of its own, by which it can be asked to stay."""
+    """Sets a unique name for every node, by which it can be excluded."""
     taken: set[str] = set()
     for node in model.graph.all_nodes():
         base = node.name or f"{node.op_type}_{node.outputs[0].name}"

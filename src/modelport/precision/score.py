@@ -27,7 +27,7 @@ _ROUNDS = 7
 
 
 class Scorer:
-    """Scores models beside the original in float32.
+    """Scores models beside the reference in float32.
 
     Args:
         original: The model in float32.
@@ -57,7 +57,7 @@ class Scorer:
         return self.original_score - self._score(self._open(model))
 
     def measure(self, model: Model) -> tuple[float, float, float]:
-        """A model's drop, the milliseconds of a run, and those of the original's beside it."""
+        """A model's drop, the milliseconds of a run, and those of the reference."""
         engine = self._open(model)
         seconds: tuple[list[float], list[float]] = ([], [])
         for _ in range(_ROUNDS):

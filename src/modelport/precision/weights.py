@@ -54,7 +54,7 @@ def quantize_blocks(array: Array, bits: int, block: int) -> tuple[Array, Array]:
 
 
 def _scale(largest: Array, levels: float) -> Array:
-    """Steps that reach the largest magnitude; 1 where all is zero."""
+    """Scales that reach the largest magnitude; 1 for zeros alone."""
     scales: Array = np.where(largest > 0.0, largest / np.float32(levels), 1.0).astype(np.float32)
     return np.maximum(scales, np.finfo(np.float32).tiny)
 
@@ -71,7 +71,7 @@ def dequantized(array: Array, scales: Array, axis: int | None) -> Array:
 def add_dequantized(
     node: ir.Node, value: ir.Value, array: Array, scales: Array, attributes: dict[str, int]
 ) -> ir.Value:
-    """Puts rounded weights and a DequantizeLinear into a graph, in front of the node given.
+    """Inserts rounded weights and a DequantizeLinear before a node.
 
     Args:
         node: The node that reads the weights.

@@ -107,7 +107,7 @@ def render_measurements(page: Page) -> str:
 
 
 class _Scale:
-    """From figures to places in the picture."""
+    """Converts figures to coordinates of the picture."""
 
     def __init__(self, points: Sequence[Point]) -> None:
         self._xs = sorted({point.x for point in points}) or [0.0]

@@ -1,4 +1,4 @@
-"""The page about a quantization: accuracy against speed, and what stayed in float32."""
+"""Page of a quantization: accuracy against speed, and the operators in float32."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 60.0, 620.0, 20.0, 250.0
 _FLOOR = 1e-7
-"""Drop from which a point is at the bottom."""
+"""Drop at the bottom of the plot."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def render_quantization(source: str, result: Quantization) -> str:
 
 
 def _decades(drops: list[float]) -> tuple[int, int]:
-    """The powers of ten between which all drops lie."""
+    """Powers of ten around all drops."""
     logs = [math.log10(max(drop, _FLOOR)) for drop in drops]
     low, high = math.floor(min(logs)), math.ceil(max(logs))
     return low, max(high, low + 1)

@@ -29,7 +29,7 @@ from modelport.tuning.worker_client import WorkerProcess, why_failed
 from modelport.tuning.workspace import TuningWorkspace
 
 ROUNDS = 15
-"""Turns of every model, unless it is said otherwise."""
+"""Turns of every model by default."""
 
 
 def measure_plans(
@@ -136,7 +136,7 @@ def _examine(rounds: int, at_once: int, threads: Sequence[int]) -> None:
 
 def _describe(setting: Mapping[str, int], threads: int) -> str:
     parts = [f"{name}={size}" for name, size in setting.items()]
-    return ", ".join(parts + ([f"{threads} threads"] if threads else [])) or "as it comes"
+    return ", ".join(parts + ([f"{threads} threads"] if threads else [])) or "default options"
 
 
 def _example(

@@ -20,7 +20,7 @@ from modelport.tuning.workspace import TuningWorkspace
 
 @dataclass(frozen=True)
 class Subject:
-    """Something to be measured: how its process opens it.
+    """A subject of a benchmark, and how its worker process opens it.
 
     Attributes:
         name: What it is.
@@ -33,7 +33,7 @@ class Subject:
     what: Mapping[str, Any]
 
     def open(self, worker_process: WorkerProcess, threads: int, case: Path) -> None:
-        """Opens it in a process.
+        """Opens it in a worker process.
 
         Args:
             worker_process: The process.
@@ -123,7 +123,7 @@ def original_of(
                 return _loaded(str(target), model, target, rights)
         raise UsageError(
             f"{model} holds no PyTorch program for {target}",
-            fix=f"say where the original is with source, or deploy with the target {target}, too",
+            fix=f"name the PyTorch model with source, or deploy with the target {target}, too",
         )
     from modelport.capture.attempts import capture_attempts
     from modelport.capture.programs import open_program

@@ -64,7 +64,7 @@ class Row:
 
 
 def pareto(rows: Sequence[Row], keys: Sequence[Callable[[Row], float]]) -> list[Row]:
-    """The rows that no other beats in one key without being worse in another.
+    """The Pareto front: rows that no other beats in one key without being worse in another.
 
     Args:
         rows: Rows that are right.

@@ -24,14 +24,14 @@ HELD_OUT = "data-"
 """Prefix of the names of cases that were held out of the user's data."""
 
 _LOST = 1e6
-"""The error of what has another shape, is not finite, or must be equal and is not."""
+"""Error of an output with a wrong shape, of one that is not finite, or of unequal integers."""
 
 _JUDGED = 8
-"""Cases at most that are held out of the data, for candidates to be judged by."""
+"""Maximum number of cases that are held out of the data."""
 
 
 def place_of(data: Source, signature: Signature, folder: Path) -> str:
-    """Data as something that other processes can read.
+    """Data in files that other processes can read.
 
     Args:
         data: What `modelport.precision.data.CalibrationData` takes.
@@ -58,7 +58,7 @@ def is_held_out(reference: ReferenceCase) -> bool:
 
 
 def held_out_cases(data: str, signature: Signature) -> list[Case]:
-    """The cases that candidates are judged by.
+    """The held-out cases, by which candidates are judged.
 
     Raises:
         UsageError: The data are empty, not finite or of wrong shapes.
@@ -71,7 +71,7 @@ def held_out_cases(data: str, signature: Signature) -> list[Case]:
 
 
 def quantize_workspace(workspace: TuningWorkspace, form: str, tolerance: float) -> dict[str, Any]:
-    """Writes the workspace's model in int8, with as few operators in float32 as the bound asks.
+    """Quantizes the workspace's model, with as few operators in float32 as the bound needs.
 
     The ranges are read once, for all forms.
 
@@ -121,7 +121,7 @@ def _closeness(references: list[ReferenceCase], tolerance: float) -> Metric:
 
 
 def _loss(output: OutputComparison) -> float:
-    """The error of an output; that of its worst element counts for as much where it is worse."""
+    """The error of an output; that of its worst element if it is larger."""
     if output.reason or not output.rms_rel_allowed:
         return 0.0 if output.ok else _LOST
     scaled = output.max_rel * output.rms_rel_allowed / output.max_rel_allowed

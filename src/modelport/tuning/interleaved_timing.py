@@ -1,4 +1,4 @@
-"""Fair timings on a shared machine: contestants take turns, medians and intervals are compared."""
+"""Fair timings on a shared machine: candidates take turns, medians and intervals are compared."""
 
 from __future__ import annotations
 
@@ -82,14 +82,14 @@ def median_interval(samples: Sequence[float]) -> tuple[float, float]:
 
 
 def paired_ratios(samples: Sequence[float], base: Sequence[float]) -> list[float]:
-    """Ratios round by round: a disturbance that lasts slows both sides of one."""
+    """Ratios per round: a disturbance that lasts slows both sides of a ratio."""
     return [one / other for one, other in zip(samples, base, strict=True)]
 
 
 def interleave(
     contestants: Mapping[str, Callable[[], object]], *, rounds: int, calls: int = 1
 ) -> dict[str, Timing]:
-    """Times contestants in turn, A B C A B C ..., after a round that does not count.
+    """Times functions in turn, A B C A B C ..., after a round that does not count.
 
     Args:
         contestants: What to call, by name.

@@ -28,11 +28,11 @@ _SLOWER = 1.2
 """Factor by which a challenger is slower in the median of a duel, so that it is dropped."""
 _FINALISTS = 4
 _PATIENCE = 600.0
-"""Seconds that a candidate may take as long as no other is right, whatever the budget."""
+"""Seconds that a candidate may take while no other is correct, whatever the budget."""
 _ROUNDS = (9, 25)
-"""Rounds of the final: at least, at most."""
+"""Minimum and maximum number of rounds of the final."""
 _PRECISE = 0.02
-"""Width of the intervals of all finalists, relative to the best, with which the final ends."""
+"""Relative width of all finalists' intervals at which the final ends."""
 
 
 class Race:
@@ -104,7 +104,7 @@ class Race:
         return self.quantizations.get(form_for(row.plan.target))
 
     def _left(self) -> float:
-        """Seconds that a step may take: until one candidate is right, it gets the time it needs."""
+        """Seconds left for a step; until one candidate is correct, as many as it needs."""
         left = self._deadline - time.monotonic()
         return max(left, 0.0) if self._ranked() else max(left, _PATIENCE)
 
@@ -115,7 +115,7 @@ class Race:
         return float(row.memory) if self._by_memory else statistics.median(row.samples)
 
     def _ranked(self) -> list[Row]:
-        """Those that are right and still in the race, the best first."""
+        """Correct candidates that were not dropped, the best first."""
         left = [row for row in self.rows if id(row) in self._running and row.error is not None]
         return sorted(left, key=self._key)
 
@@ -125,7 +125,7 @@ class Race:
         self._running.pop(id(row)).close()
 
     def _vary(self, row: Row) -> None:
-        """Tries what differs from a candidate in one thing, and all at once that paid."""
+        """Tries variations of a candidate in one option, then all options that helped together."""
         base = statistics.median(row.samples)
         better = [
             other
@@ -139,7 +139,7 @@ class Race:
             self._try(together)
 
     def _try(self, plan: Plan) -> Row | None:
-        """Opens a candidate, compares it, and lets it run against the best so far."""
+        """Opens a candidate, compares it, and times it against the best so far."""
         row = Row(plan)
         self.rows.append(row)
         if self._is_over():
@@ -210,7 +210,7 @@ class Race:
         return bool(found["ok"])
 
     def _duel(self, row: Row, worker_process: WorkerProcess) -> None:
-        """Runs a challenger and the best in turn, until it is clear whether it may win."""
+        """Times a challenger and the best, interleaved, until it is clear whether it may win."""
         best = next(iter(self._ranked()), None)
         if best is None or self._by_memory:
             row.samples = [statistics.median(worker_process.turn()) for _ in range(_DUEL)]
@@ -229,7 +229,7 @@ class Race:
             self._leave(row, SLOWER, f"{ratio:.2f} times the time of {best.plan}")
 
     def _thin_out(self) -> None:
-        """Keeps as many in the race as can be in the final."""
+        """Drops all but as many candidates as the final has."""
         for row in self._ranked()[_FINALISTS:]:
             ratio = self._key(row) / self._key(self._ranked()[0])
             what = "memory" if self._by_memory else "time"
@@ -283,7 +283,7 @@ class Race:
         return winner
 
     def _plainest(self, ranked: Sequence[Row]) -> Row:
-        """Of those whose time may be the best's, the one with the fewest options."""
+        """Of candidates within the noise of the best, the one with the fewest options."""
         alike = [
             row
             for row in ranked

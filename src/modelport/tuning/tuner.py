@@ -1,4 +1,4 @@
-"""`tune`: the fastest way to run a model here that is still right."""
+"""`tune`: the fastest correct plan on this machine."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
 METRICS = ("latency", "throughput", "memory")
 BUDGET = 300.0
-"""Seconds that the candidates may take, unless it is said otherwise."""
+"""Budget in seconds by default."""
 
 _LEAST_ERROR = 1e-7
-"""Errors below differ by rounding alone."""
+"""Error below which differences are rounding alone."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def tune(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Tuning:
-    """Tries what there is, and keeps what is fastest here among what is right.
+    """Measures candidates, and chooses the fastest correct one on this machine.
 
     Each candidate is a backend with its options, and runs in a process of its own. One that is
     clearly slower than the best so far leaves after a few turns; the others are compared with the
@@ -222,13 +222,13 @@ def _memory(row: Row) -> float:
 
 
 def _decade(row: Row) -> float:
-    """Errors of one power of ten are alike."""
+    """The power of ten of an error: errors of one power count as equal."""
     return float(math.floor(math.log10(max(row.error or 0.0, _LEAST_ERROR))))
 
 
 def _no_winner(rows: Sequence[Row]) -> ProofError:
     return ProofError(
-        "no candidate computes what the original computes, within the tolerance",
+        "no candidate agrees with the reference model within the tolerance",
         why="\n    ".join(f"{row.plan}: {row.state}: {row.why}" for row in rows),
         fix="give a wider tolerance, a larger budget or other targets",
     )

@@ -1,4 +1,4 @@
-"""A process that runs one engine, as it is seen from outside."""
+"""Client of a worker process that runs one engine."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from typing import IO, Any
 from modelport.errors import ModelportError, RunError
 
 _TURN = 0.1
-"""Seconds that a turn is to take, at least: short calls are repeated."""
+"""Minimum duration of a turn, in seconds: short calls are repeated."""
 _MOST_CALLS = 1000
 _LONG = 0.3
-"""Seconds a call from which a turn needs no call to warm up."""
+"""Seconds per call from which a turn needs no warm-up."""
 _TIMEOUT = 600.0
 
 
@@ -87,7 +87,7 @@ class WorkerProcess:
             self._printed.close()
 
     def open(self, do: str, timeout: float = _TIMEOUT, **what: Any) -> dict[str, Any]:
-        """Opens an engine, runs it twice, and says how long a turn is to be.
+        """Opens an engine, runs it twice, and chooses the number of calls per turn.
 
         Args:
             do: ``compile`` or ``load``; see `modelport.tuning.worker.Worker`.
@@ -107,7 +107,7 @@ class WorkerProcess:
         return reply
 
     def turn(self, timeout: float = _TIMEOUT) -> list[float]:
-        """Seconds of every call of one turn.
+        """Seconds of each call of one turn.
 
         Raises:
             RunError: As for `open`.
@@ -118,7 +118,7 @@ class WorkerProcess:
         return list(reply["seconds"])
 
     def ask(self, do: str, timeout: float = _TIMEOUT, **what: Any) -> dict[str, Any]:
-        """Asks the process for something and waits for the answer.
+        """Sends a request and waits for the answer.
 
         Raises:
             RunError: It says that it failed, takes too long, or the process died.
