@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runtime.building import require_buildable
+from tests.runtime.native_build import require_buildable
 from tests.warm import Warm
 
 ROOT = Path(__file__).parent.parent

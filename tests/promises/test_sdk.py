@@ -14,8 +14,8 @@ from PIL import Image
 
 import modelport
 from tests.conftest import RunCli
-from tests.runtime.building import ROOT, environment, sdk
 from tests.runtime.driver import Driver
+from tests.runtime.native_build import ROOT, environment, sdk
 
 EXAMPLES = ROOT / "examples" / "srcnn"
 WITHOUT_TORCH = """

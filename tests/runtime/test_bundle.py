@@ -19,8 +19,8 @@ from modelport.bundle import Manifest, join_stages
 from modelport.errors import ModelportError
 from modelport.pipeline import Stage
 from tests.promises.test_tensorrt_plugin import plugin_file
-from tests.runtime.building import sdk
 from tests.runtime.driver import Driver, Refused
+from tests.runtime.native_build import sdk
 from tests.support import flipped, snapshot
 
 Change = Callable[[Path], object]
