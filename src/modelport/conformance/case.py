@@ -23,6 +23,8 @@ from modelport.conformance.graphs import (
 )
 from modelport.conformance.results import Check
 from modelport.conformance.tensors import (
+    Item,
+    Tensors,
     as_tuple,
     described,
     differences,
@@ -43,7 +45,7 @@ class OperatorCase:
     """One drawn case, and its execution paths."""
 
     def __init__(
-        self, operator: Operator, inputs: list[Any], attributes: dict[str, Any], number: int
+        self, operator: Operator, inputs: Sequence[Item], attributes: dict[str, Any], number: int
     ) -> None:
         self.operator = operator
         self.number = number
@@ -91,11 +93,11 @@ class OperatorCase:
         kinds = {item.name: item.kind for item in self.operator.schema.attributes}
         return any(kinds[name] == "list[str]" for name in self.attributes)
 
-    def _call(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
+    def _call(self, inputs: Sequence[Item]) -> Tensors:
         with torch.no_grad(), unwritten_memory_marked():
             return as_tuple(self.operator(*inputs, **self.attributes))
 
-    def _compared(self, way: str, run: Callable[[], Sequence[Any]]) -> Check:
+    def _compared(self, way: str, run: Callable[[], Sequence[torch.Tensor]]) -> Check:
         try:
             actual = run()
         except NotPossibleError as reason:
@@ -128,14 +130,15 @@ class OperatorCase:
             return
         weights = [torch.rand(item.shape, dtype=torch.float64) for item in self.expected]
 
-        def gradients(function: Callable[..., Any]) -> list[Any]:
+        def gradients(function: Callable[..., Any]) -> list[torch.Tensor]:
             leaves = [tensor.detach().requires_grad_() for tensor in differentiable]
             inputs = with_leaves(exact, leaves)
             outputs = as_tuple(function(*inputs, **self.attributes))
-            total = sum(
+            products = [
                 (output.double() * weight).sum()
                 for output, weight in zip(outputs, weights, strict=True)
-            )
+            ]
+            total = torch.stack(products).sum()
             found = torch.autograd.grad(total, leaves, allow_unused=True)
             return [
                 torch.zeros_like(leaf) if item is None else item
@@ -167,7 +170,7 @@ class OperatorCase:
         ]
         return Check("opcheck", self.name, not wrong, "; ".join(wrong))
 
-    def _run_node(self, *, with_body: bool) -> list[Any]:
+    def _run_node(self, *, with_body: bool) -> list[torch.Tensor]:
         model = node_model(self.operator, self._node_inputs, self.attributes, self.expected)
         if with_body:
             add_bodies(model.ir)
@@ -177,14 +180,14 @@ class OperatorCase:
             engine = open_engine(model, Path(folder), with_kernels=not with_body)
             return self._run_engine(engine)
 
-    def _run_engine(self, engine: Engine) -> list[Any]:
+    def _run_engine(self, engine: Engine) -> list[torch.Tensor]:
         tensors = [tensor for tensor in flat(self._node_inputs) if tensor is not None]
         specs = engine.signature.inputs
         arrays = {spec.name: to_numpy(tensor) for spec, tensor in zip(specs, tensors, strict=True)}
         outputs = engine.run(arrays)
         return [from_numpy(array) for array in outputs.values()]
 
-    def _run_export(self, capture: str) -> list[Any]:
+    def _run_export(self, capture: str) -> list[torch.Tensor]:
         tensors = list(flat(self.inputs))
         names = [f"input_{index}" for index in range(len(tensors))]
         model = export(

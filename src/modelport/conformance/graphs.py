@@ -14,7 +14,7 @@ from modelport.backends import REFERENCE_RUNTIME
 from modelport.backends import open_engine as open_artifact
 from modelport.backends.interface import Artifact, Engine
 from modelport.capture.custom_operators import attribute_values
-from modelport.conformance.tensors import map_item
+from modelport.conformance.tensors import Item, map_item
 from modelport.errors import ModelportError
 from modelport.model import Model
 from modelport.ops.declaration import Operator
@@ -31,7 +31,9 @@ class NotPossibleError(Exception):
 class OperatorModule(torch.nn.Module):
     """The operator as a model whose inputs are its tensors."""
 
-    def __init__(self, operator: Operator, inputs: Sequence[Any], attributes: Any) -> None:
+    def __init__(
+        self, operator: Operator, inputs: Sequence[Item], attributes: Mapping[str, Any]
+    ) -> None:
         super().__init__()
         self._operator = operator
         self._pattern = [map_item(item, lambda _: True) for item in inputs]
@@ -79,8 +81,8 @@ def _value(name: str, tensor: torch.Tensor) -> Any:
 
 
 def node_inputs(
-    operator: Operator, inputs: Sequence[Any], attributes: Mapping[str, Any]
-) -> list[Any]:
+    operator: Operator, inputs: Sequence[Item], attributes: Mapping[str, Any]
+) -> list[Item]:
     """The inputs of an operator's node: its tensors, and attributes that are passed as tensors."""
     names = [item.name for item in operator.schema.inputs]
     tensors = dict(zip(names, inputs, strict=True))
@@ -93,7 +95,7 @@ def node_inputs(
 
 def node_model(
     operator: Operator,
-    inputs: Sequence[Any],
+    inputs: Sequence[Item],
     attributes: Mapping[str, Any],
     outputs: Sequence[torch.Tensor],
 ) -> Model:
@@ -107,7 +109,7 @@ def node_model(
     """
     values = []
     for name, item in zip(operator.node_inputs, inputs, strict=True):
-        for index, tensor in enumerate(item if isinstance(item, list) else [item]):
+        for index, tensor in enumerate(item if isinstance(item, list | tuple) else [item]):
             values.append(None if tensor is None else _value(f"{name}_{index}", tensor))
     while values and values[-1] is None:
         values.pop()

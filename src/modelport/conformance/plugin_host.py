@@ -6,7 +6,6 @@ import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from modelport.errors import OperatorError
 from modelport.ops.build import BuildOptions, toolchain
@@ -194,5 +193,5 @@ def _parse_fact(played: Played, word: str, rest: str) -> None:
         played.wrong = rest if word == "wrong" else None
 
 
-def _dims(shape: Any) -> str:
+def _dims(shape: Sequence[int]) -> str:
     return " ".join(map(str, [len(shape), *shape]))

@@ -167,7 +167,7 @@ def _changed(item: OperatorCase) -> list[tuple[int, ...]]:
         return (2 * shape[0], *shape[1:]) if shape and shape[:1] == batch else shape
 
     values = {**item.operator.schema.defaults, **item.attributes}
-    infos = [
+    infos: list[Any] = [
         map_item(
             tensor_input,
             lambda tensor: TensorInfo(doubled(tensor), tensor_infos([tensor])[0].dtype),

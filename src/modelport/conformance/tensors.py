@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -13,8 +13,16 @@ from modelport.arrays import Array
 from modelport.numerics import compare_outputs, tolerance_for
 from modelport.ops.shapes import DataDependent, TensorInfo
 
+Item = torch.Tensor | list[torch.Tensor] | tuple[torch.Tensor, ...] | None
+"""An input of an operator: a tensor, a list of tensors, or an optional one that is absent."""
 
-def differences(expected: Sequence[Any], actual: Sequence[Any]) -> list[str]:
+Tensors = tuple[torch.Tensor, ...]
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+
+def differences(expected: Sequence[torch.Tensor], actual: Sequence[torch.Tensor]) -> list[str]:
     """Differences between actual and expected outputs, as text; empty if there are none."""
     if len(expected) != len(actual):
         return [f"{len(actual)} outputs instead of {len(expected)}"]
@@ -41,7 +49,7 @@ def _numpy(tensor: torch.Tensor) -> Array:
     return np.asarray(tensor.numpy())
 
 
-def strided(inputs: Sequence[Any]) -> list[Any]:
+def strided(inputs: Sequence[Item]) -> list[Item]:
     """Non-contiguous copies of tensors."""
 
     def spread(tensor: torch.Tensor) -> torch.Tensor:
@@ -67,7 +75,9 @@ def unwritten_memory_marked() -> Iterator[None]:
         torch.use_deterministic_algorithms(before, warn_only=only_warn)
 
 
-def map_item(item: Any, function: Callable[[Any], Any]) -> Any:
+def map_item(
+    item: S | list[S] | tuple[S, ...] | None, function: Callable[[S], T]
+) -> T | list[T] | None:
     """Applies a function to a tensor, to every tensor of a list, or to None."""
     if item is None:
         return None
@@ -76,7 +86,7 @@ def map_item(item: Any, function: Callable[[Any], Any]) -> Any:
     return function(item)
 
 
-def flat(items: Sequence[Any]) -> Iterator[torch.Tensor]:
+def flat(items: Sequence[Item]) -> Iterator[torch.Tensor]:
     """All tensors of the inputs, those of lists one after the other."""
     for item in items:
         if isinstance(item, list | tuple):
@@ -85,7 +95,7 @@ def flat(items: Sequence[Any]) -> Iterator[torch.Tensor]:
             yield item
 
 
-def wide(item: Any) -> Any:
+def wide(item: Item) -> Item:
     """The same in float64, integers as they are.
 
     Values of 16 bits lie on a coarse grid, where functions often have their kinks, at which a
@@ -104,7 +114,7 @@ def _wide(tensor: torch.Tensor) -> torch.Tensor:
     return moved
 
 
-def with_leaves(inputs: Sequence[Any], leaves: Sequence[torch.Tensor]) -> list[Any]:
+def with_leaves(inputs: Sequence[Item], leaves: Sequence[torch.Tensor]) -> list[Item]:
     """Inputs whose floating-point tensors are replaced, in order."""
     remaining = iter(leaves)
     return [
@@ -113,7 +123,7 @@ def with_leaves(inputs: Sequence[Any], leaves: Sequence[torch.Tensor]) -> list[A
     ]
 
 
-def as_tuple(outputs: Any) -> tuple[Any, ...]:
+def as_tuple(outputs: torch.Tensor | list[torch.Tensor] | Tensors) -> Tensors:
     """Outputs as a tuple, also if there is one."""
     return tuple(outputs) if isinstance(outputs, list | tuple) else (outputs,)
 
@@ -127,13 +137,13 @@ def fits(info: TensorInfo, found: TensorInfo) -> bool:
     )
 
 
-def _fits(rule: Any, size: int) -> bool:
+def _fits(rule: object, size: int) -> bool:
     if isinstance(rule, DataDependent):
         return rule.bound is None or size <= rule.bound
     return bool(rule == size)
 
 
-def described(item: Any) -> str:
+def described(item: Item) -> str:
     """Dtype and shape, for people."""
     if item is None:
         return "none"

@@ -28,7 +28,7 @@ class Plan:
     rewrites: tuple[str, ...] = ()
     reason: str = ""
     model: Model | None = field(default=None, compare=False)
-    quantization: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    quantization: Mapping[str, object] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(cls, target: Target | str | Plan) -> Plan:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from modelport.arrays import Array
+from modelport.arrays import Array, Arrays
 from modelport.errors import RunError, UsageError
 from modelport.files import images
 from modelport.pipeline import draw_results
@@ -86,7 +86,7 @@ class Answer:
     needs: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
-    def of(cls, arrays: Mapping[str, Array], labels: tuple[str, ...], picture: Array | None) -> Any:
+    def of(cls, arrays: Arrays, labels: tuple[str, ...], picture: Array | None) -> Self:
         """Builds the result from a model's outputs."""
         raise NotImplementedError
 
@@ -148,7 +148,7 @@ class Classes(Answer):
     needs: ClassVar[tuple[str, ...]] = ("scores", "labels")
 
     @classmethod
-    def of(cls, arrays: Mapping[str, Array], labels: tuple[str, ...], picture: Array | None) -> Any:
+    def of(cls, arrays: Arrays, labels: tuple[str, ...], picture: Array | None) -> Self:
         """See `Answer.of`; of a batch, the first picture's."""
         scores, numbers = (_first(arrays[name], 1) for name in ("scores", "labels"))
         return cls(picture, _scored(scores, numbers, labels))
@@ -188,7 +188,7 @@ class Boxes(Answer):
     needs: ClassVar[tuple[str, ...]] = ("boxes", "scores", "labels")
 
     @classmethod
-    def of(cls, arrays: Mapping[str, Array], labels: tuple[str, ...], picture: Array | None) -> Any:
+    def of(cls, arrays: Arrays, labels: tuple[str, ...], picture: Array | None) -> Self:
         """See `Answer.of`."""
         boxes = arrays["boxes"]
         # The best class of every box, from top_k(1), has an axis of its own.
@@ -232,7 +232,7 @@ class Mask(Answer):
     needs: ClassVar[tuple[str, ...]] = ("labels",)
 
     @classmethod
-    def of(cls, arrays: Mapping[str, Array], labels: tuple[str, ...], picture: Array | None) -> Any:
+    def of(cls, arrays: Arrays, labels: tuple[str, ...], picture: Array | None) -> Self:
         """See `Answer.of`; of a batch, the first picture's."""
         return cls(picture, _first(arrays["labels"], 2), labels)
 
@@ -265,7 +265,7 @@ class Keypoints(Answer):
     needs: ClassVar[tuple[str, ...]] = ("keypoints", "scores")
 
     @classmethod
-    def of(cls, arrays: Mapping[str, Array], labels: tuple[str, ...], picture: Array | None) -> Any:
+    def of(cls, arrays: Arrays, labels: tuple[str, ...], picture: Array | None) -> Self:
         """See `Answer.of`; of a batch, the first picture's."""
         return cls(picture, _first(arrays["keypoints"], 2), _first(arrays["scores"], 1), labels)
 
@@ -294,7 +294,7 @@ class Text(Answer):
     needs: ClassVar[tuple[str, ...]] = ("labels",)
 
     @classmethod
-    def of(cls, arrays: Mapping[str, Array], labels: tuple[str, ...], picture: Array | None) -> Any:
+    def of(cls, arrays: Arrays, labels: tuple[str, ...], picture: Array | None) -> Self:
         """See `Answer.of`."""
         return cls(picture, "".join(_label(labels, number) for number in arrays["labels"].tolist()))
 
@@ -319,7 +319,7 @@ class Picture(Answer):
     needs: ClassVar[tuple[str, ...]] = ("picture",)
 
     @classmethod
-    def of(cls, arrays: Mapping[str, Array], labels: tuple[str, ...], picture: Array | None) -> Any:
+    def of(cls, arrays: Arrays, labels: tuple[str, ...], picture: Array | None) -> Self:
         """See `Answer.of`; of a batch, the first one."""
         return cls(picture, _first(arrays["picture"], 3))
 

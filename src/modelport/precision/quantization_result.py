@@ -4,10 +4,36 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 from modelport.model import Model
 from modelport.precision.calibration_table import CalibrationTable
+
+
+class QuantizationChoice(TypedDict):
+    """Choice of `quantize`, as it is written into a file's metadata and a manifest.
+
+    Attributes:
+        precision: One of `PRECISIONS`.
+        calibration: Name of the calibration method.
+        cases: Number of cases for the calibration.
+        score: Score of the reference.
+        drop: Loss of the score.
+        max_drop: Allowed loss.
+        operators: Number of operators that could be quantized.
+        kept: Names of those that are excluded.
+        improvements: Corrections that were applied.
+    """
+
+    precision: str
+    calibration: str
+    cases: int
+    score: float
+    drop: float
+    max_drop: float
+    operators: int
+    kept: list[str]
+    improvements: list[str]
 
 
 @dataclass(frozen=True)
@@ -72,7 +98,7 @@ class Quantization:
         }
 
     @property
-    def choice(self) -> dict[str, Any]:
+    def choice(self) -> QuantizationChoice:
         """The choice and its reasons: for the file's metadata and the manifest."""
         return {
             "precision": self.precision,

@@ -5,15 +5,15 @@ from __future__ import annotations
 import functools
 import itertools
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from modelport.numerics import Case, OutputComparison, ReferenceCase, tolerance_for, verify_cases
 from modelport.precision import CalibrationTable, calibrate, quantize
 from modelport.precision.data import CalibrationData, Part, Source
+from modelport.precision.quantization_result import QuantizationChoice
 from modelport.precision.score import Metric, Run
 from modelport.signature import Signature
 
@@ -70,7 +70,9 @@ def held_out_cases(data: str, signature: Signature) -> list[Case]:
     ]
 
 
-def quantize_workspace(workspace: TuningWorkspace, form: str, tolerance: float) -> dict[str, Any]:
+def quantize_workspace(
+    workspace: TuningWorkspace, form: str, tolerance: float
+) -> QuantizationChoice:
     """Quantizes the workspace's model, with as few operators in float32 as the bound needs.
 
     The ranges are read once, for all forms.
@@ -128,7 +130,7 @@ def _loss(output: OutputComparison) -> float:
     return min(max(output.rms_rel, scaled), _LOST)
 
 
-def quantized_how(choice: Mapping[str, Any]) -> str:
+def quantized_how(choice: QuantizationChoice) -> str:
     """Text about a quantization: the scheme, and the operators in int8."""
     kept, done = choice["kept"], choice["improvements"]
     text = f"calibrated on {choice['cases']} cases by {choice['calibration']}"

@@ -6,11 +6,11 @@ import logging
 import statistics
 import time
 from collections.abc import Sequence
-from typing import Any
 
 from modelport.deployment.plan import Plan
 from modelport.errors import RunError
 from modelport.precision import form_for
+from modelport.precision.quantization_result import QuantizationChoice
 from modelport.progress import Stages
 from modelport.tuning.candidate_report import FAILED, FINISHED, SLOWER, UNTRIED, WRONG, Row
 from modelport.tuning.candidates import merged, variations
@@ -67,7 +67,7 @@ class Race:
             stage: Told of every candidate.
         """
         self.rows: list[Row] = []
-        self.quantizations: dict[str, dict[str, Any]] = {}
+        self.quantizations: dict[str, QuantizationChoice] = {}
         self._workspace = workspace
         self._tolerance = tolerance
         self._at_once = at_once
@@ -97,7 +97,7 @@ class Race:
             for worker_process in self._running.values():
                 worker_process.close()
 
-    def quantization_of(self, row: Row) -> dict[str, Any] | None:
+    def quantization_of(self, row: Row) -> QuantizationChoice | None:
         """The quantization of an int8 candidate; None if it was not quantized here."""
         if row.plan.target.precision != "int8":
             return None

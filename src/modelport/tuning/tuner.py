@@ -19,6 +19,7 @@ from modelport.model import Model
 from modelport.passes import applicable
 from modelport.precision import form_for
 from modelport.precision.data import Source
+from modelport.precision.quantization_result import QuantizationChoice
 from modelport.progress import Progress, Stages
 from modelport.recipe import Recipe, load_recipe
 from modelport.target import Target
@@ -67,7 +68,7 @@ class Tuning:
     front: tuple[Row, ...]
     reason: str
     deployment: Deployment | None
-    quantizations: Mapping[str, Mapping[str, Any]]
+    quantizations: Mapping[str, QuantizationChoice]
     seconds: Mapping[str, float]
 
     def to_json(self) -> dict[str, Any]:
@@ -234,7 +235,9 @@ def _no_winner(rows: Sequence[Row]) -> ProofError:
     )
 
 
-def _reason(winner: Row, rows: Sequence[Row], metric: str, choice: Mapping[str, Any] | None) -> str:
+def _reason(
+    winner: Row, rows: Sequence[Row], metric: str, choice: QuantizationChoice | None
+) -> str:
     """The reason for the winner, in a sentence."""
     if metric == "memory":
         figure = f"{winner.memory / 2**20:.0f} MiB"
