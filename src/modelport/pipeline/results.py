@@ -86,7 +86,7 @@ class Answer:
     needs: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
-    def of(cls, arrays: Arrays, labels: tuple[str, ...], picture: Array | None) -> Self:
+    def of(cls, given: Arrays, labels: tuple[str, ...], picture: Array | None) -> Self:
         """Builds the result from a model's outputs."""
         raise NotImplementedError
 
@@ -148,9 +148,9 @@ class Classes(Answer):
     needs: ClassVar[tuple[str, ...]] = ("scores", "labels")
 
     @classmethod
-    def of(cls, arrays: Arrays, labels: tuple[str, ...], picture: Array | None) -> Self:
+    def of(cls, given: Arrays, labels: tuple[str, ...], picture: Array | None) -> Self:
         """See `Answer.of`; of a batch, the first picture's."""
-        scores, numbers = (_first(arrays[name], 1) for name in ("scores", "labels"))
+        scores, numbers = (_first(given[name], 1) for name in ("scores", "labels"))
         return cls(picture, _scored(scores, numbers, labels))
 
     @property
@@ -188,12 +188,12 @@ class Boxes(Answer):
     needs: ClassVar[tuple[str, ...]] = ("boxes", "scores", "labels")
 
     @classmethod
-    def of(cls, arrays: Arrays, labels: tuple[str, ...], picture: Array | None) -> Self:
+    def of(cls, given: Arrays, labels: tuple[str, ...], picture: Array | None) -> Self:
         """See `Answer.of`."""
-        boxes = arrays["boxes"]
+        boxes = given["boxes"]
         # The best class of every box, from top_k(1), has an axis of its own.
         scores, numbers = (
-            arrays[name][:, 0] if arrays[name].shape[1:] == (1,) else arrays[name]
+            given[name][:, 0] if given[name].shape[1:] == (1,) else given[name]
             for name in ("scores", "labels")
         )
         if boxes.ndim != 2 or boxes.shape[1:] != (4,) or scores.shape != boxes.shape[:1]:
@@ -232,9 +232,9 @@ class Mask(Answer):
     needs: ClassVar[tuple[str, ...]] = ("labels",)
 
     @classmethod
-    def of(cls, arrays: Arrays, labels: tuple[str, ...], picture: Array | None) -> Self:
+    def of(cls, given: Arrays, labels: tuple[str, ...], picture: Array | None) -> Self:
         """See `Answer.of`; of a batch, the first picture's."""
-        return cls(picture, _first(arrays["labels"], 2), labels)
+        return cls(picture, _first(given["labels"], 2), labels)
 
     def to_json(self) -> Any:
         """See `Answer.to_json`: the part of the picture that each class has."""
@@ -265,9 +265,9 @@ class Keypoints(Answer):
     needs: ClassVar[tuple[str, ...]] = ("keypoints", "scores")
 
     @classmethod
-    def of(cls, arrays: Arrays, labels: tuple[str, ...], picture: Array | None) -> Self:
+    def of(cls, given: Arrays, labels: tuple[str, ...], picture: Array | None) -> Self:
         """See `Answer.of`; of a batch, the first picture's."""
-        return cls(picture, _first(arrays["keypoints"], 2), _first(arrays["scores"], 1), labels)
+        return cls(picture, _first(given["keypoints"], 2), _first(given["scores"], 1), labels)
 
     def to_json(self) -> Any:
         """See `Answer.to_json`."""
@@ -294,9 +294,9 @@ class Text(Answer):
     needs: ClassVar[tuple[str, ...]] = ("labels",)
 
     @classmethod
-    def of(cls, arrays: Arrays, labels: tuple[str, ...], picture: Array | None) -> Self:
+    def of(cls, given: Arrays, labels: tuple[str, ...], picture: Array | None) -> Self:
         """See `Answer.of`."""
-        return cls(picture, "".join(_label(labels, number) for number in arrays["labels"].tolist()))
+        return cls(picture, "".join(_label(labels, number) for number in given["labels"].tolist()))
 
     def to_json(self) -> Any:
         """See `Answer.to_json`."""
@@ -319,9 +319,9 @@ class Picture(Answer):
     needs: ClassVar[tuple[str, ...]] = ("picture",)
 
     @classmethod
-    def of(cls, arrays: Arrays, labels: tuple[str, ...], picture: Array | None) -> Self:
+    def of(cls, given: Arrays, labels: tuple[str, ...], picture: Array | None) -> Self:
         """See `Answer.of`; of a batch, the first one."""
-        return cls(picture, _first(arrays["picture"], 3))
+        return cls(picture, _first(given["picture"], 3))
 
     def to_json(self) -> Any:
         """See `Answer.to_json`: its size."""
