@@ -91,6 +91,7 @@ lint: $(VENV)/.lint
 	$(BIN)/mypy
 	$(BIN)/python -m tests.surface --python
 	$(BIN)/python -m tests.native
+	$(BIN)/python -m tests.wording
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks
@@ -123,7 +124,7 @@ packages:
 clean:
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache
 
-# One stamp a set of extras: it is installed anew where what it was made from changed.
+# One stamp for each set of extras; a change of pyproject.toml or constraints.txt installs it again.
 $(VENV)/.demo: EXTRAS := export,examples
 $(VENV)/.test: EXTRAS := export,examples,images,openvino,sign,tensorrt-rtx,view,test
 $(VENV)/.lint: EXTRAS := export,lint

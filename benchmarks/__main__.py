@@ -73,7 +73,7 @@ def _write(results: dict[str, list[Row]]) -> None:
 
 
 def _chosen(names: list[str]) -> list[str]:
-    """``name`` and ``folder/name`` of benchmarks; a folder stands for all in it."""
+    """Paths of benchmarks: of ``name``, ``folder/name``, or all of a folder."""
     if not names:
         return _chosen_in(".") + _chosen_in("ops")
     return [

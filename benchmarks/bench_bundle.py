@@ -1,4 +1,4 @@
-"""What a bundle costs to open, its checksums included: interleaved with the bare session"""
+"""Cost of opening a bundle, its checksums included: interleaved with the bare session"""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ def _write(path: Path, *, zipped: bool) -> None:
     ]
     nodes = []
     for i in range(_LAYERS):
-        given = f"r{i - 1}" if i else "x"
-        nodes.append(helper.make_node("MatMul", [given, f"w{i}"], [f"m{i}"]))
+        previous = f"r{i - 1}" if i else "x"
+        nodes.append(helper.make_node("MatMul", [previous, f"w{i}"], [f"m{i}"]))
         nodes.append(helper.make_node("Relu", [f"m{i}"], [f"r{i}"]))
     last = f"r{_LAYERS - 1}"
     graph = helper.make_graph(

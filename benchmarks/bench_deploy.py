@@ -1,4 +1,4 @@
-"""What deploying costs over a bare torch.onnx.export of the same model: SRCNN, warm"""
+"""Cost of a deployment over a bare torch.onnx.export of the same model: SRCNN, warm"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an engine costs over the runtime that it wraps: one Add, float32 [1, 4]"""
+"""Cost of an engine over the runtime that it wraps: one Add, float32 [1, 4]"""
 
 from __future__ import annotations
 

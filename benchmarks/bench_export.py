@@ -1,4 +1,4 @@
-"""What findings and probes cost over a bare torch.onnx.export, in CPU seconds of one thread"""
+"""Cost of findings and probes over a bare torch.onnx.export, in CPU seconds of one thread"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a declared operator costs beyond its kernel: a call, a node, a build"""
+"""Cost of a declared operator beyond its kernel: a call, a node, a build"""
 
 from __future__ import annotations
 
@@ -146,9 +146,9 @@ def nodes() -> list[Row]:
         for name, domain in (("Add", ""), ("plain", "bench"))
     }
     inputs = {"a": np.ones(16, np.float32)}
-    (wanted,) = sessions["Add"].run(None, inputs)
+    (reference,) = sessions["Add"].run(None, inputs)
     (found,) = sessions["plain"].run(None, inputs)
-    np.testing.assert_array_equal(wanted, found)
+    np.testing.assert_array_equal(reference, found)
     each = cpu_times(
         {name: lambda item=item: item.run(None, inputs) for name, item in sessions.items()},  # type: ignore[misc]
         calls=100,
@@ -164,10 +164,10 @@ def nodes() -> list[Row]:
 
 def chain(operator: str, domain: str) -> bytes:
     """a + a + a ...: a graph of `CHAIN` nodes."""
-    names = ["a", *(f"t{place}" for place in range(CHAIN))]
+    names = ["a", *(f"t{index}" for index in range(CHAIN))]
     made = [
-        onnx.helper.make_node(operator, [names[place], "a"], [names[place + 1]], domain=domain)
-        for place in range(CHAIN)
+        onnx.helper.make_node(operator, [names[index], "a"], [names[index + 1]], domain=domain)
+        for index in range(CHAIN)
     ]
     value, float32 = onnx.helper.make_tensor_value_info, onnx.TensorProto.FLOAT
     graph = onnx.helper.make_graph(

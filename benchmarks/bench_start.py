@@ -1,4 +1,4 @@
-"""What it costs to begin: whole processes, in turn, beside bare ones; CPU seconds"""
+"""Cost of starting: whole processes, interleaved with bare ones; CPU seconds"""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ print(time.process_time() - begin)
 
 @dataclass(frozen=True)
 class Spent:
-    """What a process took.
+    """Time and memory of a process.
 
     Attributes:
         cpu: Seconds of processors.
@@ -73,15 +73,15 @@ class Spent:
 
 def run() -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        (place / "recipe.py").write_text(RECIPE)
-        (place / "zeros.py").write_text(
+        work_folder = Path(folder)
+        (work_folder / "recipe.py").write_text(RECIPE)
+        (work_folder / "zeros.py").write_text(
             "import numpy; numpy.save('x.npy', numpy.zeros((2, 4), 'f'))"
         )
         command = [sys.executable, "-m", "modelport"]
         deploy = [*command, "deploy", "recipe.py", "-o", "linear.port", "--target", "onnxruntime"]
         for setup in ([sys.executable, "zeros.py"], deploy):
-            _spent(setup, place)
+            _spent(setup, work_folder)
         taken = _interleaved(
             {
                 "python": [sys.executable, "-c", "pass"],
@@ -96,7 +96,7 @@ def run() -> list[Row]:
                 "second bare export": [sys.executable, "-c", SECOND_BARE],
                 "second deploy": [sys.executable, "-c", SECOND],
             },
-            place,
+            work_folder,
         )
     return _rows(taken)
 
@@ -134,23 +134,23 @@ def _difference(spent: Sequence[Spent], base: Sequence[Spent]) -> float:
     return statistics.median(one.cpu - other.cpu for one, other in zip(spent, base, strict=True))
 
 
-def _interleaved(commands: Mapping[str, Sequence[str]], place: Path) -> dict[str, list[Spent]]:
+def _interleaved(commands: Mapping[str, Sequence[str]], folder: Path) -> dict[str, list[Spent]]:
     taken: dict[str, list[Spent]] = {name: [] for name in commands}
     # The first round reads the files into memory.
     for counts in (False, *[True] * ROUNDS):
         for name, command in commands.items():
-            spent = _spent(command, place)
+            spent = _spent(command, folder)
             if counts:
                 taken[name].append(spent)
     return taken
 
 
-def _spent(command: Sequence[str], place: Path) -> Spent:
+def _spent(command: Sequence[str], folder: Path) -> Spent:
     before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     # As an installed package, with its compiled modules.
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     done = subprocess.run(
-        command, cwd=place, env=environment, check=True, capture_output=True, text=True
+        command, cwd=folder, env=environment, check=True, capture_output=True, text=True
     )
     wall = time.perf_counter() - begin
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

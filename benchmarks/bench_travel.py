@@ -1,4 +1,4 @@
-"""How data travels through one deploy: calls across packages, and work that is done again"""
+"""Data flow of one deployment: calls across packages, and work that is done again"""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NOUNS = frozenset(
         "target",
     }
 )
-"""Modules of plain values, which every package passes on: reading one is no journey."""
+"""Modules of plain values, which every package passes on: reading one does not count."""
 
 
 class Journey:
@@ -51,7 +51,7 @@ class Journey:
 
     @property
     def returns(self) -> int:
-        """How often a package was entered that had been left before."""
+        """Number of times that a package was entered again after it had been left."""
         seen: set[str] = set()
         again = 0
         for package in self.stops:
@@ -96,7 +96,7 @@ class Journey:
 
 
 class Work:
-    """How often work was done that costs, by what it is."""
+    """Number of times that expensive work was done, by its kind."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()

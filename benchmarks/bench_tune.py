@@ -1,4 +1,4 @@
-"""What tune chooses, at fp32 and with a bound on the error, against the engines as they come"""
+"""Choices of tune, at fp32 and with a bound on the error, against default engines"""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BUDGET = float(os.environ.get("MODELPORT_BENCH_BUDGET", "120"))
 """Seconds of each search; there are two for every model."""
 ROUNDS = int(os.environ.get("MODELPORT_BENCH_ROUNDS", "15"))
 SLACK = 1.05
-"""How much slower than the best other way the choice may be, unless the interval reaches 1."""
+"""Factor by which the choice may be slower than the best other one, if the interval excludes 1."""
 
 COMPILED = Target("torch", provider="compile")
 OTHERS = {
@@ -37,14 +37,14 @@ OTHERS = {
     "OpenVINO": Plan(Target("openvino")),
 }
 LOSSY = {"OpenVINO bf16": Plan(Target("openvino", precision="bf16"))}
-"""What an engine gives as it comes where an error is allowed."""
+"""Error of a default engine where an error is allowed."""
 
 TOLERANCE = 0.05
 """The error over an output's rms that the second search allows."""
 BOUNDS = {"exact": None, f"error up to {TOLERANCE}": TOLERANCE}
 _CASES = 20
 LEAST_MEAN = 3.0
-"""How many times faster than eager PyTorch the choices with a bound are to be, in the mean."""
+"""Expected mean speedup of the choices with a bound over eager PyTorch."""
 PEAK = 0.75
 """The share of the peak of 8 bits that ResNet-50 is to reach with a bound."""
 

@@ -1,4 +1,4 @@
-"""What this machine computes at most, on all of its cores."""
+"""Peak throughput of this machine, on all of its cores."""
 
 from __future__ import annotations
 

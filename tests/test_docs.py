@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.runtime.building import require_buildable
+from tests.runtime.native_build import require_buildable
 from tests.warm import Warm
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 
 KINDS = {"sh", "python", "text", "toml"}

@@ -1,1 +1,1 @@
-"""The zoo: public architectures taken through modelport, counted; ``python -m zoo`` runs it."""
+"""The zoo: public architectures deployed by modelport, and counted; ``python -m zoo`` runs it."""

@@ -58,7 +58,7 @@ def _chosen(entries: Sequence[Entry], arguments: argparse.Namespace, rows: Rows)
     mine = entries[int(shard) - 1 :: int(shards)]
     done = rows.newest()
 
-    def wanted(entry: Entry) -> bool:
+    def is_selected(entry: Entry) -> bool:
         row = done.get(entry.name)
         if row is None or arguments.again == "all":
             return True
@@ -68,7 +68,7 @@ def _chosen(entries: Sequence[Entry], arguments: argparse.Namespace, rows: Rows)
     return [
         entry
         for entry in mine
-        if any(fnmatch.fnmatch(entry.name, pattern) for pattern in patterns) and wanted(entry)
+        if any(fnmatch.fnmatch(entry.name, pattern) for pattern in patterns) and is_selected(entry)
     ]
 
 

@@ -19,12 +19,12 @@ import psutil
 
 _POLL = 0.1
 _CLOCK = 6
-"""How many times longer than its processor time a function may take by the clock."""
+"""Largest ratio of a function's wall-clock time to its processor time."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a function in its own process ended.
+    """End of a function in its own process.
 
     Attributes:
         value: What it returned, where it did.

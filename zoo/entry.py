@@ -1,4 +1,4 @@
-"""What a family says of its models, and what they have in common: weights and example inputs."""
+"""Models of a family, and their common code: weights and example inputs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from modelport import Dim, Recipe
 
 Module = TypeVar("Module", bound=nn.Module)
 _CONSTANT_SPREAD = 0.1
-"""How far apart weights get that a library starts with one value: a scale of 1e-6 hides a layer."""
+"""Spread of weights that a library initializes to one value: a scale of 1e-6 hides a layer."""
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ def _anywhere(row: Row) -> Row:
 
 
 def totals(rows: Sequence[Row]) -> dict[str, int]:
-    """How many of the rows reached each target, and ``bare``; ``rows`` is how many there are.
+    """Numbers of rows that reached each target, and ``bare``; ``rows`` is the number of all.
 
     A row whose comparison would prove nothing reaches none. ``apart`` are those of which TensorRT
     for RTX lacks an operator.
@@ -150,7 +150,7 @@ def _failures(rows: Sequence[Row]) -> list[tuple[str, str, dict[str, str]]]:
 
 
 def _reasons(rows: Sequence[Row]) -> str:
-    """What failed: counted by reason, and told."""
+    """Failures: counted by reason, and with their messages."""
     failures = _failures(rows)
     if not failures:
         return ""
@@ -166,7 +166,7 @@ def _reasons(rows: Sequence[Row]) -> str:
         numbers = [counts[reason, title] for title in TITLES.values()]
         if any(numbers):
             lines.append(f"| {reason.title} | {reason.way_out} | {' | '.join(map(str, numbers))} |")
-    lines += ["", "| model | target | what the user is told |", "|---|---|---|"]
+    lines += ["", "| model | target | message |", "|---|---|---|"]
     for name, title, error in failures:
         lines.append(f"| {name} | {title} | {error['class']}: {_cell(error['message'])} |")
     bare = Counter(row["bare"]["error"]["class"] for row in rows if not row["bare"]["ok"])
@@ -189,7 +189,7 @@ def _families(rows: Sequence[Row]) -> str:
 
 
 def _table(rows: Sequence[Row]) -> str:
-    """One line a model; seconds are processor time of the deployment to all targets."""
+    """One line for each model; seconds are processor time of the deployment to all targets."""
     lines = ["## Every model", "", f"| {' | '.join(_COLUMNS)} |", "|" + "---|" * len(_COLUMNS)]
     lines += [f"| {' | '.join(_cells(row))} |" for row in rows]
     return "\n".join(

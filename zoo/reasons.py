@@ -1,4 +1,4 @@
-"""Why models do not go through, in plain words; found in what the user is told."""
+"""Reasons for failures, in plain words, recognized by the messages that users see."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Reason:
         title: What is the matter.
         way_out: What a user can do.
         pattern: What the class or the message has; a regular expression.
-        apart: Whether it is the backend's set of operators alone, for which no graph stands in.
+        apart: Whether it is the backend's set of operators alone, without a fallback graph.
     """
 
     title: str

@@ -44,12 +44,12 @@ class Rows:
             file.write(json.dumps(row) + "\n")
 
     def log_of(self, name: str) -> Path:
-        """Where a model's steps write what they print; emptied."""
+        """An empty folder for the output of a model's steps."""
         path = self._logs / (name.replace("/", "-") + ".log")
         path.write_text("")
         return path
 
 
 def is_good(row: Row) -> bool:
-    """Whether a model reached all targets, in a way that means something."""
+    """True if a model reached all targets, and the comparison is meaningful."""
     return not row["empty"] and all(target["ok"] for target in row["targets"].values())

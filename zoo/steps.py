@@ -1,4 +1,4 @@
-"""What is done with a model, each step in a process of its own."""
+"""Steps for a model, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TARGETS = {
     "openvino": "openvino",
     "tensorrt-rtx": "tensorrt-rtx:sm89",
 }
-"""What a model is deployed for, by the name in its row."""
+"""Targets of a model, by the name in its row."""
 
 CASES = 5
 """Drawn cases that every row is verified on, at least."""
@@ -39,7 +39,7 @@ Arrays = dict[str, np.ndarray[Any, Any]]
 
 
 def deploy_for(entry: Entry, targets: Sequence[str]) -> dict[str, Any]:
-    """Deploys a model, and says what came of it.
+    """Deploys a model, and reports the result.
 
     Args:
         entry: The model.
@@ -52,13 +52,13 @@ def deploy_for(entry: Entry, targets: Sequence[str]) -> dict[str, Any]:
     warnings.simplefilter("ignore")
     recipe = entry.recipe()
     with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder) / "model.port"
+        bundle = Path(folder) / "model.port"
         try:
-            done = deploy(recipe, place, targets=[TARGETS[name] for name in targets])
+            done = deploy(recipe, bundle, targets=[TARGETS[name] for name in targets])
         except ModelportError as error:
             text = str(error)[:_LONGEST]
             return {"error": {"class": type(error).__name__, "message": text}}
-        size = sum(file.stat().st_size for file in place.rglob("*") if file.is_file())
+        size = sum(file.stat().st_size for file in bundle.rglob("*") if file.is_file())
         findings = Counter(finding.rule for finding in done.model.findings)
         example = done.model.signature.inputs
         return {
@@ -126,8 +126,8 @@ def export_bare(entry: Entry) -> dict[str, Any]:
         return result | {"error": {"class": type(error).__name__, "message": message}}
     differing = [
         str(comparison)
-        for (_, wanted), got in zip(expected, outputs, strict=True)
-        for comparison in _compare(wanted, got)
+        for (_, reference), actual in zip(expected, outputs, strict=True)
+        for comparison in _compare(reference, actual)
     ]
     if differing:
         return result | {"error": {"class": "wrong", "message": differing[0][:400]}}
@@ -135,7 +135,7 @@ def export_bare(entry: Entry) -> dict[str, Any]:
 
 
 def _expected(recipe: Recipe, bound: BoundInputs) -> list[tuple[Arrays, list[Any]]]:
-    """The cases that the recipe gives and draws, with what eager PyTorch makes of them."""
+    """The recipe's own and drawn cases, with the outputs of eager PyTorch."""
     import torch
 
     dims = dynamic_dims(recipe, bound)
@@ -147,10 +147,10 @@ def _expected(recipe: Recipe, bound: BoundInputs) -> list[tuple[Arrays, list[Any
         specs.append(TensorSpec(name, array.dtype.name, tuple(shape)))
     declared = {dim.name: dim for axes in dims.values() for dim in axes.values()}
     signature = Signature(tuple(specs), (), declared)
-    given = [bound.arrays]
+    inputs = [bound.arrays]
     for args in recipe.cases:
         further = bind_inputs(recipe.model, args, recipe.kwargs, recipe.input_names)
-        given.append(further.arrays)
+        inputs.append(further.arrays)
     found: list[tuple[Arrays, list[Any]]] = []
 
     def run(arrays: Arrays) -> None:
@@ -158,7 +158,7 @@ def _expected(recipe: Recipe, bound: BoundInputs) -> list[tuple[Arrays, list[Any
             tensors = flat_outputs(bound.call(recipe.model, arrays))
         found.append((arrays, [to_numpy(tensor) for tensor in tensors]))
 
-    for arrays in given:
+    for arrays in inputs:
         run(arrays)
     refused = 0
     for case in draw_cases(signature, bound.arrays, recipe.values, seed=0):
@@ -166,13 +166,13 @@ def _expected(recipe: Recipe, bound: BoundInputs) -> list[tuple[Arrays, list[Any
             run(case.inputs)
         except Exception:  # noqa: BLE001 - sizes that the model does not take
             refused += 1
-        if len(found) >= len(given) + CASES or refused >= _ATTEMPTS:
+        if len(found) >= len(inputs) + CASES or refused >= _ATTEMPTS:
             return found
     return found
 
 
 def _emptiness(expected: Sequence[tuple[Arrays, Sequence[Any]]]) -> str:
-    """Why a comparison with these outputs would prove nothing."""
+    """The reason why a comparison with these outputs would prove nothing."""
     arrays = [array for _, outputs in expected for array in outputs]
     if not any(array.size for array in arrays):
         return "every output is empty"
@@ -196,19 +196,19 @@ def _run_bare(path: Path, expected: Sequence[tuple[Arrays, Any]]) -> list[list[A
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    wanted = [item.name for item in session.get_inputs()]
+    input_names = [item.name for item in session.get_inputs()]
     return [
-        session.run(None, {name: arrays[name] for name in wanted if name in arrays})
+        session.run(None, {name: arrays[name] for name in input_names if name in arrays})
         for arrays, _ in expected
     ]
 
 
-def _compare(wanted: Sequence[Any], got: Sequence[Any]) -> list[Any]:
-    if len(wanted) != len(got):
-        return [f"{len(got)} outputs, and PyTorch gives {len(wanted)}"]
+def _compare(reference: Sequence[Any], actual: Sequence[Any]) -> list[Any]:
+    if len(reference) != len(actual):
+        return [f"{len(actual)} outputs, and PyTorch returns {len(reference)}"]
 
     def named(arrays: Sequence[Any]) -> Mapping[str, Any]:
         return {str(index): array for index, array in enumerate(arrays)}
 
-    compared = compare_outputs(named(wanted), named(got), tolerance_for)
+    compared = compare_outputs(named(reference), named(actual), tolerance_for)
     return [comparison for comparison in compared if not comparison.ok]

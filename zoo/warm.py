@@ -1,4 +1,4 @@
-"""What all models need is imported and filled once, before a process is forked for each."""
+"""Warm start: imports and fills once, before a process is forked for each model."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def warm_up() -> None:
     """Imports the libraries, and exports a small model so that torch's own tables are made.
 
     Nothing here starts a thread, which a forked process would not have: no backend is imported,
-    and torch is told to use one.
+    and torch is set to use one.
     """
     import torch
 

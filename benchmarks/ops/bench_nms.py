@@ -21,15 +21,15 @@ def run() -> list[Row]:
             corners = torch.rand(COUNT, 2) * side
             boxes = torch.cat([corners, corners + torch.rand(COUNT, 2) * 90 + 10], 1)
             scores = torch.rand(COUNT)
-            given = boxes.numpy(), scores.numpy()
+            arguments = boxes.numpy(), scores.numpy()
             kept = nms(boxes, scores, iou_threshold=THRESHOLD)
-            assert np.array_equal(kept.numpy(), in_numpy(*given))
+            assert np.array_equal(kept.numpy(), in_numpy(*arguments))
             timings = interleave(
                 {
                     "ours": lambda boxes=boxes, scores=scores: nms(
                         boxes, scores, iou_threshold=THRESHOLD
                     ),
-                    "numpy": lambda given=given: in_numpy(*given),
+                    "numpy": lambda arguments=arguments: in_numpy(*arguments),
                 },
                 rounds=ROUNDS,
             )

@@ -20,7 +20,7 @@ def beside(
         what: What is computed, on how many threads.
         ours: Calls the operator.
         name: Whose the other one is.
-        other: Calls that; what it gives must be the same.
+        other: Calls the other implementation; its result must be the same.
     """
     torch.testing.assert_close(ours(), other(), rtol=1e-3, atol=1e-3)
     timings = interleave({"ours": ours, "other": other}, rounds=ROUNDS)

@@ -16,7 +16,7 @@ class Accumulate(torch.nn.Module):
 
 
 class ByFirst(torch.nn.Module):
-    """Multiplies by a value that was taken out of a tensor."""
+    """Multiplies by the value of a tensor as a Python float."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Multiplies x, of one dimension, by its first element."""

@@ -32,7 +32,7 @@ class DynamicTRTResize(torch.autograd.Function):
 
 
 def resize(x: Tensor, scales: Tensor) -> Tensor:
-    """What the node computes, in plain PyTorch."""
+    """The node's computation in plain PyTorch."""
     factors = tuple(scales.tolist())
     return functional.interpolate(
         x, scale_factor=factors, mode="bicubic", align_corners=False, recompute_scale_factor=False

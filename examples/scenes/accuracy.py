@@ -17,7 +17,7 @@ import modelport
 SCENES = 200
 SEED = 1000
 OVERLAP = 0.5
-"""From which intersection over union a box is that of a shape."""
+"""Intersection over union from which a box counts as that of a shape."""
 
 Run = Callable[[Mapping[str, np.ndarray]], Mapping[str, np.ndarray]]
 
@@ -27,8 +27,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("bundle")
     parser.add_argument("--target")
-    given = parser.parse_args()
-    engine = modelport.load(given.bundle, given.target)
+    arguments = parser.parse_args()
+    engine = modelport.load(arguments.bundle, arguments.target)
     found = average_precisions(engine.run)
     for name, precision in zip(CLASSES, found, strict=True):
         print(f"{name:10} {precision:.3f}")
@@ -56,7 +56,7 @@ def average_precisions(run: Run) -> list[float]:
     took; precision is made to fall only.
 
     Args:
-        run: Runs the model on ``image``, and gives ``boxes``, ``scores`` and ``labels``.
+        run: Function from ``image`` to ``boxes``, ``scores`` and ``labels``.
 
     Returns:
         A number from 0 to 1 for each of `CLASSES`.
@@ -67,14 +67,14 @@ def average_precisions(run: Run) -> list[float]:
         found = run({"image": scene.picture})
         counts += np.bincount(scene.kinds, minlength=len(CLASSES))
         free = set(range(len(scene.kinds)))
-        for place in np.argsort(-found["scores"], kind="stable"):
-            label = int(found["labels"][place])
-            over = _overlaps(found["boxes"][place], scene.boxes)
+        for index in np.argsort(-found["scores"], kind="stable"):
+            label = int(found["labels"][index])
+            over = _overlaps(found["boxes"][index], scene.boxes)
             over[[kind != label for kind in scene.kinds]] = 0
             best = int(over.argmax()) if len(over) else -1
             taken = best in free and over[best] >= OVERLAP
             free -= {best} if taken else set()
-            right[label].append((float(found["scores"][place]), taken))
+            right[label].append((float(found["scores"][index]), taken))
     return [_area(items, int(count)) for items, count in zip(right, counts, strict=True)]
 
 

@@ -39,9 +39,9 @@ class Block(nn.Module):
 
 
 class Detector(nn.Module):
-    """Where which shapes are, on pictures of 160 by 160 pixels.
+    """Detector of shapes on pictures of 160 by 160 pixels.
 
-    Takes planes [N, 3, 160, 160] of 0..1; gives the boxes of all cells [N, 400, 4] as x1, y1, x2,
+    Takes planes [N, 3, 160, 160] of 0..1; returns the boxes of all cells [N, 400, 4] as x1, y1, x2,
     y2 in pixels, and their scores [N, 400, classes].
     """
 

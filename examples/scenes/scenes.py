@@ -27,7 +27,7 @@ TRAINING_PHOTOS = (
 )
 HELD_OUT_PHOTOS = ("chelsea.png", "coffee.png")
 MOST_OVERLAP = 0.1
-"""How much of the smaller of two shapes' boxes the other may cover."""
+"""Allowed overlap: the share of the smaller of two boxes that the other may cover."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def _covered(box: Sequence[float], other: Sequence[float]) -> bool:
 def _paint(
     rng: np.random.Generator, picture: np.ndarray, kind: str, x: float, y: float, half: float
 ) -> tuple[float, ...]:
-    """Paints a shape, and gives the box around it."""
+    """Paints a shape, and returns the box around it."""
     left, top = max(int(x - half) - 1, 0), max(int(y - half) - 1, 0)
     window = picture[top : int(y + half) + 3, left : int(x + half) + 3]
     rows, columns = np.mgrid[: window.shape[0], : window.shape[1]] + 0.5
@@ -125,7 +125,7 @@ def _paint(
 
 
 def _distance(kind: str, u: np.ndarray, v: np.ndarray, half: float) -> np.ndarray:
-    """How far outside of a shape's edge places are, in pixels; below 0 inside."""
+    """Signed distance of points from a shape's edge, in pixels; below 0 inside."""
     away = np.hypot(u, v)
     if kind == "disc":
         return away - half

@@ -48,5 +48,5 @@ if __name__ == "__main__":
     parser.add_argument("bundle")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--target")
-    given = parser.parse_args()
-    make_server(given.bundle, given.port, given.target).serve_forever()
+    arguments = parser.parse_args()
+    make_server(arguments.bundle, arguments.port, arguments.target).serve_forever()

@@ -25,12 +25,12 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=3000)
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--output", default=str(CHECKPOINT))
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     rng = np.random.default_rng(SEED)
-    scenes = [make_scene(rng, SIDE, SIDE) for _ in range(given.scenes)]
+    scenes = [make_scene(rng, SIDE, SIDE) for _ in range(arguments.scenes)]
     torch.manual_seed(SEED)
-    model = train(scenes, given.epochs)
-    torch.save(model.state_dict(), given.output)
+    model = train(scenes, arguments.epochs)
+    torch.save(model.state_dict(), arguments.output)
 
 
 def train(scenes: list[Scene], epochs: int) -> Detector:
@@ -44,7 +44,7 @@ def train(scenes: list[Scene], epochs: int) -> Detector:
     for epoch in range(epochs):
         total = 0.0
         for chosen in torch.randperm(len(scenes))[: batches * BATCH].split(BATCH):
-            turned = [_turned(planes[place], scenes[place]) for place in chosen.tolist()]
+            turned = [_turned(planes[index], scenes[index]) for index in chosen.tolist()]
             optimizer.zero_grad()
             pictures = torch.stack([item[0] for item in turned]).float() / 255
             loss = _loss(model, pictures.contiguous(memory_format=torch.channels_last), turned)
@@ -75,17 +75,17 @@ def _turned(picture: Tensor, scene: Scene) -> Turned:
 
 def _loss(model: Detector, planes: Tensor, truth: list[Turned]) -> Tensor:
     raw = model.raw(planes)
-    wanted = torch.zeros(*raw.shape[:2], len(CLASSES))
+    classes = torch.zeros(*raw.shape[:2], len(CLASSES))
     pictures, cells, targets = [], [], []
     for picture, (_, boxes, kinds) in enumerate(truth):
-        for place, box in zip(*_answering(model.cells[0], boxes), strict=True):
-            wanted[picture, place, kinds[box]] = 1
+        for cell, box in zip(*_answering(model.cells[0], boxes), strict=True):
+            classes[picture, cell, kinds[box]] = 1
             pictures.append(picture)
-            cells.append(place)
+            cells.append(cell)
             targets.append(boxes[box])
     logits = raw[..., 4:]
-    wrong = (wanted - logits.detach().sigmoid()).abs() ** FOCUS
-    certain = F.binary_cross_entropy_with_logits(logits, wanted, weight=wrong, reduction="sum")
+    wrong = (classes - logits.detach().sigmoid()).abs() ** FOCUS
+    certain = F.binary_cross_entropy_with_logits(logits, classes, weight=wrong, reduction="sum")
     if not targets:
         return certain / len(planes)
     far = 1 - overlaps(model.boxes(raw)[pictures, cells], torch.stack(targets))

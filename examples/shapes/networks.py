@@ -22,7 +22,7 @@ def features(*widths: int) -> nn.Sequential:
 
 
 class Classifier(nn.Module):
-    """Which shape it is: logits [N, classes] of planes [N, 3, H, W]."""
+    """Classifier of the shape: logits [N, classes] of planes [N, 3, H, W]."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class Classifier(nn.Module):
 
 
 class Segmenter(nn.Module):
-    """Which shape each pixel belongs to: logits [N, 1 + classes, H, W]."""
+    """Segmentation: the shape of each pixel, logits [N, 1 + classes, H, W]."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class Segmenter(nn.Module):
 
 
 class Detector(nn.Module):
-    """Where which shapes are: one box a cell of 8 by 8 pixels.
+    """Detector of shapes: one box per cell of 8 by 8 pixels.
 
     Gives boxes [N, cells, 4] as center x, center y, width, height in pixels, and scores
     [N, cells, classes].
@@ -76,11 +76,11 @@ class Detector(nn.Module):
 
 
 def load(model: nn.Module) -> nn.Module:
-    """A network with the weights that `train.py` gave it."""
+    """A network with the weights of `train.py`."""
     model.load_state_dict(torch.load(weights_of(model), weights_only=True))
     return model.eval()
 
 
 def weights_of(model: nn.Module) -> Path:
-    """Where a network's weights lie."""
+    """File of a network's weights."""
     return Path(__file__).with_name(f"{type(model).__name__.lower()}.pth")

@@ -15,7 +15,7 @@ def ground(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
 
 
 def inside(kind: int, height: int, width: int, x: float, y: float, half: float) -> np.ndarray:
-    """Which pixels a shape covers: bool [H, W]."""
+    """Mask of a shape: bool [H, W]."""
     rows, columns = np.mgrid[:height, :width] + 0.5
     across, down = np.abs(columns - x), np.abs(rows - y)
     if CLASSES[kind] == "disc":

@@ -61,18 +61,18 @@ def of_masks(model: nn.Module, planes: Tensor, truth: Truth) -> Tensor:
 def of_boxes(model: nn.Module, planes: Tensor, truth: Truth) -> Tensor:
     """The detector's loss: the cells around the middle of a shape answer for it."""
     raw = model.raw(planes)
-    wanted = torch.zeros(raw.shape[0], raw.shape[1], len(CLASSES))
+    classes = torch.zeros(raw.shape[0], raw.shape[1], len(CLASSES))
     far = torch.zeros(())
     for picture, (kinds, boxes, _) in enumerate(truth):
         for kind, (x1, y1, x2, y2) in zip(kinds, boxes, strict=True):
             middle = torch.tensor([(x1 + x2) / 2, (y1 + y2) / 2], dtype=torch.float32)
             size = torch.tensor([x2 - x1, y2 - y1], dtype=torch.float32)
             near = (model.cells[0] - middle).abs().amax(1) < 0.75 * STRIDE
-            wanted[picture, near, kind] = 1
+            classes[picture, near, kind] = 1
             offset = (middle - model.cells[0][near]) / STRIDE
             target = torch.cat([offset, (size / STRIDE).log().expand_as(offset)], 1)
             far = far + F.smooth_l1_loss(raw[picture, near, :4], target, reduction="sum")
-    certain = F.binary_cross_entropy_with_logits(raw[..., 4:], wanted, reduction="sum")
+    certain = F.binary_cross_entropy_with_logits(raw[..., 4:], classes, reduction="sum")
     return (certain + 2 * far) / raw.shape[0]
 
 

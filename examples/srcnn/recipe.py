@@ -9,7 +9,7 @@ from modelport.files import images
 
 
 def recipe() -> modelport.Recipe:
-    """What to deploy: any number of pictures of any size, captured on a real photograph."""
+    """Recipe for any number of pictures of any size, captured on a real photograph."""
     picture = images.to_nchw(low_resolution()[:48, :72], "float32")
     return modelport.Recipe(
         model=load_srcnn(),

@@ -22,7 +22,7 @@ def draw_scales(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def recipe() -> modelport.Recipe:
-    """What to deploy: captured at 3, verified at 2, 3 and 4."""
+    """Recipe that is captured at 3 and verified at 2, 3 and 4."""
     picture = torch.from_numpy(images.to_nchw(low_resolution()[:48, :72], "float32"))
     return modelport.Recipe(
         model=load_dynamic_srcnn(),

@@ -9,7 +9,7 @@ from modelport.pipeline import Result, steps
 
 
 def recipe() -> modelport.Recipe:
-    """What to deploy: the file is decoded inside the graph, by onnxruntime-extensions."""
+    """Recipe whose graph decodes the file itself, by onnxruntime-extensions."""
     return modelport.Recipe(
         model=load_srcnn(),
         args=(images.encode(low_resolution()[:48, :72]),),

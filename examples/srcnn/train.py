@@ -245,7 +245,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Trains the network unless told not to, then evaluates the checkpoint."""
+    """Trains the network unless ``--evaluate`` is set, then evaluates the checkpoint."""
     arguments = parse_arguments()
     if not arguments.evaluate:
         save_checkpoint(train(arguments.steps, arguments.minutes), CHECKPOINT)

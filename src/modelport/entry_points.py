@@ -1,4 +1,4 @@
-"""Objects that other packages bring along: the entry points of a group."""
+"""Entry points: objects of other packages, by group."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def installed(group: str) -> dict[str, EntryPoint]:
 
 
 def load_entry(entry: EntryPoint, kind: str) -> Any:
-    """Imports what an entry point names.
+    """Imports the object of an entry point.
 
     Args:
         entry: The entry point.
@@ -45,5 +45,5 @@ def load_entry(entry: EntryPoint, kind: str) -> Any:
 
 
 def package_of(entry: EntryPoint) -> str:
-    """The name of the package that brings an entry point."""
+    """The name of the package that declares an entry point."""
     return entry.dist.name if entry.dist else entry.value

@@ -1,4 +1,4 @@
-"""The one tree of errors that modelport raises."""
+"""The class hierarchy of errors."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class BuildError(ModelportError):
 
 
 class RunError(ModelportError):
-    """An engine was given inputs that it does not take, or failed while running."""
+    """An engine got inputs that it does not accept, or failed while running."""
 
 
 class ProofError(ModelportError):
@@ -112,7 +112,7 @@ def causes(error: BaseException | None, *, contexts: bool = False) -> Iterator[B
 
 
 def first_cause(error: BaseException) -> BaseException:
-    """The cause of an error that has no cause itself."""
+    """The innermost cause of an error."""
     *_, first = causes(error)
     return first
 

@@ -1,4 +1,4 @@
-"""Facts of a capture: what later steps decide by, typed."""
+"""Facts of a capture that later steps decide by, typed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class CaptureFacts:
         reason: Why this strategy.
         opset: Opset of the default domain; 0 where nothing was captured.
         rewrites: The rewrites that took part, as plain dicts.
-        usual_sizes: The most frequent size of each dynamic dimension in the given cases.
+        usual_sizes: The most frequent size of each dynamic dimension in the recipe's cases.
         seen_values: The least, the example's and the largest values of inputs that may say how
             large an output is, by input.
         versions: Versions of what captured, by name.

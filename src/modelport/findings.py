@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Severity(StrEnum):
-    """How much a finding matters."""
+    """Severity of a finding."""
 
     ERROR = "error"
     """Proven: the result differs from the original model."""
@@ -36,6 +36,6 @@ class Finding:
     fix: str = ""
 
     def __str__(self) -> str:
-        place = f" at {self.where}" if self.where else ""
+        location = f" at {self.where}" if self.where else ""
         advice = f" Fix: {self.fix}" if self.fix else ""
-        return f"{self.severity}: [{self.rule}]{place}: {self.message}{advice}"
+        return f"{self.severity}: [{self.rule}]{location}: {self.message}{advice}"

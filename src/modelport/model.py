@@ -1,4 +1,4 @@
-"""The model on its way: an ONNX graph in memory, with what is known about it."""
+"""Intermediate model: an ONNX graph in memory, with its facts and findings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Progress of long work: a live line on a terminal, one line a step elsewhere."""
+"""Progress of long work: a live line on a terminal, one line for each step elsewhere."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """What long work tells its caller while it runs."""
+    """Receiver of the progress of long work."""
 
     def start(self, step: str) -> None:
         """A step begins."""
@@ -35,10 +35,10 @@ class Silent:
 
 
 class Stages:
-    """Runs named steps, tells a `Progress` of each, and keeps their durations.
+    """Runs named steps, reports each to a `Progress`, and records their durations.
 
     Attributes:
-        progress: What is told.
+        progress: Receiver of each step's begin and end.
         seconds: Wall-clock seconds of every finished step, by name, in order; a step that ran again
             adds up.
     """
@@ -69,9 +69,9 @@ class Stages:
 
     @contextmanager
     def attempts(self) -> Iterator[None]:
-        """Runs attempts at the same thing: a step fails only where all of them end with it.
+        """Runs attempts at the same result: a step fails only if all attempts fail.
 
-        What fails and is followed by another attempt is no failure: it is told as finished.
+        An attempt that fails and is followed by another one is reported as finished.
         """
         self._attempting = True
         try:

@@ -1,4 +1,4 @@
-"""Recipes: what a user writes to say what to deploy, and the sources they come from."""
+"""Recipes: the user's declaration of a model to deploy, and the sources that name one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 ValueRule: TypeAlias = (
     "tuple[float, float] | Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]"
 )
-"""How values of an input are drawn: uniformly from a closed range, or by a function of a random
+"""Distribution of an input's values: uniform in a closed range, or a function of a random
 generator and a shape."""
 
 CAPTURES = ("auto", "dynamo", "trace", "script")
@@ -34,7 +34,7 @@ WEIGHTS = (".pth", ".pt", ".ckpt", ".bin", ".safetensors")
 
 @dataclass(frozen=True)
 class Recipe:
-    """What to deploy.
+    """A model to deploy, with example inputs and options.
 
     Attributes:
         model: A ``torch.nn.Module``, a ``torch.export.ExportedProgram``, or the path of a
@@ -45,7 +45,7 @@ class Recipe:
         input_names: Names of the graph's inputs, in the order of the example's tensors.
         output_names: Names of the graph's outputs.
         dynamic: Dynamic dimensions: ``{input: {axis: name or Dim}}`` or ``{input: [axis, ...]}``.
-        dynamic_axes: The same, under the name that ``torch.onnx.export`` gave it.
+        dynamic_axes: The same, under its name in ``torch.onnx.export``.
         dynamic_shapes: The form of ``torch.export.export``: a pytree of ``torch.export.Dim``.
         opset: Opset of the default domain; None for the lowest from 18 up that suffices.
         capture: ``auto``, ``dynamo``, ``trace`` or ``script``.
@@ -57,9 +57,9 @@ class Recipe:
         name: The model's name; the class's by default.
         preprocess: Steps before the model: those of `modelport.pipeline.steps`, or functions of
             the picture in PyTorch. With them, the first example input is a picture.
-        postprocess: Steps after the model, likewise; functions get what the model gives. With
-            them, ``output_names`` are the names by which steps know what the model gives.
-        result: What the answers mean, for people: a `modelport.pipeline.Result`.
+        postprocess: Steps after the model, likewise; functions get the model's outputs. With
+            them, ``output_names`` are the names by which steps read the outputs.
+        result: Meaning of the outputs, for people: a `modelport.pipeline.Result`.
     """
 
     model: Any
@@ -83,23 +83,23 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if not isinstance(self.args, tuple | list):
-            # A single tensor stands for itself.
+            # A single tensor is the only positional argument.
             object.__setattr__(self, "args", (self.args,))
         if self.capture not in CAPTURES:
             raise UsageError(
                 f"unknown capture {self.capture!r}", fix=f"one of: {', '.join(CAPTURES)}"
             )
         forms = ("dynamic", "dynamic_axes", "dynamic_shapes")
-        given = [form for form in forms if getattr(self, form) is not None]
-        if len(given) > 1:
+        used = [form for form in forms if getattr(self, form) is not None]
+        if len(used) > 1:
             raise UsageError(
-                f"{' and '.join(given)} are given together", fix="keep one; they say the same thing"
+                f"{' and '.join(used)} are given together", fix="keep one; they say the same thing"
             )
 
     def with_options(self, **options: Any) -> Recipe:
         """The recipe with fields replaced, except by None."""
-        given = {name: value for name, value in options.items() if value is not None}
-        return dataclasses.replace(self, **given)
+        changes = {name: value for name, value in options.items() if value is not None}
+        return dataclasses.replace(self, **changes)
 
     @property
     def title(self) -> str:
@@ -170,12 +170,12 @@ def load_function(source: str, default: str = "") -> Callable[..., Any]:
 @contextmanager
 def _opened(source: str, default: str) -> Iterator[tuple[ModuleType, str]]:
     """The module that a source names, and the name of a function in it."""
-    place, _, name = source.rpartition(":") if ":" in source else (source, "", "")
+    module, _, name = source.rpartition(":") if ":" in source else (source, "", "")
     name = name or default
-    if not place.endswith(".py"):
-        yield _load_module(place, source), name
+    if not module.endswith(".py"):
+        yield _load_module(module, source), name
         return
-    path = Path(place)
+    path = Path(module)
     if not path.is_file():
         raise UsageError(f"no such file: {path}")
     path = path.resolve()
@@ -244,7 +244,7 @@ def _load_file(path: Path) -> ModuleType:
 
 
 def run_file(path: Path) -> ModuleType:
-    """Runs a Python file anew, as a module of its own; what it raises is raised.
+    """Runs a Python file as a new module; its exceptions are passed on.
 
     Args:
         path: The file, resolved.
@@ -265,7 +265,7 @@ def run_file(path: Path) -> ModuleType:
 
 @contextmanager
 def _importing_beside(path: Path) -> Iterator[None]:
-    """Lets a recipe import what lies beside it, as a script does."""
+    """Context in which a recipe can import modules of its own folder, as a script does."""
     folder = str(path.parent)
     _forget_neighbours(except_folder=folder)
     before = set(sys.modules)
@@ -292,7 +292,7 @@ def _lies_beside(recipe: Path, module: ModuleType) -> bool:
 
 
 def _forget_neighbours(except_folder: str) -> None:
-    """Two recipes may each have a ``model.py`` beside them: the second must not get the first's."""
+    """Removes modules of other recipes' folders: two recipes may each have a ``model.py``."""
     for folder in [folder for folder in _neighbours if folder != except_folder]:
         for name in _neighbours.pop(folder):
             sys.modules.pop(name, None)

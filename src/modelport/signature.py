@@ -1,4 +1,4 @@
-"""Signatures: the names, dtypes and dimensions that a model takes and gives."""
+"""Signatures: names, dtypes and dimensions of a model's inputs and outputs."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Dim:
         return text if self.multiple == 1 else f"{text}, a multiple of {self.multiple}"
 
     def nearest(self, size: int) -> int:
-        """The largest size up to a number; the smallest of all where there is none."""
+        """The largest allowed size up to a number, or else the smallest allowed size."""
         down = size // self.multiple * self.multiple
         return max(down if self.max is None else min(down, self.max), self.min)
 
@@ -92,7 +92,7 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class Signature:
-    """What a model takes and gives.
+    """Signature of a model.
 
     Attributes:
         inputs: The inputs, in order.
@@ -120,7 +120,7 @@ class Signature:
             inputs: Arrays by input name.
 
         Raises:
-            RunError: What was expected, and what came instead.
+            RunError: The inputs differ from the signature.
         """
         if not isinstance(inputs, Mapping):
             raise RunError(
@@ -154,25 +154,27 @@ class Signature:
             )
         if spec.shape is None:
             return
-        came = f"{spec.name!r} has shape {list(array.shape)}, expected {spec}"
+        mismatch = f"{spec.name!r} has shape {list(array.shape)}, expected {spec}"
         if array.ndim != len(spec.shape):
-            raise RunError(f"input {came}", why=f"rank {array.ndim} is not {len(spec.shape)}")
-        for axis, (size, wanted) in enumerate(zip(array.shape, spec.shape, strict=True)):
-            place = f"{spec.name}[{axis}]"
-            if isinstance(wanted, int):
-                if size != wanted:
-                    raise RunError(f"input {came}", why=f"axis {axis} is {size}, not {wanted}")
+            raise RunError(f"input {mismatch}", why=f"rank {array.ndim} is not {len(spec.shape)}")
+        for axis, (size, dim_spec) in enumerate(zip(array.shape, spec.shape, strict=True)):
+            axis_name = f"{spec.name}[{axis}]"
+            if isinstance(dim_spec, int):
+                if size != dim_spec:
+                    raise RunError(
+                        f"input {mismatch}", why=f"axis {axis} is {size}, not {dim_spec}"
+                    )
                 continue
-            dim = self.dims.get(wanted)
+            dim = self.dims.get(dim_spec)
             if dim is not None and size not in dim:
                 raise RunError(
-                    f"input {came}", why=f"axis {axis} is {size}, outside the range {dim}"
+                    f"input {mismatch}", why=f"axis {axis} is {size}, outside the range {dim}"
                 )
-            first, first_place = sizes.setdefault(wanted, (size, place))
+            first, first_place = sizes.setdefault(dim_spec, (size, axis_name))
             if size != first:
                 raise RunError(
-                    f"input {came}",
-                    why=f"axis {axis} is {size}, but {wanted!r} is {first} in {first_place}",
+                    f"input {mismatch}",
+                    why=f"axis {axis} is {size}, but {dim_spec!r} is {first} in {first_place}",
                 )
 
     def _describe_inputs(self) -> str:
@@ -197,7 +199,7 @@ class Signature:
 
 
 class InputGuard:
-    """Checks the inputs of every run, and costs almost nothing where shapes repeat.
+    """Checks the inputs of every run; repeated shapes cost almost nothing.
 
     A combination of shapes that passed `Signature.examine` is remembered, so that a further run
     with it only compares names, dtypes and the shapes themselves.
@@ -212,13 +214,13 @@ class InputGuard:
         self._passed: set[tuple[tuple[int, ...], ...]] = set()
 
     def __call__(self, inputs: Mapping[str, Any]) -> None:
-        """Raises `RunError` where the inputs are not what the signature says."""
+        """Raises `RunError` if the inputs do not match the signature."""
         shapes = []
         try:
             for name, dtype in self._expected:
                 array = inputs[name]
                 # A dtype that equals but is another object (an unpickled one) is examined anew,
-                # and so is what only looks like an array (a NumPy scalar).
+                # and so is an object that only looks like an array (a NumPy scalar).
                 if array.dtype is not dtype or array.__class__ is not np.ndarray:
                     break
                 shapes.append(array.shape)

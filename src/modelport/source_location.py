@@ -1,4 +1,4 @@
-"""Places in the user's source code."""
+"""Locations in the user's source code."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _STANDARD_LIBRARY = re.compile(r"/lib/python3\.\d+/(?!site-packages/)")
 
 
 def is_users(file: str) -> bool:
-    """Whether a file is neither of modelport, nor of torch and the like, nor of Python itself."""
+    """Return True if a file is the user's: not modelport's, torch's and the like, or Python's."""
     return not (file.startswith(_OWN) or _FOREIGN.search(file) or _STANDARD_LIBRARY.search(file))
 
 
@@ -29,13 +29,13 @@ def innermost(frames: Iterable[tuple[str, int | None]]) -> str:
 
 
 def of_error(error: BaseException) -> str:
-    """Where in the user's code an error was raised."""
+    """``file:line`` in the user's code where an error was raised."""
     frames = traceback.extract_tb(error.__traceback__)
     return innermost((frame.filename, frame.lineno) for frame in frames)
 
 
 def of_caller() -> str:
-    """Where in the user's code the caller of this function was reached from."""
+    """``file:line`` in the user's code from which the caller was reached."""
     frame = sys._getframe(1)
     while frame is not None:
         if is_users(frame.f_code.co_filename):
@@ -47,7 +47,7 @@ def of_caller() -> str:
 
 
 def is_callers_doing(between: tuple[str, ...]) -> bool:
-    """Whether the user's code itself led here, and not what it called.
+    """Return True if the user's code itself led here, without a library between.
 
     Args:
         between: Parts of the names of files that may stand between the user's code and here.

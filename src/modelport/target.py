@@ -1,4 +1,4 @@
-"""Targets: where a model is to run, and in which precision."""
+"""Targets: backend, device and precision of a model."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _COMPUTE_CAPABILITY = re.compile(r"sm\d{2,3}")
 
 @dataclass(frozen=True)
 class Target:
-    """A backend and how it is to run a model.
+    """Backend, device and precision, with further options of a backend.
 
     Attributes:
         backend: Name of the backend, e.g. ``onnxruntime``.
@@ -64,7 +64,7 @@ class Target:
             field = _field_of(token, text)
             if field in fields:
                 raise UsageError(
-                    f"target {text!r} gives two values for its {field}: {fields[field]}, {token}"
+                    f"target {text!r} has two values for its {field}: {fields[field]}, {token}"
                 )
             fields[field] = token
         if backend in ON_GPUS or fields.get("provider") in ON_GPUS:

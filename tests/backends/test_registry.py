@@ -112,7 +112,7 @@ def test_backend_of_another_package_deploys(
 ) -> None:
     bundle = tmp_path / "tiny.port"
     out = run("deploy", recipe_file, "-o", bundle, "--target", "onnxruntime", "--target", "plain")
-    assert "plain:cpu:fp32: agrees with the original" in out
+    assert "plain:cpu:fp32: agrees with the reference" in out
     assert "plain:cpu:fp32" in run("verify", bundle)
     found = json.loads(run("doctor", "--json"))
     assert [probe["name"] for probe in found["backends"]] == [*registry.BACKENDS, "plain"]

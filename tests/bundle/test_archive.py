@@ -83,7 +83,7 @@ def test_link_in_a_zip_is_refused(bundle: Path, tmp_path: Path, kind: int) -> No
         entry.create_system = 3
         entry.external_attr = (kind | 0o777) << 16
         made.writestr(entry, "/etc/passwd")
-    with pytest.raises(BundleError, match=r"report.html is no plain file"):
+    with pytest.raises(BundleError, match=r"report.html is not a regular file"):
         modelport.load(tmp_path / "a.port")
 
 
@@ -92,20 +92,20 @@ def test_link_in_a_directory_is_refused(bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "outside.html").write_bytes(data)
     (bundle / "report.html").unlink()
     (bundle / "report.html").symlink_to(tmp_path / "outside.html")
-    with pytest.raises(BundleError, match=r"report.html is no plain file"):
+    with pytest.raises(BundleError, match=r"report.html is not a regular file"):
         modelport.load(bundle)
     (bundle / "report.html").unlink()
     (bundle / "report.html").write_bytes(data)
     (bundle / "cases").rename(tmp_path / "cases")
     (bundle / "cases").symlink_to(tmp_path / "cases")
-    with pytest.raises(BundleError, match="cases is no plain file"):
+    with pytest.raises(BundleError, match="cases is not a regular file"):
         modelport.load(bundle)
 
 
 def test_pipe_in_a_directory_is_refused_and_not_waited_for(bundle: Path) -> None:
     (bundle / "report.html").unlink()
     os.mkfifo(bundle / "report.html")
-    with pytest.raises(BundleError, match="no plain file"):
+    with pytest.raises(BundleError, match="not a regular file"):
         modelport.load(bundle)
 
 

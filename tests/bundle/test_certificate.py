@@ -51,7 +51,7 @@ def test_certificate_says_what_was_tried_and_what_was_allowed(bundle: Path) -> N
 
 def test_information_on_a_bundle_has_it_in_words(bundle: Path, cli: Callable[..., Ran]) -> None:
     out = cli("bundle", "info", bundle).out
-    assert "proven for onnxruntime:cpu:fp32: agreed with the original on" in out
+    assert "proven for onnxruntime:cpu:fp32: agreed with the reference on" in out
     assert "rows tried at 1, " in out
     assert "three: the same number in all cases: nothing else is proven" in out
     assert "(allowed 1.0e-04)" in out

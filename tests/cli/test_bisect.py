@@ -31,7 +31,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_nothing_found_exits_with_0(cli: RunCli, right: Path, tmp_path: Path) -> None:
     ran = cli("bisect", right, right, "--all-nodes")
     assert ran.code == 0
-    assert ran.out.strip().endswith("no node parts")
+    assert ran.out.strip().endswith("no node differs")
     assert [path.name for path in tmp_path.iterdir()] == ["right.onnx"]
 
 

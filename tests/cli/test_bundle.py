@@ -51,7 +51,7 @@ def test_info_says_what_it_is(cli: Any, native: Path) -> None:
         "native",
         "input x: float32",
         "not signed",
-        "agreed with the original",
+        "agreed with the reference",
         "built on",
     ):
         assert word in plain

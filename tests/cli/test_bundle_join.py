@@ -78,7 +78,7 @@ def test_ls_and_info_look_into_the_stages(cli: Any, both: Path) -> None:
     assert twice["model"]["targets"][0]["verified"]
     plain = cli("bundle", "info", both).out
     assert "stage more: more, x = twice.y, 4 rows at most" in plain
-    assert "target onnxruntime:cpu:fp32: graphs/model.onnx, agreed with the original" in plain
+    assert "target onnxruntime:cpu:fp32: graphs/model.onnx, agreed with the reference" in plain
 
 
 def test_selftest_runs_the_stages_and_the_whole(cli: Any, both: Path) -> None:
@@ -122,7 +122,7 @@ def test_parts_are_added_and_taken_out_in_all_stages(cli: Any, both: Path, tmp_p
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (["--give", "a=more.z"], "no stage gives more.z"),
+        (["--give", "a=more.z"], "no stage has the output more.z"),
         (["--connect", "more.z=twice.y"], "there is no more.z"),
         (["--batch", "more"], "cannot read 'more'"),
         (["--batch", "twice=x"], "'x' rows"),

@@ -30,7 +30,7 @@ def test_bundle_is_written_with_progress_on_stderr(
     ran = run_cli("deploy", recipe_file, "-o", tmp_path / "a.port")
     assert ran.code == 0, ran.err
     assert "captured by trace (asked for)" in ran.out
-    assert "onnxruntime:cpu:fp32: agrees with the original on" in ran.out
+    assert "onnxruntime:cpu:fp32: agrees with the reference on" in ran.out
     assert f"wrote {tmp_path / 'a.port'}" in ran.out
     steps = [line.split(":")[0] for line in ran.err.splitlines()]
     for step in ("capture", "check", "compile", "verify", "write the bundle"):

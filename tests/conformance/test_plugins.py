@@ -68,7 +68,7 @@ def test_a_rule_that_gives_another_size(windows: Operator) -> None:
         return sums.like([sums.shape[0] + 1]), places
 
     windows.shapes(wrong)
-    assert "the reference gives" in faults(windows)
+    assert "the reference returns" in faults(windows)
 
 
 def test_a_bound_that_is_too_low(windows: Operator) -> None:

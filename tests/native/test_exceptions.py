@@ -17,7 +17,7 @@ from modelport.ops.build.toolchain import NATIVE
 from modelport.ops.ctypes_library import BoundKernel, NativeKernel, NativeLibrary, pack_shapes
 from modelport.ops.scaffold import load_folder
 from modelport.ops.shapes import TensorInfo
-from tests.runtime.building import environment, require_buildable, sdk
+from tests.runtime.native_build import environment, require_buildable, sdk
 
 HERE = Path(__file__).parent
 FLAGS = ("-std=c++17", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-rdynamic")

@@ -10,7 +10,7 @@ import pytest
 from modelport.ops.build import BuildOptions, build_library, toolchain
 from modelport.ops.plugins import build_plugins, find_headers
 from modelport.ops.scaffold import load_folder
-from tests.runtime.building import sdk
+from tests.runtime.native_build import sdk
 
 ROOT = Path(__file__).parents[2]
 SETTERS = {f"modelport_set_{kind}" for kind in ("int", "float", "str", "ints", "floats", "strs")}

@@ -194,7 +194,7 @@ def test_steps_that_do_not_fit(by: list, said: str) -> None:
 
 
 def test_what_a_function_did_to_the_picture_is_not_known() -> None:
-    with pytest.raises(UsageError, match="cannot know where the picture lies"):
+    with pytest.raises(UsageError, match="cannot know the position of the picture"):
         after(
             picture(4, 4),
             np.zeros((1, 4), np.float32),

@@ -171,7 +171,7 @@ def test_functions_of_pytorch_are_steps() -> None:
         ([steps.to_chw(), steps.to_chw()], "to_chw is there twice"),
         ([steps.pad((1, 1, 1, 1)), steps.resize(8)], "comes after one that changed"),
         ([steps.decode_image()], "takes the bytes of a file"),
-        (["resize"], "is no step"),
+        (["resize"], "is not a step"),
     ],
 )
 def test_steps_that_do_not_fit(before: list, said: str) -> None:

@@ -133,7 +133,7 @@ def test_bound_calls(engines: dict[str, Counting]) -> None:
     [
         ([Stage("twice", "", {})], OUTPUTS, "gets nothing for its input 'x'"),
         ([Stage("twice", "", {"x": "more.y"})], OUTPUTS, "says 'more.y'"),
-        (STAGES, {"a": "more.z"}, "no stage gives more.z"),
+        (STAGES, {"a": "more.z"}, "no stage has the output more.z"),
         ([STAGES[0], STAGES[0]], {"a": "twice.y"}, "no name for one stage"),
     ],
 )

@@ -162,7 +162,7 @@ def test_a_users_metric_decides() -> None:
 
     with pytest.raises(UsageError, match="broken failed: KeyError"):
         quantized(metric=broken)
-    with pytest.raises(UsageError, match="gave nan"):
+    with pytest.raises(UsageError, match="returned nan"):
         quantized(metric=lambda run: float("nan"))
 
 

@@ -60,13 +60,13 @@ def session(model: modelport.Model, folder: Path) -> onnxruntime.InferenceSessio
 
 
 def assert_same(model: modelport.Model, network: torch.nn.Module, *inputs: tuple, at: Path) -> None:
-    """The graph in a session of ONNX Runtime alone gives what PyTorch gives."""
+    """The graph, in a session of ONNX Runtime alone, computes the outputs of PyTorch."""
     opened = session(model, at)
     names = [value.name for value in opened.get_inputs()]
-    for given in inputs:
+    for arguments in inputs:
         with torch.no_grad():
-            expected = network(*given).numpy()
-        arrays = [np.asarray(value) for value in given]
+            expected = network(*arguments).numpy()
+        arrays = [np.asarray(value) for value in arguments]
         (result,) = opened.run(None, dict(zip(names, arrays, strict=True)))
         np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-5)
 
@@ -134,8 +134,8 @@ def test_control_flow_of_torch(
 
 def fading_sums(x: torch.Tensor) -> torch.Tensor:
     state, states = torch.zeros_like(x[:, 0]), []
-    for place in range(x.shape[1]):
-        state = 0.9 * state + x[:, place]
+    for column in range(x.shape[1]):
+        state = 0.9 * state + x[:, column]
         states.append(state)
     return torch.stack(states, 1)
 
@@ -277,32 +277,32 @@ def test_without_export_params_the_weights_are_inputs(capture: str, tmp_path: Pa
     image = torch.randn(1, 3, 8, 8)
     names = [value.name for value in opened.get_inputs()]
     assert len(names) == 3
-    given = {
+    feeds = {
         name: image.numpy() if name == "image" else weights[name.split(".")[-1]].numpy()
         for name in names
     }
     with torch.no_grad():
         expected = CONV(image).numpy()
-    np.testing.assert_allclose(opened.run(None, given)[0], expected, atol=1e-5)
+    np.testing.assert_allclose(opened.run(None, feeds)[0], expected, atol=1e-5)
 
 
 # --- behaviour only at export -------------------------------------------------------------------
 
 
 class Clipped(torch.nn.Module):
-    def __init__(self, asked: Any) -> None:
+    def __init__(self, is_exporting: Any) -> None:
         super().__init__()
-        self.asked = asked
+        self.is_exporting = is_exporting
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = x * 2
-        return torch.clip(x, 0, 1) if self.asked() else x
+        return torch.clip(x, 0, 1) if self.is_exporting() else x
 
 
 @pytest.mark.parametrize("capture", ["dynamo", "trace"])
-@pytest.mark.parametrize("asked", [modelport.is_exporting, torch.onnx.is_in_onnx_export])
-def test_a_clip_only_at_export(capture: str, asked: Any, tmp_path: Path) -> None:
-    network = Clipped(asked)
+@pytest.mark.parametrize("is_exporting", [modelport.is_exporting, torch.onnx.is_in_onnx_export])
+def test_a_clip_only_at_export(capture: str, is_exporting: Any, tmp_path: Path) -> None:
+    network = Clipped(is_exporting)
     model = modelport.export(network, (torch.randn(5),), input_names=["x"], capture=capture)
     assert operators(model)["Clip"] == 1
     assert [item.rule for item in model.findings] == ["export-only-behaviour"]
@@ -397,6 +397,6 @@ def test_numbers_are_tensors_of_rank_0(capture: str, tmp_path: Path) -> None:
     assert noted == ["scale", "n"]
     opened = session(model, tmp_path)
     x = torch.randn(4)
-    given = {"x": x.numpy(), "scale": np.float32(2.5), "n": np.int64(-4)}
-    (result,) = opened.run(None, {name: np.asarray(value) for name, value in given.items()})
+    feeds = {"x": x.numpy(), "scale": np.float32(2.5), "n": np.int64(-4)}
+    (result,) = opened.run(None, {name: np.asarray(value) for name, value in feeds.items()})
     np.testing.assert_allclose(result, Scaled()(x, 2.5, -4).numpy(), rtol=1e-6)

@@ -34,8 +34,8 @@ def test_scales_stay_an_input_of_resize(deployment: modelport.Deployment) -> Non
 
 def test_deploy_verifies_every_factor(deployment: modelport.Deployment) -> None:
     (verification,) = deployment.verifications.values()
-    given = [case for case in verification.cases if case.case.startswith("given")]
-    assert len(given) == 3
+    examples = [case for case in verification.cases if case.case.startswith("given")]
+    assert len(examples) == 3
     assert verification.ok
 
 

@@ -91,7 +91,7 @@ def notes(model: modelport.Model) -> set[str]:
     found = [finding for finding in model.findings if finding.rule in HYGIENE]
     assert all(finding.severity is Severity.NOTE and finding.fix for finding in found)
     for finding in found:
-        # Each stands at a line of this file that says so.
+        # Each is at a line of this file that names it.
         file, _, line = finding.where.rpartition(":")
         assert file == __file__, finding
         assert finding.rule in linecache.getline(file, int(line)) or "Shape gives" in str(finding)
@@ -171,11 +171,11 @@ def test_a_baked_batch_is_another_model_where_the_batch_is_dynamic(tmp_path: Pat
 
 @pytest.mark.parametrize("capture", CAPTURES)
 def test_an_axis_that_is_not_wanted_costs_nodes(capture: str) -> None:
-    wanted = operators(export(UpsampleBySize, capture, "batch"))
+    dynamic_axes = operators(export(UpsampleBySize, capture, "batch"))
     too_many = operators(export(UpsampleBySize, capture, "pixels"))
-    assert too_many.total() >= wanted.total()
+    assert too_many.total() >= dynamic_axes.total()
     if capture == "dynamo":
-        assert (wanted["Shape"], too_many["Shape"]) == (1, 3)
+        assert (dynamic_axes["Shape"], too_many["Shape"]) == (1, 3)
     # By scale the sizes cost nothing, however many of them are dynamic.
     assert operators(export(UpsampleByScale, capture, "pixels"))["Shape"] == 0
 

@@ -112,8 +112,10 @@ def test_super_resolution_is_near_on_unseen_pictures(tmp_path):
     full = onnxruntime.InferenceSession(model.save(tmp_path / "full.onnx"))
     low = onnxruntime.InferenceSession(result.model.save(tmp_path / "int8.onnx"))
     for case in cases(4, 1):
-        wanted, came = (session.run(None, case)[0].astype(np.float64) for session in (full, low))
-        assert cosine(wanted, came) > 0.995
+        reference, actual = (
+            session.run(None, case)[0].astype(np.float64) for session in (full, low)
+        )
+        assert cosine(reference, actual) > 0.995
 
 
 @pytest.mark.parametrize("target", ["onnxruntime:int8", "openvino:int8"])

@@ -54,8 +54,8 @@ def test_a_submodel_from_one_edge_to_another(
     ran = cli("graph", "extract", path, "--from", "c", "b", "--to", "output", "-o", out)
     assert (ran.code, ran.err) == (0, "")
     assert cli("check", out).code == 0
-    given = {"c": values["x"], "b": values["b"]}
-    result = modelport.load(out).run(given)["output"]
+    inputs = {"c": values["x"], "b": values["b"]}
+    result = modelport.load(out).run(inputs)["output"]
     np.testing.assert_array_equal(result, values["x"] + values["b"])
 
 

@@ -14,8 +14,8 @@ from PIL import Image
 
 import modelport
 from tests.conftest import RunCli
-from tests.runtime.building import ROOT, environment, sdk
 from tests.runtime.driver import Driver
+from tests.runtime.native_build import ROOT, environment, sdk
 
 EXAMPLES = ROOT / "examples" / "srcnn"
 WITHOUT_TORCH = """
@@ -46,13 +46,13 @@ def test_photograph_is_enlarged_in_cpp_as_in_python(
     srcnn: Path, photograph: Path, tmp_path: Path, cli: RunCli
 ) -> None:
     program = sdk("release").parent / "library" / "bundle" / "examples" / "upscale"
-    made, wanted = tmp_path / "cpp.png", tmp_path / "python.png"
+    made, reference = tmp_path / "cpp.png", tmp_path / "python.png"
     command = [str(program), str(srcnn), str(photograph), str(made)]
     done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    ran = cli("run", srcnn, "--input", f"input=@{photograph}", "--output", f"output=@{wanted}")
+    ran = cli("run", srcnn, "--input", f"input=@{photograph}", "--output", f"output=@{reference}")
     assert ran.code == 0, ran.err
-    pictures = [np.asarray(Image.open(path)) for path in (made, wanted)]
+    pictures = [np.asarray(Image.open(path)) for path in (made, reference)]
     assert pictures[0].shape == (300, 450, 3)
     np.testing.assert_array_equal(*pictures)
 
@@ -95,13 +95,13 @@ def test_convolution_runs_in_cpp_and_in_python_without_torch(tmp_path: Path) -> 
     modelport.deploy(recipe, path)
     x = np.ones((2, 1, 3, 3), np.float32)
     # Sums of the neighbours that there are.
-    wanted = np.broadcast_to(np.float32([[4, 6, 4], [6, 9, 6], [4, 6, 4]]), (2, 1, 3, 3))
+    reference = np.broadcast_to(np.float32([[4, 6, 4], [6, 9, 6], [4, 6, 4]]), (2, 1, 3, 3))
 
     with Driver("release", tmp_path) as driver:
         driver.load(path)
-        np.testing.assert_array_equal(driver.run({"x": x})["y"], wanted)
+        np.testing.assert_array_equal(driver.run({"x": x})["y"], reference)
 
     np.save(tmp_path / "x.npy", x)
     command = [sys.executable, "-c", WITHOUT_TORCH, path, tmp_path / "x.npy", tmp_path / "y.npy"]
     subprocess.run(list(map(str, command)), check=True)
-    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), wanted)
+    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), reference)

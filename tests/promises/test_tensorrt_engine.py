@@ -63,8 +63,8 @@ def test_compile_with_a_largest_batch(
     assert output.shape is not None
     assert output.shape[1] == 9
     convolutions = [layer for layer in built.record.layers if layer.kind == "correlation"]
-    wanted = {"fp32": "float32", "fp16": "float16"}[precision]
-    assert {layer.outputs[0].dtype for layer in convolutions} <= {wanted}
+    dtype = {"fp32": "float32", "fp16": "float16"}[precision]
+    assert {layer.outputs[0].dtype for layer in convolutions} <= {dtype}
 
 
 def test_height_and_width_redefined_with_a_hook(
@@ -76,9 +76,9 @@ def test_height_and_width_redefined_with_a_hook(
     resized = (*arguments, "--shape", "input=batch,1,5,5", "--max-batch", 16)
     ran = cli(*resized, "--reshape", f"{hook}:rule")
     assert ran.code == 0, ran.err
-    told = json.loads(ran.out)
-    assert told["profiles"][0]["input"][2] == [16, 1, 5, 5]
-    assert told["signature"]["outputs"][0]["shape"][1] == 25
+    record = json.loads(ran.out)
+    assert record["profiles"][0]["input"][2] == [16, 1, 5, 5]
+    assert record["signature"]["outputs"][0]["shape"][1] == 25
     # What was built is a graph that computes the same at the new size.
     rule = modelport.recipe.load_function(f"{hook}:rule")
     built = modelport.compile(

@@ -86,22 +86,22 @@ def test_model_with_the_plugin_deploys_to_onnxruntime(capture: str, tmp_path: Pa
 def test_model_with_the_plugin_deploys_to_tensorrt_for_rtx(precision: str, tmp_path: Path) -> None:
     """It takes no plugins: the operator is built of standard ones."""
     pytest.importorskip("tensorrt_rtx")
-    asked = modelport.Target.parse(f"tensorrt-rtx:{precision}:sm89")
-    deployed = modelport.deploy(recipe("trace"), tmp_path / "foo.port", targets=[asked])
+    target = modelport.Target.parse(f"tensorrt-rtx:{precision}:sm89")
+    deployed = modelport.deploy(recipe("trace"), tmp_path / "foo.port", targets=[target])
     rules = {finding.rule for finding in deployed.model.findings}
     assert {"adopted-operator", "inlined-body"} <= rules
-    assert deployed.verifications[asked].ok
+    assert deployed.verifications[target].ok
     bundle = tmp_path / "foo.port"
     (engine,) = bundle.glob("engines/*.engine")
     assert engine.stat().st_size > 0
-    # What stands in for the engine is the graph that it was built from, of standard operators.
+    # The engine cannot run here: its graph of standard operators runs instead.
     (graph,) = bundle.glob("graphs/tensorrt-rtx*.onnx")
     assert {node.domain for node in onnx.load(graph).graph.node} == {""}
     assert not list(bundle.rglob("*.so"))
 
 
 def plugin_file(path: Path, name: str) -> Path:
-    """What the old exporter leaves behind."""
+    """Result of the old exporter."""
     graph = helper.make_graph(
         [
             helper.make_node("Plugin", ["input1", "bias"], ["h"], info="{}"),

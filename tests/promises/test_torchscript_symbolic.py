@@ -187,10 +187,10 @@ def test_optional_arguments(capture: str, bounded: bool) -> None:
         )
     node = only(model, "torch_cluster_grid")
     assert node.domain == "custom"
-    given = [value is not None and value.name != "" for value in node.inputs]
-    assert given[:2] == [True, True]
-    assert given[2:] == ([True, True] if bounded else given[2:])
-    assert bounded or not any(given[2:])
+    is_present = [value is not None and value.name != "" for value in node.inputs]
+    assert is_present[:2] == [True, True]
+    assert is_present[2:] == ([True, True] if bounded else is_present[2:])
+    assert bounded or not any(is_present[2:])
     (output,) = model.signature.outputs
     assert output.dtype == "int64"
     if capture == "dynamo":

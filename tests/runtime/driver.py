@@ -9,7 +9,7 @@ from types import TracebackType
 
 import numpy as np
 
-from tests.runtime.building import environment, program
+from tests.runtime.native_build import environment, program
 
 DTYPES = {
     "float32": 1,

@@ -19,8 +19,8 @@ from modelport.bundle import Manifest, join_stages
 from modelport.errors import ModelportError
 from modelport.pipeline import Stage
 from tests.promises.test_tensorrt_plugin import plugin_file
-from tests.runtime.building import sdk
 from tests.runtime.driver import Driver, Refused
+from tests.runtime.native_build import sdk
 from tests.support import flipped, snapshot
 
 Change = Callable[[Path], object]
@@ -155,7 +155,7 @@ def test_zips_with_links_are_refused(
         link = zipfile.ZipInfo("link")
         link.external_attr = (stat.S_IFLNK | 0o777) << 16
         archive.writestr(link, "/etc/passwd")
-    assert "no plain file" in require_same_refusal(driver, path)
+    assert "not a regular file" in require_same_refusal(driver, path)
 
 
 def test_damaged_zips_are_refused(driver: Driver, zipped: Path, tmp_path: Path) -> None:

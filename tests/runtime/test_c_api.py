@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 import modelport
-from tests.runtime.building import environment, sdk
+from tests.runtime.native_build import environment, sdk
 
 PROGRAM = """
 import ctypes as c

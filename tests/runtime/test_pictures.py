@@ -10,8 +10,8 @@ import pytest
 
 import modelport
 from modelport.files import images
-from tests.runtime.building import ROOT
 from tests.runtime.driver import Driver, Refused
+from tests.runtime.native_build import ROOT
 
 pytestmark = pytest.mark.slow
 VARIANT = "release"

@@ -13,8 +13,8 @@ from modelport.backends.interface import Artifact
 from modelport.bundle import BundleWriter, Manifest
 from modelport.signature import Dim, Signature, TensorSpec
 from modelport.target import Target
-from tests.runtime.building import ROOT, build_library
 from tests.runtime.driver import Driver, Refused
+from tests.runtime.native_build import ROOT, build_library
 from tests.support import onnx_text
 
 pytestmark = pytest.mark.slow

@@ -49,13 +49,13 @@ def test_ratios_are_those_of_each_round() -> None:
 def test_contestants_take_turns_and_the_first_round_does_not_count() -> None:
     called: list[str] = []
 
-    def contestant(name: str, seconds: float) -> None:
+    def worker_process(name: str, seconds: float) -> None:
         slow = name not in called
         called.append(name)
         time.sleep(0.2 if slow else seconds)
 
     timings = interleave(
-        {"a": lambda: contestant("a", 0.001), "b": lambda: contestant("b", 0.01)}, rounds=5
+        {"a": lambda: worker_process("a", 0.001), "b": lambda: worker_process("b", 0.01)}, rounds=5
     )
     assert called == ["a", "b"] * 6
     assert len(timings["a"].samples) == 5

@@ -1,4 +1,4 @@
-"""The zoo's models, one file a family; each offers ``entries()``."""
+"""The zoo's models, one file for each family; each has ``entries()``."""
 
 from __future__ import annotations
 

@@ -31,15 +31,15 @@ def _with_lengths(model: Any, features: int) -> Recipe:
     def lengths(rng: Any, shape: tuple[int, ...]) -> Any:
         return np.full(shape, 8)
 
-    def given(batch: int, frames: int) -> tuple[Any, ...]:
+    def example(batch: int, frames: int) -> tuple[Any, ...]:
         rows = integers(frames, batch, low=4, seed=frames)
         rows[0] = frames
         return numbers(batch, frames, features, seed=frames), rows
 
     name, other = list(model.forward.__code__.co_varnames[1:3])
     axes = {name: {0: "batch", 1: Dim("frames", 8, 40)}, other: {0: "batch"}}
-    cases = [given(1, 9), given(3, 20), given(2, 31), given(4, 13), given(1, 24)]
-    return Recipe(model, given(2, 16), dynamic=axes, cases=cases, values={other: lengths})
+    cases = [example(1, 9), example(3, 20), example(2, 31), example(4, 13), example(1, 24)]
+    return Recipe(model, example(2, 16), dynamic=axes, cases=cases, values={other: lengths})
 
 
 def _conformer() -> Recipe:

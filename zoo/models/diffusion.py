@@ -17,12 +17,12 @@ _SIDES = {0: "batch", 2: Dim("height", 8, 32, multiple=2), 3: Dim("width", 8, 32
 
 def _timed(model: Any, channels: int = 4, words: int = 0, **extra: torch.Tensor) -> Recipe:
     """A denoiser of [N, C, H, W] at timesteps [N], with words [N, L, D] where it takes them."""
-    given = [numbers(2, channels, 16, 16), integers(900, 2, low=1)]
+    inputs = [numbers(2, channels, 16, 16), integers(900, 2, low=1)]
     axes: dict[str, Any] = {"sample": _SIDES, "timestep": {0: "batch"}}
     if words:
-        given.append(numbers(2, 7, words))
+        inputs.append(numbers(2, 7, words))
         axes["encoder_hidden_states"] = {0: "batch", 1: Dim("length", 2, 32)}
-    return Recipe(model, tuple(given), dynamic=axes, kwargs=extra)
+    return Recipe(model, tuple(inputs), dynamic=axes, kwargs=extra)
 
 
 def _unet() -> Recipe:

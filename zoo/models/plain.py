@@ -29,13 +29,13 @@ def _along(build: type[nn.Module], name: str, args: tuple[Any, ...], least: int 
 def _packed() -> Recipe:
     import torch
 
-    def given(batch: int, length: int) -> tuple[Any, Any]:
+    def example(batch: int, length: int) -> tuple[Any, Any]:
         lengths = integers(length + 1, batch, low=1, seed=length)
         lengths[0] = length
         return integers(50, batch, length, seed=length), lengths
 
     dynamic = {"words": {0: "batch", 1: Dim("length", 4, 20)}, "lengths": BATCH}
-    cases = [given(1, 5), given(3, 9), given(2, 13), given(5, 4), given(4, 20)]
+    cases = [example(1, 5), example(3, 9), example(2, 13), example(5, 4), example(4, 20)]
     args = (integers(50, 3, 8), torch.tensor([8, 3, 5]))
     values = {"lengths": lambda rng, shape: rng.integers(1, 5, shape)}
     return _row(sequences.Packed, args, dynamic, cases=cases, values=values)

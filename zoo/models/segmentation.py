@@ -27,7 +27,7 @@ MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "Unet.densenet": ("Unet", "densenet121", {"decoder_channels": (64, 48, 32, 24, 16)}),
     "Unet.vgg": ("Unet", "vgg11_bn", {"decoder_channels": (64, 48, 32, 24, 16)}),
 }
-"""Decoder, encoder, and what the library is told."""
+"""Decoder, encoder, and arguments of the library."""
 
 
 def entries() -> list[Entry]:

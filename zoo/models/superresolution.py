@@ -57,7 +57,7 @@ MODELS: dict[str, dict[str, Any]] = {
         **{"num_heads": [1, 1, 1, 1, 1, 1, 1, 1, 1], "win_size": 4},
     },
 }
-"""What the library is told, by file and class."""
+"""Arguments of the library, by file and class."""
 
 MULTIPLES = {
     "SwinIR.SwinIR": 4,

@@ -114,7 +114,7 @@ FIXED_SIZE: dict[str, dict[str, Any]] = {
     "samvit_base_patch16": {**VIT, "global_attn_indexes": (1,)},
     "vitamin_small_224": {},
 }
-"""What the library is told beside ``img_size``, by name."""
+"""Arguments of the library beside ``img_size``, by name."""
 
 DYNAMIC = ("vit_tiny_patch16_224", "eva02_tiny_patch14_224")
 """Those that are tried with ``dynamic_img_size``, too."""

@@ -121,7 +121,7 @@ def _anchored(name: str, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _shallow(build: Callable[..., nn.Module], **options: Any) -> nn.Module:
-    """A video ResNet with one block a stage."""
+    """A video ResNet with one block for each stage."""
     model = build(**options)
     for stage in (model.layer1, model.layer2, model.layer3, model.layer4):
         del stage[1:]

@@ -323,7 +323,7 @@ def _vision(name: str) -> Recipe:
     size = options.get("image_size", 64)
     size = size[0] if isinstance(size, list) else size
     if name == "ViTMAEModel":
-        # Which patches it looks at is drawn by chance, unless that is given.
+        # Without noise as an input, the patches are drawn at random.
         noise = numbers(2, (size // config.patch_size) ** 2, seed=6)
         inputs = {"pixel_values": numbers(2, 3, size, size), "noise": noise}
         return keyword(_loud(build, config), inputs, {0: "batch"})

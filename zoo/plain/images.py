@@ -283,7 +283,7 @@ class Flow(nn.Module):
 
 
 class Denoiser(nn.Module):
-    """A denoiser told the time by sines, with attention at the low resolution (DDPM, 2020)."""
+    """A denoiser with sinusoidal time embedding and low-resolution attention (DDPM, 2020)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -295,8 +295,8 @@ class Denoiser(nn.Module):
     def forward(self, image: Tensor, step: Tensor) -> Tensor:
         rates = torch.exp(torch.arange(8) * -1.0)
         angles = step[:, None].float() * rates[None]
-        told = self.time(torch.cat([angles.sin(), angles.cos()], 1))
-        high = self.enter(image) + told[..., None, None]
+        time_embedding = self.time(torch.cat([angles.sin(), angles.cos()], 1))
+        high = self.enter(image) + time_embedding[..., None, None]
         low = self.down(F.silu(self.norm(high)))
         q, k, v = self.qkv(low).flatten(2).chunk(3, 1)
         weights = (q.transpose(1, 2) @ k / 4).softmax(-1)

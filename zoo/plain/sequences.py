@@ -92,11 +92,11 @@ class Step(nn.Module):
         x = self.words(words)
         batch, new, _ = x.shape
         q, k, v = (part.view(batch, new, 2, 8).transpose(1, 2) for part in self.qkv(x).chunk(3, -1))
-        place = torch.arange(new) + keys.shape[2]
-        angle = place[:, None] * torch.tensor([1.0, 0.1, 0.01, 0.001])
+        positions = torch.arange(new) + keys.shape[2]
+        angle = positions[:, None] * torch.tensor([1.0, 0.1, 0.01, 0.001])
         q, k = self._turned(q, angle), self._turned(k, angle)
         keys, values = torch.cat([keys, k], 2), torch.cat([values, v], 2)
-        seen = torch.arange(keys.shape[2])[None] <= place[:, None]
+        seen = torch.arange(keys.shape[2])[None] <= positions[:, None]
         x = x + F.scaled_dot_product_attention(q, keys, values, seen).transpose(1, 2).flatten(2)
         return self.head(x), keys, values
 

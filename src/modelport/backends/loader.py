@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,8 @@ from modelport.backends.registry import get_backend
 from modelport.model import Model
 from modelport.signature import Signature
 from modelport.target import Target
+
+_LOG = logging.getLogger("modelport.backends")
 
 Fallback = Callable[[Model], Model]
 """Rewrites a graph so that the reference runtime has a kernel for every node."""
@@ -63,6 +66,7 @@ def open_engine(
         return _open(folder, artifact, target, signature)
     engine = _open_fallback(folder, artifact, signature, fallback)
     engine.substituted = unavailable
+    _LOG.debug("%s: opened on %s instead: %s", target, REFERENCE_RUNTIME, unavailable)
     return engine
 
 

@@ -12,7 +12,7 @@ from modelport.bundle.manifest import FILE_NAME, SIGNATURE_NAME, Manifest, is_in
 from modelport.errors import BundleError, UsageError
 
 MANIFEST_LIMIT = 64 << 20
-"""Bytes of a manifest at most."""
+"""Maximum size of a manifest, in bytes."""
 FREE_BYTES = 1 << 30
 EXPANSION = 100
 """A zip file of more than `FREE_BYTES` unpacked may be that many times as large as packed."""
@@ -21,7 +21,7 @@ _DAMAGED = (zipfile.BadZipFile, zlib.error, OSError, EOFError, NotImplementedErr
 
 
 def is_zipped_bundle(path: Path) -> bool:
-    """Whether a file is a zip file with a manifest."""
+    """Return True if a file is a zip file with a manifest."""
     try:
         with zipfile.ZipFile(path) as archive:
             return FILE_NAME in archive.namelist()
@@ -30,7 +30,7 @@ def is_zipped_bundle(path: Path) -> bool:
 
 
 def pack(folder: Path, path: Path) -> None:
-    """Writes a folder as a zip file; equal content gives equal bytes.
+    """Writes a folder as a zip file; equal content becomes equal bytes.
 
     Entries are stored as they are: weights hardly shrink, and reading is quicker.
     """
@@ -44,7 +44,7 @@ def pack(folder: Path, path: Path) -> None:
 
 
 def unpack(path: Path, folder: Path) -> None:
-    """Unpacks a bundle into an empty folder, its manifest first; what that does not name stays out.
+    """Unpacks a bundle into an empty folder, its manifest first, and only the files that it lists.
 
     Raises:
         UsageError: It has no manifest.
@@ -80,7 +80,9 @@ def _entries(archive: zipfile.ZipFile, where: str) -> dict[str, zipfile.ZipInfo]
             raise BundleError(f"{entry.orig_filename!r} lies outside the bundle", where=where)
         mode = stat.S_IFMT(entry.external_attr >> 16)
         if mode not in (0, stat.S_IFREG, stat.S_IFDIR):
-            raise BundleError(f"{name} is no plain file", where=where, why="a bundle has no links")
+            raise BundleError(
+                f"{name} is not a regular file", where=where, why="a bundle has no links"
+            )
         if entry.flag_bits & 1:
             raise BundleError(f"{name} is encrypted", where=where)
         if entry.is_dir():
@@ -105,11 +107,11 @@ def _require_sane(total: int, path: Path) -> None:
 def _extract(
     archive: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path, limit: int, where: str
 ) -> None:
-    """Unpacks a file, and stops where it is larger than it may be."""
-    place = folder / entry.filename
-    place.parent.mkdir(parents=True, exist_ok=True)
+    """Unpacks a file, and stops if it is larger than its declared size."""
+    path = folder / entry.filename
+    path.parent.mkdir(parents=True, exist_ok=True)
     left = limit
-    with archive.open(entry) as source, place.open("xb") as sink:
+    with archive.open(entry) as source, path.open("xb") as sink:
         while data := source.read(min(1 << 20, left + 1)):
             left -= len(data)
             if left < 0:

@@ -83,7 +83,7 @@ class Certificate:
 
     def lines(self) -> Iterator[str]:
         """The certificate in words, line by line."""
-        verdict = "agreed with the original" if self.ok else "differed from the original"
+        verdict = "agreed with the reference" if self.ok else "differed from the original"
         yield f"{self.target}: {verdict} on {self.cases} cases"
         if self.without_evidence:
             yield f"  {self.without_evidence} drawn cases prove nothing and were not counted"

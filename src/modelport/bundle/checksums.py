@@ -1,4 +1,4 @@
-"""Is a bundle's folder what its manifest says?"""
+"""Comparison of a bundle's folder with its manifest."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def record_files(folder: Path) -> dict[str, FileRecord]:
 
 
 class Check:
-    """The comparison of a folder with its manifest, under way in threads.
+    """Comparison of a folder with its manifest, running in threads.
 
     What takes no time (which files there are, and their sizes) has been compared when it is made.
 
     Raises:
-        BundleError: A file is missing, too many, or of another size; or it is no plain file.
+        BundleError: A file is missing, too many, or of another size, or is not a regular file.
     """
 
     def __init__(self, folder: Path, manifest: Manifest, where: str) -> None:
@@ -98,7 +98,7 @@ def _walk(folder: Path, where: str, prefix: str = "") -> Iterator[tuple[str, int
                 yield name, status.st_size
             else:
                 raise BundleError(
-                    f"{name} is no plain file",
+                    f"{name} is not a regular file",
                     where=where,
                     why="a bundle has neither links nor devices",
                     fix="copy the bundle with its files: cp -rL",

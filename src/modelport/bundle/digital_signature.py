@@ -91,13 +91,13 @@ def make_signature(data: bytes, private: Path) -> bytes:
     except (OSError, ValueError, TypeError) as error:
         raise _unreadable(private, error) from error
     if not isinstance(key, ed25519.Ed25519PrivateKey):
-        raise UsageError(f"{private} is no private ed25519 key", fix=_MAKE)
+        raise UsageError(f"{private} is not a private ed25519 key", fix=_MAKE)
     signature: bytes = key.sign(data)
     return signature
 
 
 def signer_of(data: bytes, signature: bytes, keys: Iterable[Path]) -> Path | None:
-    """Whose signature it is.
+    """The owner of a signature's key.
 
     Args:
         data: The bytes that were signed.
@@ -132,7 +132,7 @@ def _read_public(path: Path) -> ed25519.Ed25519PublicKey:
     except (OSError, ValueError, UnsupportedAlgorithm) as error:
         raise _unreadable(path, error) from error
     if not isinstance(key, ed25519.Ed25519PublicKey):
-        raise UsageError(f"{path} is no public ed25519 key", fix=_MAKE)
+        raise UsageError(f"{path} is not a public ed25519 key", fix=_MAKE)
     return key
 
 

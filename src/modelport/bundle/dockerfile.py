@@ -1,4 +1,4 @@
-"""A Dockerfile and requirements: the least that runs a bundle."""
+"""A Dockerfile and requirements: the minimum that runs a bundle."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PACKAGES = {
 
 
 def requirements(manifest: Manifest, stages: Sequence[Manifest] = ()) -> list[str]:
-    """What pip must install to run a bundle, with the versions that it was built with.
+    """Packages that pip must install to run a bundle, with the versions of its build.
 
     Args:
         manifest: The bundle's.

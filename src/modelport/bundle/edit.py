@@ -1,4 +1,4 @@
-"""Bundles from bundles: libraries added, parts taken out, signed."""
+"""Bundles from bundles: libraries added, files removed, signed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from modelport.target import Target
 
 StrPath = str | os.PathLike[str]
 PARTS = {"cases": "cases/", "report": "report.html", "sources": f"{SOURCES}/"}
-"""What can be taken out of a bundle by name, and how its paths begin."""
+"""Prefixes of paths that `strip` can remove, by name."""
 
 
 def add_operators(
@@ -54,10 +54,10 @@ def add_operators(
                 fix="deploy again: operators that are declared bring their sources along",
             )
         made = []
-        for place, own in stages_of(opened):
+        for prefix, own in stages_of(opened):
             if _sources(own):
-                inside = add_operators(writer.folder / place, trust=own.is_trusted, cuda=cuda)
-                made += [f"{place}/{name}" for name in inside]
+                inside = add_operators(writer.folder / prefix, trust=own.is_trusted, cuda=cuda)
+                made += [f"{prefix}/{name}" for name in inside]
         sources = [name for name in opened.manifest.files if name.startswith(f"{SOURCES}/")]
         opened.require_known(sources)
         for domain in sorted({name.split("/")[2] for name in sources}):
@@ -78,14 +78,14 @@ def strip(
     platforms: Sequence[str] = (),
     parts: Collection[str] = (),
 ) -> list[str]:
-    """Takes parts out of a bundle.
+    """Removes files from a bundle.
 
     Args:
         bundle: The bundle.
-        output: Where to write; in its place by default. What was signed is signed no more.
+        output: Bundle to write; the bundle itself by default. A signature does not hold for it.
         targets: Targets whose engines go, with the files that no other target needs.
         platforms: Platforms whose libraries of operators go, such as ``linux-x86_64``.
-        parts: Names of `PARTS` that go.
+        parts: Names of `PARTS` to remove.
 
     Returns:
         The files that went.
@@ -98,10 +98,10 @@ def strip(
         manifest = opened.manifest
         if opened.stages:
             removed = [
-                f"{place}/{name}"
-                for place, _ in stages_of(opened)
+                f"{prefix}/{name}"
+                for prefix, _ in stages_of(opened)
                 for name in strip(
-                    writer.folder / place, targets=targets, platforms=platforms, parts=parts
+                    writer.folder / prefix, targets=targets, platforms=platforms, parts=parts
                 )
             ]
             own = list(manifest.cases) if "cases" in parts else []
@@ -153,7 +153,7 @@ def trust_code(bundle: StrPath, key: StrPath | None = None) -> list[str]:
 
 
 def sign(bundle: StrPath, private: StrPath) -> None:
-    """Signs a bundle, in its place.
+    """Signs a bundle in place.
 
     Args:
         bundle: The bundle.
@@ -178,12 +178,12 @@ def stages_of(opened: Bundle) -> Iterator[tuple[str, Bundle]]:
 
 def _code(opened: Bundle) -> set[str]:
     """The files that are code, those of stages included."""
-    inside = {f"{place}/{name}" for place, own in stages_of(opened) for name in _code(own)}
+    inside = {f"{prefix}/{name}" for prefix, own in stages_of(opened) for name in _code(own)}
     return all_code(opened.manifest) | inside
 
 
 def _sources(opened: Bundle) -> bool:
-    """Whether there are sources of operators, in any of its models."""
+    """Return True if there are sources of operators, in any of its models."""
     files = (name for model in opened.models for name in model.manifest.files)
     return any(name.startswith(f"{SOURCES}/") for name in files)
 
@@ -192,26 +192,26 @@ def _sources(opened: Bundle) -> bool:
 def changed_bundle(
     bundle: StrPath, output: StrPath | None, trust: bool
 ) -> Iterator[tuple[Bundle, BundleWriter]]:
-    """A bundle, and a writer that has its files but for the manifest and its signature."""
+    """Opens a bundle, and a writer with its files except the manifest and its signature."""
     path = Path(bundle)
     with (
         Bundle.open(path, trust=trust) as opened,
         BundleWriter(Path(output or path), zipped=path.is_file()) as writer,
     ):
         for name in opened.manifest.files:
-            place = writer.folder / name
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(opened.folder / name, place)
+            file = writer.folder / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(opened.folder / name, file)
         yield opened, writer
 
 
 def commit_changed(writer: BundleWriter, manifest: Manifest, before: Manifest) -> None:
-    """Puts a changed bundle in its place; its code stays as well known as it was."""
+    """Replaces a bundle by its changed version; its code stays trusted if it was."""
     writer.commit(manifest, {record.sha256 for record in before.files.values()})
 
 
 def _files_of(manifest: Manifest, targets: Collection[Target]) -> set[str]:
-    """The files that the engines of targets need, libraries of operators aside."""
+    """Files that the engines of targets need, without libraries of operators."""
     artifacts = [manifest.artifacts[target] for target in targets]
     named = {name for item in artifacts for name in (item.graph, *item.files)}
     weights = {f"{item.graph}.data" for item in artifacts}
@@ -219,9 +219,9 @@ def _files_of(manifest: Manifest, targets: Collection[Target]) -> set[str]:
 
 
 def _remove(folder: Path, name: str) -> None:
-    """Removes a file, and the folders that are empty then."""
-    place = folder / name
-    place.unlink()
-    for parent in place.relative_to(folder).parents:
+    """Removes a file, and the folders that become empty."""
+    path = folder / name
+    path.unlink()
+    for parent in path.relative_to(folder).parents:
         if parent != Path() and not any((folder / parent).iterdir()):
             (folder / parent).rmdir()

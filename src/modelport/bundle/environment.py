@@ -1,4 +1,4 @@
-"""The machine that a bundle was built on, and the one that it runs on."""
+"""Facts of the machine that built a bundle, and of the one that runs it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from modelport.ops.elf_check import platform_name
 
 
 def this_machine() -> dict[str, str]:
-    """What is known of this machine: platform, processor, and what every engine needs."""
+    """Facts of this machine: platform, processor, and versions that every engine needs."""
     return {
         "platform": platform_name(),
         "processor": _processor(),
@@ -24,7 +24,7 @@ def this_machine() -> dict[str, str]:
 
 
 def differences(machine: Mapping[str, str], versions: Mapping[str, str]) -> list[str]:
-    """What is other here than where a bundle was built, for people.
+    """Differences between this machine and the one that built a bundle, for people.
 
     Args:
         machine: The machine that it was built on.
@@ -44,7 +44,7 @@ def differences(machine: Mapping[str, str], versions: Mapping[str, str]) -> list
 
 
 def _version(backend: str) -> str | None:
-    """The version of a backend; None where it is none, or is not here."""
+    """The version of a backend; None if there is none, or the backend is not installed."""
     try:
         return get_backend(backend).version()
     except (UsageError, ImportError):

@@ -42,8 +42,8 @@ def join_stages(
             outputs={"boxes": "detect.boxes", "labels": "classify.labels"},
         )
 
-    The whole is run on the reference cases of the stages that come first; what it gives is kept
-    for its self-test. Where it does not run here, a finding says why.
+    The joined model is run on the reference cases of its first stages; the outputs are stored for
+    its self-test. If it does not run here, a finding names the reason.
 
     Args:
         stages: The stages, each after those that it reads; their bundles were deployed before.
@@ -103,7 +103,7 @@ def load_stages(bundle: Bundle, target: Any, options: Mapping[str, Any]) -> Stag
 def _run_cases(
     stages: Sequence[Stage], bundles: Mapping[str, Bundle], outputs: Mapping[str, str]
 ) -> tuple[list[ReferenceCase], tuple[dict[str, str], ...]]:
-    """What the whole gives on inputs that the stages were compared on; and why not on others."""
+    """Outputs of the joined model on the stages' reference cases; findings if it does not run."""
     made: list[ReferenceCase] = []
     try:
         engines = {stage: bundle.load() for stage, bundle in bundles.items()}
@@ -120,7 +120,7 @@ def _run_cases(
 
 
 def _cases(stages: Sequence[Stage], bundles: Mapping[str, Bundle]) -> Iterator[Case]:
-    """Inputs of the whole, each from the first stage that takes it."""
+    """Inputs of the joined model, each from the first stage that reads it."""
     takers: dict[str, tuple[str, str]] = {}
     for stage in stages:
         for own, source in stage.inputs.items():
@@ -146,7 +146,7 @@ def _not_run(what: str, error: ModelportError) -> dict[str, str]:
 
 
 def _provenance(bundles: Mapping[str, Bundle]) -> dict[str, Any]:
-    """The machine that joins, and the versions of all stages."""
+    """Facts of this machine, and the versions of all stages."""
     versions: dict[str, str] = {}
     for bundle in bundles.values():
         versions |= bundle.manifest.versions

@@ -1,4 +1,4 @@
-"""What lies in a bundle, for people."""
+"""Contents of a bundle, for people."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def list_entries(bundle: Bundle) -> Iterator[Entry]:
 
 
 def describe(bundle: Bundle) -> dict[str, Any]:
-    """What a bundle is, where it comes from and whom it is from, as plain dicts and lists."""
+    """Contents, origin and signer of a bundle, as plain dicts and lists."""
     manifest = bundle.manifest
     return {
         "name": manifest.name,

@@ -1,8 +1,9 @@
-"""Reading a bundle; no PyTorch is needed."""
+"""Reader of bundles; it needs no PyTorch."""
 
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import tempfile
 import zipfile
@@ -22,12 +23,14 @@ from modelport.target import Target
 if TYPE_CHECKING:
     from modelport.numerics import ReferenceCase
 
+_LOG = logging.getLogger("modelport.bundle")
+
 OVERLAP_FROM = 16 << 20
 """Bytes of a bundle whose checksums are made while the session opens; smaller ones before that."""
 
 
 class Bundle:
-    """A bundle that was opened and found to be whole.
+    """An open bundle whose checksums are right.
 
     Attributes:
         folder: Where its files lie.
@@ -69,7 +72,7 @@ class Bundle:
             The bundle.
 
         Raises:
-            UsageError: There is nothing at the path, it is no bundle, or the key is none.
+            UsageError: There is nothing at the path, it is not a bundle, or the key is not a key.
             BundleError: A file is missing or altered, one too many, the format is another one, or
                 the bundle is not signed by the key.
         """
@@ -95,10 +98,10 @@ class Bundle:
             from modelport.bundle.join import load_stages
 
             return self._with_task(load_stages(self, target, options))
-        wanted = self.choose(target)
-        artifact = self.artifact(wanted)
+        chosen = self.choose(target)
+        artifact = self.artifact(chosen)
         artifact = Artifact(artifact.graph, artifact.files, {**artifact.options, **options})
-        return self._with_task(open_engine(self.folder, artifact, wanted, self.manifest.signature))
+        return self._with_task(open_engine(self.folder, artifact, chosen, self.manifest.signature))
 
     def _with_task(self, engine: Engine) -> Engine:
         if self.manifest.result:
@@ -112,7 +115,7 @@ class Bundle:
         """The bundles of a pipeline's stages, by their names; empty where there is one model.
 
         Raises:
-            BundleError: A stage is no bundle, or altered.
+            BundleError: A stage is not a bundle, or is altered.
         """
         opened = {}
         for stage in self.manifest.stages:
@@ -125,7 +128,7 @@ class Bundle:
 
     @property
     def models(self) -> list[Bundle]:
-        """The bundles of its models: of a pipeline those of its stages, in their order."""
+        """Bundles of single models: a pipeline's stages in their order, or the bundle itself."""
         if not self.manifest.stages:
             return [self]
         return [model for stage in self.stages.values() for model in stage.models]
@@ -142,35 +145,40 @@ class Bundle:
         return Artifact(artifact.graph, files, self._here_in(artifact.options))
 
     def choose(self, target: Target | str | None) -> Target:
-        """One of the bundle's targets; the first by default.
+        """A target of the bundle; the first by default.
 
         Raises:
             UsageError: The bundle has no engine for the target.
         """
         artifacts = self.manifest.artifacts
-        wanted = next(iter(artifacts), None) if target is None else Target.parse(target)
-        if wanted is None or wanted not in artifacts:
+        chosen = next(iter(artifacts), None) if target is None else Target.parse(target)
+        if chosen is None or chosen not in artifacts:
             raise UsageError(
-                f"the bundle has no engine for {wanted}" if wanted else "the bundle has no engine",
+                f"the bundle has no engine for {chosen}" if chosen else "the bundle has no engine",
                 fix=f"it has: {', '.join(map(str, artifacts)) or 'none'}",
             )
-        return wanted
+        return chosen
 
     def require_known(self, code: Sequence[str]) -> None:
-        """Raises `BundleError` where files are code that is not known here.
+        """Raises `BundleError` if some files are code that this machine does not trust.
 
-        Known is what this user built on this machine, and what a known key signed.
+        Code is known if this user built it on this machine, or if a known key signed it.
         """
-        if not code or self._trust:
+        if not code:
+            return
+        if self._trust:
+            _LOG.debug("%d files of code: loaded, the caller trusts the bundle", len(code))
             return
         from modelport.bundle.trust import is_remembered
 
         foreign = [name for name in code if not is_remembered(self.manifest.files[name].sha256)]
         if foreign and self.signer is None:
             raise _untrusted(foreign, self.where, (self.folder / SIGNATURE_NAME).is_file())
+        reason = "a known key signed them" if foreign else "this user built them here"
+        _LOG.debug("%d files of code: loaded, %s", len(code), reason)
 
     def standing(self, target: Target) -> str:
-        """Whether an engine's code may be loaded here, for people."""
+        """The state of an engine's code, for people: may it be loaded here."""
         try:
             self.artifact(target)
         except BundleError as error:
@@ -179,19 +187,19 @@ class Bundle:
 
     @property
     def is_trusted(self) -> bool:
-        """Whether all code in it may be loaded: its caller said so, or a known key signed it."""
+        """True if all code in it may be loaded: the caller trusts it, or a known key signed it."""
         return self._trust or self.signer is not None
 
     @property
     def signed(self) -> str:
-        """Whether the bundle is signed, and by whom, for people."""
+        """The signer of the bundle, or that it is not signed, for people."""
         if not (self.folder / SIGNATURE_NAME).is_file():
             return "not signed"
         return f"signed by {self.signer}" if self.signer else "signed by no key that is known here"
 
     @property
     def signer(self) -> Path | None:
-        """The key that the bundle is signed by, among those that are known; None if by none.
+        """The known key that signed the bundle; None if no known key did.
 
         Raises:
             UsageError: A known key cannot be read.
@@ -206,7 +214,7 @@ class Bundle:
         return self._signer
 
     def reference_cases(self) -> list[ReferenceCase]:
-        """The bundle's reference cases: inputs, and what the original made of them."""
+        """The bundle's reference cases: inputs, and the reference model's outputs."""
         return [self._read_case(path) for path in self.manifest.cases]
 
     def _read_case(self, path: str) -> ReferenceCase:
@@ -281,13 +289,13 @@ def load(
     if path.suffix == ".onnx":
         if not path.is_file():
             raise UsageError(f"no such file: {path}")
-        wanted = Target.parse(target or "onnxruntime")
-        if wanted.precision != "fp32":
+        chosen = Target.parse(target or "onnxruntime")
+        if chosen.precision != "fp32":
             raise UsageError(
-                f"loading {path.name} converts nothing to {wanted.precision}",
+                f"loading {path.name} converts nothing to {chosen.precision}",
                 fix="leave the precision away: the graph runs in the one that it has",
             )
-        return open_engine(path.parent, Artifact(path.name, (), options), wanted)
+        return open_engine(path.parent, Artifact(path.name, (), options), chosen)
     if path.suffix == ".engine":
         from modelport.backends.tensorrt import open_engine_file
 
@@ -296,13 +304,13 @@ def load(
         if bundle.manifest.stages:
             check.wait()
             return bundle.load(target, **options)
-        wanted = bundle.choose(target)
+        chosen = bundle.choose(target)
         size = sum(record.size for record in bundle.manifest.files.values())
-        if size < OVERLAP_FROM or bundle.manifest.code_of(wanted):
+        if size < OVERLAP_FROM or bundle.manifest.code_of(chosen):
             check.wait()
-            return bundle.load(wanted, **options)
+            return bundle.load(chosen, **options)
         try:
-            engine = bundle.load(wanted, **options)
+            engine = bundle.load(chosen, **options)
         except ModelportError:
             # What was altered explains it better.
             check.wait()
@@ -313,7 +321,7 @@ def load(
 
 @contextmanager
 def _opened(path: Path, trust: bool, key: Path | None) -> Iterator[tuple[Bundle, Check]]:
-    """A bundle whose manifest and list of files are sound; its checksums are under way."""
+    """Opens a bundle with a sound manifest and list of files; its checksums are still running."""
     if path.is_dir():
         yield _open_folder(path, str(path), trust, key)
     elif not path.exists():

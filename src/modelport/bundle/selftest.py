@@ -1,4 +1,4 @@
-"""Does a bundle still compute what the original computed?"""
+"""Self-test of a bundle: its engines against its own reference cases."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from modelport.target import Target
 
 _RUNS = 50
 _SECONDS = 1.0
-"""Latency is measured by this many runs, or for so long."""
+"""Number of runs, and seconds, after which the measurement of latency stops."""
 
 
 @dataclass(frozen=True)
 class EngineTest:
-    """How the engine of one target did on this machine.
+    """Result of the engine of one target on this machine.
 
     Attributes:
         target: The target; of a whole pipeline, the one of its stages with the coarsest precision.
@@ -55,18 +55,18 @@ class EngineTest:
 
     @property
     def ok(self) -> bool:
-        """Whether it ran and agrees, or need not run here."""
+        """True if it ran and agrees, or need not run here."""
         agrees = self.verification is not None and self.verification.ok
         return bool(self.skipped) or (not self.failure and agrees)
 
 
 @dataclass(frozen=True)
 class SelfTest:
-    """How a bundle did on this machine.
+    """Result of a bundle on this machine.
 
     Attributes:
-        engines: One result a target.
-        differences: What is other here than where the bundle was built.
+        engines: One result per target.
+        differences: Differences between this machine and the one that built the bundle.
     """
 
     engines: tuple[EngineTest, ...]
@@ -74,7 +74,7 @@ class SelfTest:
 
     @property
     def ok(self) -> bool:
-        """Whether at least one engine ran, and all that ran agree."""
+        """True if at least one engine ran, and all that ran agree."""
         ran = any(engine.verification is not None for engine in self.engines)
         return ran and all(engine.ok for engine in self.engines)
 
@@ -130,7 +130,7 @@ def self_test(
 
 
 def _tests(opened: Bundle) -> Iterator[EngineTest]:
-    """One test a target; of a pipeline those of its stages, and of the whole."""
+    """One test per target; of a pipeline those of its stages, and of the joined model."""
     for stage, own in opened.stages.items():
         for test in _tests(own):
             name = ".".join(filter(None, (stage, test.stage)))
@@ -153,7 +153,7 @@ def _test_whole(opened: Bundle) -> EngineTest:
 
 
 def _coarsest(targets: Sequence[Target]) -> Target:
-    """The target whose precision allows most: what it gives, the others cannot make better."""
+    """The target with the widest tolerance: later stages cannot make its outputs more exact."""
     return max(targets, key=lambda target: tolerance_for("float32", target.precision).overall)
 
 
@@ -165,10 +165,10 @@ def _test(bundle: Bundle, target: Target, references: Sequence[ReferenceCase]) -
 
 
 def _run_here(
-    bundle: Bundle, wanted: Target | None, target: Target, references: Sequence[ReferenceCase]
+    bundle: Bundle, requested: Target | None, target: Target, references: Sequence[ReferenceCase]
 ) -> EngineTest:
     try:
-        engine = bundle.load(wanted)
+        engine = bundle.load(requested)
     except UsageError as error:
         return EngineTest(target, skipped=_one_line(error))
     except BuildError as error:
@@ -179,7 +179,7 @@ def _run_here(
 
 
 def _why_not(target: Target) -> str:
-    """Why this machine runs nothing of a target; empty where it may."""
+    """The reason why this machine runs nothing of a target; empty if it can."""
     try:
         backend = get_backend(target)
     except UsageError as error:
@@ -249,7 +249,7 @@ def _verify_kept(opened: Bundle) -> dict[Target, Verification]:
 
 
 def _merge(stages: Mapping[str, Mapping[Target, Verification]]) -> dict[Target, Verification]:
-    """The stages' comparisons as one a target; the cases' names say the stage."""
+    """The stages' comparisons as one per target; the names of cases include the stage."""
     merged: dict[Target, Verification] = {}
     for stage, results in stages.items():
         for target, result in results.items():
@@ -307,7 +307,7 @@ def kept_references(bundle: Bundle) -> list[ReferenceCase]:
     if not references:
         raise UsageError(
             f"{bundle.where} has no reference cases: nothing can be compared",
-            fix="compare it with the original, modelport verify --against SOURCE, or deploy again",
+            fix="compare it with PyTorch (modelport verify --against SOURCE), or deploy again",
         )
     return references
 

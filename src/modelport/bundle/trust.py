@@ -1,4 +1,4 @@
-"""Which code of a bundle may be loaded: what was built here, what a known key signed."""
+"""Trust in a bundle's code: built by this user on this machine, or signed by a known key."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def remember(digests: Iterable[str]) -> None:
 
 
 def is_remembered(digest: str) -> bool:
-    """Whether this user built a file of this SHA-256 on this machine."""
+    """Return True if this user built a file of this SHA-256 on this machine."""
     try:
         return (_folder() / digest).stat().st_uid == os.getuid()
     except OSError:

@@ -1,4 +1,4 @@
-"""Writing a bundle: beside its place, then renamed, so that nothing is ever half there."""
+"""Writer of bundles: in a folder beside the path, then renamed, so that none is half written."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from modelport.ops.elf_check import FOLDER, platform_name
 from modelport.target import Target
 
 CASES_BUDGET = 600_000
-"""Bytes of reference cases to keep; the smallest case is kept in any event."""
+"""Bytes of reference cases to store; the smallest case is always stored."""
 
 
 def require_replaceable(path: Path) -> None:
@@ -78,9 +78,9 @@ class BundleWriter:
             names: Their paths in it.
         """
         for name in names:
-            place = self.folder / name
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.move(folder / name, place)
+            path = self.folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(folder / name, path)
 
     def add_cases(self, references: Sequence[ReferenceCase]) -> tuple[str, ...]:
         """Writes the smallest reference cases, in their order.
@@ -104,7 +104,7 @@ class BundleWriter:
         Args:
             manifest: The manifest, without checksums; with the keys of engines that were made
                 before.
-            foreign: SHA-256 of files that came from elsewhere.
+            foreign: SHA-256 of files that were built elsewhere.
 
         Returns:
             The manifest as written.
@@ -127,7 +127,7 @@ class BundleWriter:
         return manifest
 
     def place(self) -> None:
-        """Puts the folder in its place as it is, its manifest included."""
+        """Renames the folder, its manifest included, to the bundle's path."""
         # mkdtemp makes a folder for its owner alone.
         self.folder.chmod(0o777 & ~_umask())
         if self._zipped:
@@ -160,7 +160,7 @@ def _portable(artifact: Artifact) -> Artifact:
 
 
 def engine_key(target: Target, manifest: Manifest) -> str:
-    """What stands for all that an engine is made from: the captured graph, libraries, versions.
+    """Build key of an engine: hash of the captured graph, libraries and versions.
 
     Args:
         target: What it is for; the manifest need not have it yet.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -39,6 +40,8 @@ from modelport.passes import adopt
 from modelport.progress import Stages
 from modelport.recipe import Recipe
 from modelport.target import Target
+
+_LOG = logging.getLogger("modelport.capture")
 
 LOWEST_OPSET = 18
 HIGHEST_OPSETS = {"dynamo": 23, "trace": 20, "script": 20}
@@ -118,10 +121,12 @@ def capture_attempts(
         reason = "; ".join(reasons) or (
             "asked for" if len(strategies) == 1 else f"the first choice of {recipe.capture}"
         )
+        _LOG.debug("strategy %s: tried, %s", strategy, reason)
         try:
             with stage("capture"), unchanged(recipe.model):
                 attempt = _capture(recipe, strategy, reason, target)
         except ExportError as error:
+            _LOG.debug("strategy %s: refused, %s", strategy, error.what)
             errors.append(error)
             reasons.append(error.what)
             continue
@@ -194,6 +199,9 @@ def _capture(recipe: Recipe, strategy: str, reason: str, target: Target | None) 
         )
     if recipe.export_params:
         _require_own_inputs(captured, bound.names, strategy)
+    _LOG.debug(
+        "strategy %s: captured %d nodes at opset %d", strategy, len(captured.ir.graph), opset
+    )
     note_marks(captured.ir)
     findings = adopt(Model(captured.ir)) + add_bodies(captured.ir)
     named = name_dims(captured.ir, dims, example, findings)
@@ -257,6 +265,7 @@ def _at_lowest_opset(
         try:
             return _by_strategy(strategy, request(opset)), opset
         except LaterOpsetError as error:
+            _LOG.debug("strategy %s: opset %d: refused, %s", strategy, opset, error.fix)
             first, opset = first or error, error.opset
     assert first is not None
     raise first

@@ -18,7 +18,9 @@ def add(commands: console.Subparsers[argparse.ArgumentParser]) -> None:
         metavar="TARGET",
         help="torch or torch:compile: what ratios are over, in place of the first model",
     )
-    parser.add_argument("--source", help="where the original is, if no bundle holds its program")
+    parser.add_argument(
+        "--source", help="source of the PyTorch model, if no bundle holds its program"
+    )
     parser.add_argument("--threads", default="0", metavar="N[,N]", help="0: as the backend likes")
     parser.add_argument(
         "--size",

@@ -117,7 +117,7 @@ def _print(result: Bisection) -> None:
 
 
 def _print_growth(result: Bisection) -> None:
-    """How the error accumulates: in equal steps along the graph, and where a node adds to it."""
+    """Accumulated error in equal steps along the graph, and each node that adds to it."""
     links = [link for link in result.links if link.grown is not None]
     step = max(1, len(links) // _SHOWN)
     rows = []

@@ -35,7 +35,7 @@ def add(commands: console.Subparsers[argparse.ArgumentParser]) -> None:
     _add_output(more)
     console.add_trust(more, key=False)
 
-    less = _command(inner, "strip", _strip, "take parts out of a bundle")
+    less = _command(inner, "strip", _strip, "remove files from a bundle")
     less.add_argument("--target", action="append", default=[], help="target to take out")
     less.add_argument("--platform", action="append", default=[], help="platform's libraries")
     for part in _PARTS:
@@ -146,9 +146,9 @@ def _print_model(described: dict[str, Any], margin: str = "") -> None:
         most = "" if bounds["max"] is None else bounds["max"]
         print(f"{margin}  {name} in {bounds['min']}..{most}")
     for target in described["targets"]:
-        verdict = "agreed with the original" if target["verified"] else "not compared"
-        told = f"{target['graph']}, {verdict}; code {target['code']}"
-        print(f"{margin}target {target['target']}: {told}")
+        verdict = "agreed with the reference" if target["verified"] else "not compared"
+        state = f"{target['graph']}, {verdict}; code {target['code']}"
+        print(f"{margin}target {target['target']}: {state}")
     for certificate in map(Certificate.from_json, described["certificates"]):
         for line in certificate.lines():
             print(f"{margin}proven for {line}" if line[0] != " " else f"{margin}{line}")
@@ -240,7 +240,7 @@ def _verify(arguments: argparse.Namespace) -> int:
     if arguments.json:
         console.print_json({"ok": True, "files": files, "signed": signed})
     else:
-        print(f"{files} files are what the manifest says; {signed}")
+        print(f"{files} files match the checksums of the manifest; {signed}")
     return 0
 
 

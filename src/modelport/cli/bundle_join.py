@@ -61,17 +61,17 @@ def _run(arguments: argparse.Namespace) -> int:
     from modelport.bundle import Bundle, join_stages
 
     stages = _stages(arguments)
-    given = _pairs(arguments.give, "OUTPUT=STAGE.OUTPUT")
-    if not given:
+    outputs = _pairs(arguments.give, "OUTPUT=STAGE.OUTPUT")
+    if not outputs:
         last = stages[-1]
         with Bundle.open(last.bundle) as bundle:
-            given = {
+            outputs = {
                 spec.name: f"{last.name}.{spec.name}" for spec in bundle.manifest.signature.outputs
             }
     path = join_stages(
         stages,
         arguments.output,
-        outputs=given,
+        outputs=outputs,
         result=_result(arguments),
         name=arguments.name,
         zipped=arguments.zip,
@@ -85,15 +85,15 @@ def _stages(arguments: argparse.Namespace) -> list[Stage]:
     from modelport.bundle import Bundle
     from modelport.pipeline import Stage
 
-    places = _pairs(arguments.stages, "STAGE=BUNDLE")
+    bundles = _pairs(arguments.stages, "STAGE=BUNDLE")
     wires = _pairs(arguments.connect, "STAGE.INPUT=SOURCE")
     batches = _pairs(arguments.batch, "STAGE=ROWS")
     stages = []
-    for name, place in places.items():
-        with Bundle.open(place) as bundle:
+    for name, bundle_path in bundles.items():
+        with Bundle.open(bundle_path) as bundle:
             inputs = [spec.name for spec in bundle.manifest.signature.inputs]
         own = {spec: wires.pop(f"{name}.{spec}", spec) for spec in inputs}
-        stages.append(Stage(name, place, own, _rows(batches.pop(name, "0"))))
+        stages.append(Stage(name, bundle_path, own, _rows(batches.pop(name, "0"))))
     if unknown := [*wires, *batches]:
         raise UsageError(
             f"there is no {', '.join(unknown)}",

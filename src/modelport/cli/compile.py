@@ -75,7 +75,7 @@ def _add_sizes(parser: argparse.ArgumentParser) -> None:
     sizes.add_argument(
         "--reshape",
         metavar="FILE.py:FUNCTION",
-        help="targets of Reshapes that have a size baked in, by a rule on (name, shape)",
+        help="targets of Reshapes with a fixed size, by a function of (name, shape)",
     )
     sizes.add_argument("--max-batch", type=int, metavar="N", help="largest size of the first axis")
     sizes.add_argument(
@@ -140,19 +140,19 @@ def _print(result: Compilation, layers: bool) -> None:
         print(finding)
     if layers:
         _print_layers(result)
-    for place, profile in enumerate(record.profiles):
+    for index, profile in enumerate(record.profiles):
         for name, (least, usual, most) in profile.items():
-            print(f"profile {place}: {name} {least}..{most}, fastest at {usual}")
-    places = ", ".join(record.capabilities) or "the library's default GPUs"
+            print(f"profile {index}: {name} {least}..{most}, fastest at {usual}")
+    devices = ", ".join(record.capabilities) or "the library's default GPUs"
     print(
-        f"{record.backend} {record.version} for {places}: {len(record.layers)} layers, "
+        f"{record.backend} {record.version} for {devices}: {len(record.layers)} layers, "
         f"{record.size:,} bytes, {result.seconds:.1f} s"
     )
     print(f"wrote {result.path} and {result.path}.json")
 
 
 def _print_layers(result: Compilation) -> None:
-    """Prints the layers: with their times where the engine runs, else why there are none."""
+    """Prints the layers, with their times if the engine runs here, else with the reason."""
     from modelport.backends.tensorrt.layer_times import time_layers
 
     times, untimed = {}, ""
@@ -195,7 +195,9 @@ def _integer(text: str, whole: str, form: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise UsageError(f"{whole!r} is not of the form {form}: {text!r} is no number") from None
+        raise UsageError(
+            f"{whole!r} does not have the form {form}: {text!r} is not a number"
+        ) from None
 
 
 def _shape(text: str) -> tuple[str, list[int | str]]:
@@ -226,5 +228,5 @@ def _profile(text: str) -> dict[str, int | list[int]]:
 def _bytes(text: str) -> int:
     match = re.fullmatch(r"(\d+)([KMG]?)(?:i?B)?", text, re.I)
     if match is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size: 512M, 2G")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size: write 512M or 2G")
     return int(match[1]) * _UNITS[match[2].upper()]

@@ -1,19 +1,21 @@
-"""How commands show progress and results."""
+"""Options, progress, tables and JSON that the commands share."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from modelport.cli import log
+from modelport.progress import Silent
 
 if TYPE_CHECKING:
     from modelport.progress import Progress
     from modelport.recipe import Recipe
 
-Subparsers = argparse._SubParsersAction  # argparse gives it no public name.
+Subparsers = argparse._SubParsersAction  # argparse has no public name for it.
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +24,7 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 
 def add_trust(parser: argparse.ArgumentParser, *, key: bool = True) -> None:
-    """Adds the options that say which bundles may bring code along."""
+    """Adds the options about trust in the code of bundles."""
     parser.add_argument(
         "--trust",
         action="store_true",
@@ -35,7 +37,7 @@ def add_trust(parser: argparse.ArgumentParser, *, key: bool = True) -> None:
 
 
 def add_measuring(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of commands that time models: which, on what, and how to show it."""
+    """Adds the options of commands that time models: targets, inputs, and output."""
     parser.add_argument(
         "--target",
         action="append",
@@ -50,7 +52,7 @@ def add_measuring(parser: argparse.ArgumentParser) -> None:
 
 
 def add_capture(parser: argparse.ArgumentParser) -> None:
-    """Adds the options that say how to capture a model."""
+    """Adds the options of capture."""
     from modelport.recipe import CAPTURES
 
     parser.add_argument(
@@ -80,7 +82,7 @@ def source(arguments: argparse.Namespace) -> str | Recipe:
 
 
 def add_cases(parser: argparse.ArgumentParser, number: str) -> None:
-    """Adds the options that say what to run on, and on what inputs."""
+    """Adds the options about targets and cases."""
     parser.add_argument(
         "--target",
         metavar="A[,B]",
@@ -96,10 +98,21 @@ def add_cases(parser: argparse.ArgumentParser, number: str) -> None:
 
 
 def cases(option: str | None, default: int) -> int | str:
-    """What ``--cases`` says: a number or a place."""
+    """The number, or the path, of ``--cases``."""
     if option is None:
         return default
     return int(option) if option.lstrip("-").isdecimal() else option
+
+
+def captured(capture: Mapping[str, str]) -> str:
+    """The origin of a graph, in words.
+
+    Args:
+        capture: ``strategy`` and ``reason``, as in a model's provenance.
+    """
+    if capture["strategy"] == "none":
+        return f"not captured: {capture['reason']}"
+    return f"captured by {capture['strategy']} ({capture['reason']})"
 
 
 def print_table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -130,12 +143,24 @@ def _print_aligned(lines: Sequence[Sequence[str]]) -> None:
 
 def print_json(data: Any) -> None:
     """Prints an object as JSON on stdout."""
-    print(json.dumps(data, indent=2, default=str))
+    print(json.dumps(data, indent=2, default=str), flush=True)
+
+
+def note(text: str) -> None:
+    """Prints a message on stderr; nothing with ``--quiet``."""
+    if log.terminal().verbosity >= 0:
+        print(text, file=log.terminal().errors, flush=True)
 
 
 def progress() -> Progress:
-    """Progress on stderr: a live line on a terminal, one line a step elsewhere."""
-    return _Terminal() if sys.stderr.isatty() else _Lines()
+    """Progress on stderr: a live line on a terminal, one line for each step elsewhere.
+
+    Log lines would break a live line, so ``-v`` has one line for each step; ``-q`` has none.
+    """
+    terminal = log.terminal()
+    if terminal.verbosity < 0:
+        return Silent()
+    return _Terminal() if terminal.verbosity == 0 and terminal.errors.isatty() else _Lines()
 
 
 class _Lines:
@@ -143,17 +168,17 @@ class _Lines:
         pass
 
     def finish(self, step: str, seconds: float) -> None:
-        print(f"{step}: {seconds:.1f} s", file=sys.stderr, flush=True)
+        note(f"{step}: {seconds:.1f} s")
 
     def fail(self, step: str) -> None:
-        print(f"{step}: failed", file=sys.stderr, flush=True)
+        note(f"{step}: failed")
 
 
 class _Terminal:
     def __init__(self) -> None:
         from rich.console import Console
 
-        self._console = Console(stderr=True)
+        self._console = Console(file=log.terminal().errors)
         self._status = self._console.status("")
 
     def start(self, step: str) -> None:

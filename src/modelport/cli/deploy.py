@@ -58,9 +58,9 @@ def _print(result: Deployment) -> None:
         print(finding)
     capture = result.model.provenance.get("capture")
     if capture:
-        print(f"captured by {capture['strategy']} ({capture['reason']})")
+        print(console.captured(capture))
     for target, verification in result.verifications.items():
         worst = verification.worst
         error = "" if worst is None else f", max rel {worst.max_rel:.2e}"
-        print(f"{target}: agrees with the original on {len(verification.cases)} cases{error}")
+        print(f"{target}: agrees with the reference on {len(verification.cases)} cases{error}")
     print(f"wrote {result.path}")

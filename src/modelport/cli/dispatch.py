@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 import modelport
+from modelport.cli import log
 from modelport.errors import ModelportError, UsageError
 
 COMMANDS = (
@@ -44,7 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else argv
     arguments = build_parser(_named(words)).parse_args(words)
     try:
-        return int(arguments.run(arguments))
+        with log.recorded(arguments):
+            return int(arguments.run(arguments))
     except ModelportError as error:
         if arguments.debug:
             raise
@@ -64,13 +66,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 def build_parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
     """The parser of commands; with all of them by default."""
     parser = argparse.ArgumentParser(
-        prog="modelport", description="Take a PyTorch model to ONNX Runtime and beyond, verified."
+        prog="modelport",
+        description="Deploy PyTorch models to ONNX Runtime, OpenVINO and TensorRT, verified.",
     )
     parser.add_argument("--version", action="version", version=f"modelport {modelport.__version__}")
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in names:
         importlib.import_module(f"modelport.cli.{name}").add(commands)
+    log.add_options(parser)
     return parser
 
 

@@ -45,6 +45,6 @@ def _run(arguments: argparse.Namespace) -> int:
     for finding in model.findings:
         print(finding)
     capture = model.provenance["capture"]
-    print(f"captured by {capture['strategy']} ({capture['reason']}), opset {model.opset}")
+    print(f"{console.captured(capture)}, opset {model.opset}")
     print(f"wrote {arguments.output}")
     return 0

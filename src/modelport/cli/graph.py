@@ -1,4 +1,4 @@
-"""``modelport graph``: look at a graph, cut it, change it."""
+"""``modelport graph``: inspect, cut and edit graphs."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def _command(
 ) -> argparse.ArgumentParser:
     parser = commands.add_parser(name, help=text, description=text)
     parser.add_argument("model", type=Path, help="the ONNX file")
-    what = "folder to write the parts to" if name == "partition" else "ONNX file to write"
+    what = "folder for the pieces" if name == "partition" else "ONNX file to write"
     parser.add_argument("-o", "--output", type=Path, required=True, help=what)
     console.add_json(parser)
     parser.set_defaults(run=run)
@@ -126,7 +126,7 @@ def _partition(arguments: argparse.Namespace) -> int:
     except OSError as error:
         raise UsageError(f"cannot make the folder {folder}: {error.strerror}") from error
     return _written(
-        arguments, {folder / f"part_{place}.onnx": part for place, part in enumerate(parts)}
+        arguments, {folder / f"part_{index}.onnx": part for index, part in enumerate(parts)}
     )
 
 
@@ -143,7 +143,7 @@ def _edit(arguments: argparse.Namespace) -> int:
 
 
 def _changes(arguments: argparse.Namespace, graph: Any) -> list[Callable[[Model], Model]]:
-    """The changes asked for. What is wrong with the arguments is found before any is made."""
+    """The requested changes. Wrong arguments are reported before any change is made."""
     changes: list[Callable[[Model], Model]] = []
     if arguments.rename:
         names = dict(_pair(text, "OLD=NEW") for text in arguments.rename)
@@ -155,13 +155,13 @@ def _changes(arguments: argparse.Namespace, graph: Any) -> list[Callable[[Model]
     if arguments.dim:
         dims = _dims(arguments.dim)
         changes.append(lambda model: graph.set_dims(model, dims))
-    for place, op, attributes in map(_node, arguments.insert):
+    for index, op, attributes in map(_node, arguments.insert):
         changes.append(
-            lambda m, p=place, o=op, a=attributes: graph.insert_node(m, p, o, attributes=a)  # type: ignore[misc]
+            lambda m, p=index, o=op, a=attributes: graph.insert_node(m, p, o, attributes=a)  # type: ignore[misc]
         )
-    for place, op, attributes in map(_node, arguments.replace):
+    for index, op, attributes in map(_node, arguments.replace):
         changes.append(
-            lambda m, p=place, o=op, a=attributes: graph.replace_node(m, p, o, attributes=a)  # type: ignore[misc]
+            lambda m, p=index, o=op, a=attributes: graph.replace_node(m, p, o, attributes=a)  # type: ignore[misc]
         )
     for node in arguments.delete:
         changes.append(lambda m, n=node: graph.delete_node(m, n))  # type: ignore[misc]
@@ -194,8 +194,8 @@ def _array(path: Path) -> Any:
 def _dims(texts: list[str]) -> dict[str, dict[int, int | str]]:
     dims: dict[str, dict[int, int | str]] = {}
     for text in texts:
-        place, size = _pair(text, "INPUT:AXIS=SIZE")
-        name, _, axis = place.rpartition(":")
+        axis_of_input, size = _pair(text, "INPUT:AXIS=SIZE")
+        name, _, axis = axis_of_input.rpartition(":")
         if not name or not axis.lstrip("-").isdigit():
             raise UsageError(f"{text!r} is not of the form INPUT:AXIS=SIZE")
         dims.setdefault(name, {})[int(axis)] = int(size) if size.isdigit() else size

@@ -92,8 +92,8 @@ def _print_io(found: Inspection) -> None:
     for kind, tensors in (("input", found.inputs), ("output", found.outputs)):
         for tensor in tensors:
             print(f"{kind} {shown(tensor.name)}: {tensor.type}")
-    for name, places in found.dims.items():
-        print(f"dynamic {shown(name)}: {', '.join(map(shown, places))}")
+    for name, axes in found.dims.items():
+        print(f"dynamic {shown(name)}: {', '.join(map(shown, axes))}")
 
 
 def _print_ops(found: Inspection) -> None:

@@ -54,7 +54,7 @@ def _command(
 
 
 def _support(args: argparse.Namespace) -> int:
-    """Exits with 1 where an operator of the model cannot be exported."""
+    """Reports operators; the exit code is 1 if one of the model's cannot be exported."""
     from modelport.capture.dynamic import torch_shapes
     from modelport.capture.support.survey import operator_support
     from modelport.cli.ops_tables import print_support
@@ -94,7 +94,7 @@ def _info(args: argparse.Namespace) -> int:
 
 
 def _find(args: argparse.Namespace) -> int:
-    """Exits with 1 where nothing matches."""
+    """Searches for operators; the exit code is 1 if nothing matches."""
     from modelport.capture.support.search import find_aten
     from modelport.cli.ops_tables import print_matches
     from modelport.ops.catalog import find
@@ -109,10 +109,10 @@ def _find(args: argparse.Namespace) -> int:
 
 
 def _framework(name: str) -> str:
-    """Whose operator a name is: ``onnx`` or ``pytorch``.
+    """The framework of an operator's name: ``onnx`` or ``pytorch``.
 
-    ONNX's names begin with an upper-case letter and PyTorch's do not, so that ``Relu`` and
-    ``relu`` are told apart; a namespace or a module path decides where there is one.
+    Names of ONNX begin with an upper-case letter and names of PyTorch do not: ``Relu``, ``relu``.
+    A namespace or a module path decides where there is one.
     """
     if not name:
         raise UsageError("the name is empty", fix="give one, such as Resize or asinh")

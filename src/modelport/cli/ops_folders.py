@@ -1,15 +1,14 @@
-"""``modelport ops new|build|test|list``: operators of one's own."""
+"""``modelport ops``: the user's own operators."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelport.cli.console import Subparsers, add_json, print_json
+from modelport.cli.console import Subparsers, add_json, note, print_json
 from modelport.errors import UsageError
 
 if TYPE_CHECKING:
@@ -117,8 +116,8 @@ def _build(args: argparse.Namespace) -> int:
         if "cuda" in operator.kernels if args.tensorrt else operator.kernels:
             by_domain[operator.schema.domain].append(operator)
     if not by_domain:
-        wanted = "CUDA kernel, which a plugin needs" if args.tensorrt else "kernel"
-        raise UsageError(f"no operator in {args.folder} has a {wanted}")
+        kernel_kind = "CUDA kernel, which a plugin needs" if args.tensorrt else "kernel"
+        raise UsageError(f"no operator in {args.folder} has a {kernel_kind}")
     output = Path(args.output or Path(args.folder) / "build")
     if args.extension:
         return _write_extensions(by_domain, output, args.json)
@@ -148,7 +147,7 @@ def _build(args: argparse.Namespace) -> int:
         )
         for operator in operators if args.tensorrt else ():
             if operator.schema.name not in plugins:
-                print(f"{operator.qualified_name} is no plugin: {NO_PLUGIN}", file=sys.stderr)
+                note(f"{operator.qualified_name} is not a plugin: {NO_PLUGIN}")
     if args.json:
         print_json(built)
     else:
@@ -176,11 +175,11 @@ def _write_extensions(by_domain: dict[str, list[Operator]], output: Path, as_jso
 
 
 def _progress(what: str) -> None:
-    print(f"built {what}", file=sys.stderr, flush=True)
+    note(f"built {what}")
 
 
 def _test(args: argparse.Namespace) -> int:
-    """Exits with 1 where something does not compute what the reference computes."""
+    """Tests operators; the exit code is 1 if one differs from its reference."""
     from modelport.conformance import prove_kernels_sanitized, prove_operator, prove_plugins
     from modelport.ops.build import BuildOptions
     from modelport.ops.scaffold import load_folder

@@ -1,4 +1,4 @@
-"""What ``modelport ops`` prints: tables on a terminal, aligned lines elsewhere."""
+"""Output of ``modelport ops``: tables on a terminal, aligned lines elsewhere."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from modelport.ops.catalog import Kernel, Match, OnnxOperator
 
 _LONG = 4
-"""How many ONNX operators of a mapping a table names before it counts the rest."""
+"""The number of ONNX operators of a mapping that a table names; the rest are counted."""
 
 
 def print_support(title: str, table: SupportTable) -> None:
@@ -90,7 +90,9 @@ def print_aten(operator: AtenOperator) -> None:
         for keys, kernel in native.kernels
     ]
     _lines("native functions", kernels or [native.place for native in operator.native])
-    _lines("kernels registered at", [f"{k}: {place}" for k, place in operator.registered.items()])
+    _lines(
+        "kernels registered at", [f"{k}: {location}" for k, location in operator.registered.items()]
+    )
     _lines("calls", operator.calls)
     rows = [
         [
@@ -110,7 +112,7 @@ def print_aten(operator: AtenOperator) -> None:
 
 
 def print_matches(text: str, matches: Sequence[Match], limit: int) -> None:
-    """Prints what was found, and how much of it is left out."""
+    """Prints the matches, and the number of those that are left out."""
     rows = [
         [
             match.name,
@@ -129,7 +131,7 @@ def print_matches(text: str, matches: Sequence[Match], limit: int) -> None:
 
 
 def _balanced(matches: Sequence[Match], limit: int) -> list[Match]:
-    """The first matches of either framework, ONNX's first, so that neither crowds the other out."""
+    """The first matches of either framework, ONNX's first, so that both are shown."""
     onnx = [match for match in matches if match.framework == "onnx"]
     pytorch = [match for match in matches if match.framework != "onnx"]
     share = max(limit - len(pytorch), (limit + 1) // 2)
@@ -178,5 +180,5 @@ def _lines(title: str, lines: Sequence[str]) -> None:
 
 
 def _say(text: str) -> None:
-    """One line as it is: brackets in signatures are no markup, and long lines are not cut."""
+    """One line without changes: brackets in signatures are not markup, long lines are not cut."""
     print(text)

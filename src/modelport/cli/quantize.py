@@ -33,7 +33,7 @@ def add(commands: console.Subparsers[argparse.ArgumentParser]) -> None:
     accuracy.add_argument(
         "--metric",
         metavar="FILE.py:FUNCTION",
-        help="a function that is given a way to run the model and returns a score, of which more "
+        help="function from a runner of the model to a score; a higher score "
         "is better; by default the agreement with float32",
     )
     accuracy.add_argument(
@@ -102,9 +102,9 @@ def _run(arguments: argparse.Namespace) -> int:
     from modelport.recipe import load_function
 
     chosen = ("method", "percentile", "form", "max_drop")
-    given = {name: value for name in chosen if (value := getattr(arguments, name)) is not None}
+    options = {name: value for name in chosen if (value := getattr(arguments, name)) is not None}
     if arguments.table is not None:
-        given["table"] = CalibrationTable.load(arguments.table)
+        options["table"] = CalibrationTable.load(arguments.table)
     result = quantize(
         _read(arguments),
         arguments.data,
@@ -113,7 +113,7 @@ def _run(arguments: argparse.Namespace) -> int:
         metric=None if arguments.metric is None else load_function(arguments.metric),
         judge_on=arguments.judge_on,
         progress=None if arguments.json else console.progress(),
-        **given,
+        **options,
     )
     written = [result.model.save(arguments.output)]
     if arguments.save_table is not None:
@@ -156,7 +156,7 @@ def _print(result: Quantization) -> None:
     ]
     console.print_table("tried", ["in float32", "drop", "ms", "times as fast"], rows)
     if result.improvements:
-        print(f"done before, since it helped: {', '.join(result.improvements)}")
+        print(f"accuracy corrections that helped: {', '.join(result.improvements)}")
     for name in result.kept:
         print(f"stays in float32: {name} (alone it costs {result.sensitivity[name]:.3g})")
     low = result.operators - len(result.kept)

@@ -10,12 +10,12 @@ from modelport.cli import console
 
 def add(commands: console.Subparsers[argparse.ArgumentParser]) -> None:
     """Adds the command."""
-    parser = commands.add_parser("verify", help="compare a bundle with the original again")
+    parser = commands.add_parser("verify", help="compare a bundle with the PyTorch model again")
     parser.add_argument("bundle", type=Path, help="the bundle")
     parser.add_argument(
         "--against",
         metavar="SOURCE",
-        help="the original model; the bundle's own reference cases by default",
+        help="source of the PyTorch model; the bundle's own reference cases by default",
     )
     parser.add_argument("--seed", type=int, default=1, help="seed of fresh cases")
     console.add_trust(parser, key=False)

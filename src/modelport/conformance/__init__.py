@@ -1,4 +1,4 @@
-"""Operators proven: every runtime computes what the reference computes."""
+"""Conformance of operators: every runtime computes the reference."""
 
 from modelport.conformance.plugins import prove_plugins
 from modelport.conformance.prover import prove_operator

@@ -1,4 +1,4 @@
-"""One drawn case of an operator, and the ways that it goes."""
+"""One drawn case of an operator, and its execution paths."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ from modelport.conformance.graphs import (
 )
 from modelport.conformance.results import Check
 from modelport.conformance.tensors import (
+    Item,
+    Tensors,
     as_tuple,
     described,
     differences,
@@ -40,25 +42,25 @@ from modelport.ops.kernel_call import tensor_infos
 
 
 class OperatorCase:
-    """One drawn case, and the ways it goes."""
+    """One drawn case, and its execution paths."""
 
     def __init__(
-        self, operator: Operator, inputs: list[Any], attributes: dict[str, Any], number: int
+        self, operator: Operator, inputs: Sequence[Item], attributes: dict[str, Any], number: int
     ) -> None:
         self.operator = operator
         self.number = number
         self.inputs = [*inputs, *[None] * (len(operator.schema.inputs) - len(inputs))]
         self.attributes = attributes
         shapes = ", ".join(map(described, self.inputs))
-        given = ", ".join(f"{name}={value!r}" for name, value in attributes.items())
-        self.name = f"#{number}: ({shapes}) {given}".rstrip()
+        options = ", ".join(f"{name}={value!r}" for name, value in attributes.items())
+        self.name = f"#{number}: ({shapes}) {options}".rstrip()
         self._node_inputs = node_inputs(operator, self.inputs, attributes)
         with torch.no_grad():
             self.expected = as_tuple(operator.reference(*self.inputs, **attributes))
 
     @property
     def elements(self) -> int:
-        """How many numbers there are to compare."""
+        """Number of elements to compare."""
         return sum(tensor.numel() for tensor in self.expected)
 
     def in_pytorch(self) -> Iterator[Check]:
@@ -91,11 +93,11 @@ class OperatorCase:
         kinds = {item.name: item.kind for item in self.operator.schema.attributes}
         return any(kinds[name] == "list[str]" for name in self.attributes)
 
-    def _call(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
+    def _call(self, inputs: Sequence[Item]) -> Tensors:
         with torch.no_grad(), unwritten_memory_marked():
             return as_tuple(self.operator(*inputs, **self.attributes))
 
-    def _compared(self, way: str, run: Callable[[], Sequence[Any]]) -> Check:
+    def _compared(self, way: str, run: Callable[[], Sequence[torch.Tensor]]) -> Check:
         try:
             actual = run()
         except NotPossibleError as reason:
@@ -107,11 +109,11 @@ class OperatorCase:
 
     def _shape_rule(self) -> Check:
         values = {**self.operator.schema.defaults, **self.attributes}
-        given = self.operator.infer(tensor_infos(self.inputs), values)
+        infos = self.operator.infer(tensor_infos(self.inputs), values)
         wrong = [
-            f"output {place}: the rule says {info}, the reference gives {found}"
-            for place, (info, found) in enumerate(
-                zip(given, tensor_infos(self.expected), strict=True)
+            f"output {index}: the rule says {info}, the reference returns {found}"
+            for index, (info, found) in enumerate(
+                zip(infos, tensor_infos(self.expected), strict=True)
             )
             if not fits(info, found)
         ]
@@ -121,19 +123,22 @@ class OperatorCase:
         if not all(tensor.is_floating_point() for tensor in self.expected):
             return
         exact = [wide(item) for item in self.inputs]
-        wanted = [item for item in flat(exact) if item.is_floating_point()]
-        if not wanted or not all(tensor.dtype is torch.float64 for tensor in wanted):
+        differentiable = [item for item in flat(exact) if item.is_floating_point()]
+        if not differentiable or not all(
+            tensor.dtype is torch.float64 for tensor in differentiable
+        ):
             return
         weights = [torch.rand(item.shape, dtype=torch.float64) for item in self.expected]
 
-        def gradients(function: Callable[..., Any]) -> list[Any]:
-            leaves = [tensor.detach().requires_grad_() for tensor in wanted]
+        def gradients(function: Callable[..., Any]) -> list[torch.Tensor]:
+            leaves = [tensor.detach().requires_grad_() for tensor in differentiable]
             inputs = with_leaves(exact, leaves)
             outputs = as_tuple(function(*inputs, **self.attributes))
-            total = sum(
+            products = [
                 (output.double() * weight).sum()
                 for output, weight in zip(outputs, weights, strict=True)
-            )
+            ]
+            total = torch.stack(products).sum()
             found = torch.autograd.grad(total, leaves, allow_unused=True)
             return [
                 torch.zeros_like(leaf) if item is None else item
@@ -165,7 +170,7 @@ class OperatorCase:
         ]
         return Check("opcheck", self.name, not wrong, "; ".join(wrong))
 
-    def _run_node(self, *, with_body: bool) -> list[Any]:
+    def _run_node(self, *, with_body: bool) -> list[torch.Tensor]:
         model = node_model(self.operator, self._node_inputs, self.attributes, self.expected)
         if with_body:
             add_bodies(model.ir)
@@ -175,16 +180,16 @@ class OperatorCase:
             engine = open_engine(model, Path(folder), with_kernels=not with_body)
             return self._run_engine(engine)
 
-    def _run_engine(self, engine: Engine) -> list[Any]:
+    def _run_engine(self, engine: Engine) -> list[torch.Tensor]:
         tensors = [tensor for tensor in flat(self._node_inputs) if tensor is not None]
         specs = engine.signature.inputs
         arrays = {spec.name: to_numpy(tensor) for spec, tensor in zip(specs, tensors, strict=True)}
         outputs = engine.run(arrays)
         return [from_numpy(array) for array in outputs.values()]
 
-    def _run_export(self, capture: str) -> list[Any]:
+    def _run_export(self, capture: str) -> list[torch.Tensor]:
         tensors = list(flat(self.inputs))
-        names = [f"input_{place}" for place in range(len(tensors))]
+        names = [f"input_{index}" for index in range(len(tensors))]
         model = export(
             OperatorModule(self.operator, self.inputs, self.attributes),
             tuple(tensors),

@@ -14,7 +14,7 @@ from modelport.backends import REFERENCE_RUNTIME
 from modelport.backends import open_engine as open_artifact
 from modelport.backends.interface import Artifact, Engine
 from modelport.capture.custom_operators import attribute_values
-from modelport.conformance.tensors import map_item
+from modelport.conformance.tensors import Item, map_item
 from modelport.errors import ModelportError
 from modelport.model import Model
 from modelport.ops.declaration import Operator
@@ -25,13 +25,15 @@ OPSET = 20
 
 
 class NotPossibleError(Exception):
-    """A way that cannot be gone, for no fault of the operator."""
+    """Unsupported execution path, which is skipped: the operator is not at fault."""
 
 
 class OperatorModule(torch.nn.Module):
     """The operator as a model whose inputs are its tensors."""
 
-    def __init__(self, operator: Operator, inputs: Sequence[Any], attributes: Any) -> None:
+    def __init__(
+        self, operator: Operator, inputs: Sequence[Item], attributes: Mapping[str, Any]
+    ) -> None:
         super().__init__()
         self._operator = operator
         self._pattern = [map_item(item, lambda _: True) for item in inputs]
@@ -79,21 +81,21 @@ def _value(name: str, tensor: torch.Tensor) -> Any:
 
 
 def node_inputs(
-    operator: Operator, inputs: Sequence[Any], attributes: Mapping[str, Any]
-) -> list[Any]:
-    """The inputs of an operator's node: its tensors, and attributes that come as tensors."""
+    operator: Operator, inputs: Sequence[Item], attributes: Mapping[str, Any]
+) -> list[Item]:
+    """The inputs of an operator's node: its tensors, and attributes that are passed as tensors."""
     names = [item.name for item in operator.schema.inputs]
-    given = dict(zip(names, inputs, strict=True))
+    tensors = dict(zip(names, inputs, strict=True))
     values = {**operator.schema.defaults, **attributes}
     return [
-        given[name] if name in given else torch.tensor(values[name])
+        tensors[name] if name in tensors else torch.tensor(values[name])
         for name in operator.node_inputs
     ]
 
 
 def node_model(
     operator: Operator,
-    inputs: Sequence[Any],
+    inputs: Sequence[Item],
     attributes: Mapping[str, Any],
     outputs: Sequence[torch.Tensor],
 ) -> Model:
@@ -101,14 +103,14 @@ def node_model(
 
     Args:
         operator: The node's operator.
-        inputs: What `node_inputs` gives.
-        attributes: The operator's attributes that are given.
+        inputs: Result of `node_inputs`.
+        attributes: Values of the operator's attributes.
         outputs: Tensors of the outputs' dtypes and ranks.
     """
     values = []
     for name, item in zip(operator.node_inputs, inputs, strict=True):
-        for place, tensor in enumerate(item if isinstance(item, list) else [item]):
-            values.append(None if tensor is None else _value(f"{name}_{place}", tensor))
+        for index, tensor in enumerate(item if isinstance(item, list | tuple) else [item]):
+            values.append(None if tensor is None else _value(f"{name}_{index}", tensor))
     while values and values[-1] is None:
         values.pop()
     node = onnx_ir.node(
@@ -122,8 +124,8 @@ def node_model(
         domain=operator.schema.domain,
         num_outputs=len(outputs),
     )
-    for place, (output, tensor) in enumerate(zip(node.outputs, outputs, strict=True)):
-        made = _value(f"output_{place}", tensor)
+    for index, (output, tensor) in enumerate(zip(node.outputs, outputs, strict=True)):
+        made = _value(f"output_{index}", tensor)
         output.name, output.type, output.shape = made.name, made.type, made.shape
     graph = onnx_ir.Graph(
         [value for value in values if value is not None],

@@ -1,4 +1,4 @@
-"""The host program that plays TensorRT's part: built here, told what to do, and listened to."""
+"""Client of the host program that calls plugins as TensorRT does; the program is built here."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from modelport.errors import OperatorError
 from modelport.ops.build import BuildOptions, toolchain
@@ -20,7 +19,7 @@ _SOURCES = toolchain.NATIVE / "conformance"
 
 @dataclass(frozen=True)
 class PluginCase:
-    """What the host does with one plugin.
+    """A test case of one plugin in the host program.
 
     Attributes:
         number: Its number.
@@ -43,7 +42,7 @@ class PluginCase:
     folder: Path
 
     def lines(self) -> list[str]:
-        """The case as the host reads it."""
+        """The case in the format of the host program."""
         return [
             f"case {self.number} {self.domain} {self.name}",
             *(
@@ -59,7 +58,7 @@ class PluginCase:
 
 @dataclass
 class Played:
-    """What the host says about a case.
+    """Result of the host program for a case.
 
     Attributes:
         outputs: TensorRT's number of the type, and the shape, of every output of the plugin.
@@ -67,10 +66,10 @@ class Played:
         types: For every tensor the types that it may have.
         workspace: How many bytes of scratch memory the plugin asks for.
         fields: The fields that an engine keeps, by name: type, length and bytes.
-        identity: What tells its attributes apart in caches.
-        enqueue: What running gave without a GPU, and what was said; None with one.
+        identity: The key of its attributes in caches.
+        enqueue: Result of `enqueue` without a GPU, and its message; None with a GPU.
         wrong: What is wrong; None where nothing is.
-        ended: Whether the host came to the end of the case.
+        ended: Whether the host reached the end of the case.
     """
 
     outputs: list[tuple[int, tuple[int, ...]]] = field(default_factory=list)
@@ -86,7 +85,7 @@ class Played:
 
 @dataclass
 class Told:
-    """All that the host says.
+    """All output of the host program.
 
     Attributes:
         creators: The creators of the library: namespace, name, version, then its fields.
@@ -125,7 +124,7 @@ def build_host(
 
 
 def play(host: Path, library: Path, cases: Sequence[PluginCase], folder: Path) -> Told:
-    """Lets the host play cases with a library of plugins.
+    """Runs cases of a library of plugins in the host program.
 
     Args:
         host: The program.
@@ -147,28 +146,28 @@ def play(host: Path, library: Path, cases: Sequence[PluginCase], folder: Path) -
         raise OperatorError(
             f"{library.name} cannot be tested", where=str(library), why=done.stderr.strip()
         )
-    told = _parse(done.stdout)
+    replies = _parse(done.stdout)
     if done.returncode != 0:
-        at = next((item for item in told.cases.values() if not item.ended), Played())
+        at = next((item for item in replies.cases.values() if not item.ended), Played())
         at.wrong = f"the host ends with {done.returncode}: {done.stderr.strip()[-3000:]}"
-        told.cases.setdefault(-1, at)
-    return told
+        replies.cases.setdefault(-1, at)
+    return replies
 
 
 def _parse(text: str) -> Told:
-    told = Told()
+    replies = Told()
     played = Played()
     for line in text.splitlines():
         word, _, rest = line.partition(" ")
         if word == "creator":
-            told.creators.append(rest.split())
+            replies.creators.append(rest.split())
         elif word == "gpu":
-            told.no_gpu = "" if rest == "yes" else rest
+            replies.no_gpu = "" if rest == "yes" else rest
         elif word == "case":
-            played = told.cases.setdefault(int(rest), Played())
+            played = replies.cases.setdefault(int(rest), Played())
         else:
             _parse_fact(played, word, rest)
-    return told
+    return replies
 
 
 def _parse_fact(played: Played, word: str, rest: str) -> None:
@@ -194,5 +193,5 @@ def _parse_fact(played: Played, word: str, rest: str) -> None:
         played.wrong = rest if word == "wrong" else None
 
 
-def _dims(shape: Any) -> str:
+def _dims(shape: Sequence[int]) -> str:
     return " ".join(map(str, [len(shape), *shape]))

@@ -37,7 +37,7 @@ def prove_plugins(
     options: BuildOptions | None = None,
     done: Callable[[str], None] = lambda what: None,
 ) -> list[Conformance]:
-    """Builds the plugins of operators and plays TensorRT's part with them, on drawn cases.
+    """Builds the plugins of operators and calls them as TensorRT does, on drawn cases.
 
     A host program opens the library as TensorRT's registry does; creates every plugin from the
     fields that the ONNX parser would make; asks it for types, shapes (with expressions of its
@@ -93,19 +93,19 @@ def _prove(operator: Operator, host: Path, library: Path, cases: int, seed: int)
         folder = Path(name)
         fit = [item for item in drawn if _types_fit(item)]
         jobs = [_job(item, folder / str(item.number)) for item in fit]
-        told = play(host, library, jobs, folder)
-        if operator.schema.name not in [name for _, name, *_ in told.creators]:
+        replies = play(host, library, jobs, folder)
+        if operator.schema.name not in [name for _, name, *_ in replies.creators]:
             yield Check("plugin", "", None, NO_PLUGIN)
             return
         for item in drawn:
             if item not in fit:
                 yield Check("plugin", item.name, None, "tensors of plugins are not bool or uint8")
                 continue
-            played = told.cases.get(item.number, Played(wrong="the host did not come to it"))
+            played = replies.cases.get(item.number, Played(wrong="the host did not come to it"))
             wrong = [played.wrong] if played.wrong else _wrong(item, played)
             yield Check("plugin", item.name, not wrong, "; ".join(wrong))
-            if told.no_gpu:
-                yield Check("plugin, enqueue", item.name, None, told.no_gpu)
+            if replies.no_gpu:
+                yield Check("plugin, enqueue", item.name, None, replies.no_gpu)
             elif not wrong:
                 yield _ran(item, folder / str(item.number))
     if not fit:
@@ -132,15 +132,19 @@ def _job(item: OperatorCase, folder: Path) -> PluginCase:
     folder.mkdir()
     schema = item.operator.schema
     tensors = list(flat(item.inputs))
-    for place, tensor in enumerate(tensors):
+    for index, tensor in enumerate(tensors):
         raw = tensor.contiguous().flatten().view(torch.uint8) if tensor.numel() else tensor
-        (folder / f"input_{place}").write_bytes(
+        (folder / f"input_{index}").write_bytes(
             bytes(raw.numpy().tobytes()) if tensor.numel() else b""
         )
     present: list[int] = []
-    for place, given in enumerate(item.inputs):
-        count = len(given) if isinstance(given, list | tuple) else int(given is not None)
-        present += range(place, place + count)
+    for index, tensor_input in enumerate(item.inputs):
+        count = (
+            len(tensor_input)
+            if isinstance(tensor_input, list | tuple)
+            else int(tensor_input is not None)
+        )
+        present += range(index, index + count)
     inputs = None if present == list(range(len(present))) else present
     return PluginCase(
         item.number,
@@ -163,9 +167,12 @@ def _changed(item: OperatorCase) -> list[tuple[int, ...]]:
         return (2 * shape[0], *shape[1:]) if shape and shape[:1] == batch else shape
 
     values = {**item.operator.schema.defaults, **item.attributes}
-    infos = [
-        map_item(given, lambda tensor: TensorInfo(doubled(tensor), tensor_infos([tensor])[0].dtype))
-        for given in item.inputs
+    infos: list[Any] = [
+        map_item(
+            tensor_input,
+            lambda tensor: TensorInfo(doubled(tensor), tensor_infos([tensor])[0].dtype),
+        )
+        for tensor_input in item.inputs
     ]
     try:
         item.operator.infer(infos, values)
@@ -182,8 +189,8 @@ def _wrong(item: OperatorCase, played: Played) -> list[str]:
 
 def _wrong_outputs(item: OperatorCase, played: Played, rule: Sequence[TensorInfo]) -> Iterator[str]:
     sizes = [
-        (place, axis)
-        for place, info in enumerate(rule)
+        (index, axis)
+        for index, info in enumerate(rule)
         for axis, dim in enumerate(info.shape)
         if isinstance(dim, DataDependent)
     ]
@@ -192,56 +199,56 @@ def _wrong_outputs(item: OperatorCase, played: Played, rule: Sequence[TensorInfo
     if len(played.outputs) != len(rule) + len(sizes):
         yield f"there are {len(played.outputs)} outputs of {len(rule)} and {len(sizes)} sizes"
         return
-    for place, (info, tensor) in enumerate(zip(rule, item.expected, strict=True)):
-        number, shape = played.outputs[place]
+    for index, (info, tensor) in enumerate(zip(rule, item.expected, strict=True)):
+        number, shape = played.outputs[index]
         found = f"{_NAMES.get(number)}{list(shape)}"
         real = tensor_infos([tensor])[0]
         bounds = [dim.bound if isinstance(dim, DataDependent) else dim for dim in info.shape]
         if _NAMES.get(number) != real.dtype or list(shape) != bounds:
-            yield f"output {place} is {found}; the rule says {info}, the reference gives {real}"
+            yield f"output {index} is {found}; the rule says {info}, the reference returns {real}"
         for axis, size in enumerate(real.shape):
-            exact = (place, axis) not in sizes
+            exact = (index, axis) not in sizes
             if len(shape) != len(real.shape) or (
                 size != shape[axis] if exact else size > shape[axis]
             ):
-                yield f"output {place} is {found}; the reference gives {real}"
+                yield f"output {index} is {found}; the reference returns {real}"
                 break
 
 
 def _wrong_fields(item: OperatorCase, played: Played, values: dict[str, Any]) -> Iterator[str]:
     for attribute in item.operator.schema.attributes:
         type_, length, data = played.fields[attribute.name]
-        wanted: Any = values[attribute.name]
+        expected: Any = values[attribute.name]
         kept: Any
         if attribute.kind in ("str", "list[str]"):
             kept = data.decode()
-            wanted = join_texts(wanted) if attribute.kind == "list[str]" else wanted
+            expected = join_texts(expected) if attribute.kind == "list[str]" else expected
         else:
             kept = list(struct.unpack(f"{length}{_STRUCTS[type_]}", data))
-            numbers = list(wanted) if attribute.kind.startswith("list[") else [wanted]
+            numbers = list(expected) if attribute.kind.startswith("list[") else [expected]
             if "float" in attribute.kind:
-                given = attribute.name in item.attributes
-                wanted = [_float32(number) if given else float(number) for number in numbers]
+                is_set = attribute.name in item.attributes
+                expected = [_float32(number) if is_set else float(number) for number in numbers]
             else:
-                wanted = list(map(int, numbers))
-        if kept != wanted:
-            yield f"the engine keeps {attribute.name} = {kept!r} of {wanted!r}"
+                expected = list(map(int, numbers))
+        if kept != expected:
+            yield f"the engine keeps {attribute.name} = {kept!r} of {expected!r}"
     extra = set(played.fields) - {item.name for item in item.operator.schema.attributes}
     if extra - {INPUTS_FIELD}:
         yield f"the engine keeps {', '.join(sorted(extra))}"
 
 
 def _float32(number: float) -> float:
-    """As a node of ONNX keeps it."""
+    """A value in the format of a node's attribute in ONNX."""
     (kept,) = struct.unpack("f", struct.pack("f", number))
     return float(kept)
 
 
 def _ran(item: OperatorCase, folder: Path) -> Check:
     actual = []
-    for place, tensor in enumerate(item.expected):
-        shape = [int(size) for size in (folder / f"shape_{place}").read_text().split()]
-        data = bytearray((folder / f"output_{place}").read_bytes())
+    for index, tensor in enumerate(item.expected):
+        shape = [int(size) for size in (folder / f"shape_{index}").read_text().split()]
+        data = bytearray((folder / f"output_{index}").read_bytes())
         dtype = DTYPES[tensor_infos([tensor])[0].dtype]
         empty = torch.empty(shape, dtype=dtype)
         actual.append(torch.frombuffer(data, dtype=dtype).reshape(shape) if data else empty)

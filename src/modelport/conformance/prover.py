@@ -19,7 +19,7 @@ def prove_operator(
     seed: int = 0,
     done: Callable[[str], None] = lambda case: None,
 ) -> Conformance:
-    """Compares all that comes of a declaration with its reference, on drawn cases.
+    """Compares all implementations of an operator with its reference, on drawn cases.
 
     Every case goes through the PyTorch operator (contiguous and strided), the shape rule, the
     gradient against that of the reference, a node in ONNX Runtime with the library of kernels,
@@ -56,7 +56,7 @@ def prove_operator(
 
 
 def prove_kernels(operator: Operator, *, cases: int = 20, seed: int = 0) -> Conformance:
-    """The same for the PyTorch operator alone, without exports and other runtimes."""
+    """Compares the PyTorch operator alone, without exports and other runtimes."""
     checks = [check for case in _cases(operator, cases, seed) for check in case.in_pytorch()]
     return Conformance(operator.qualified_name, tuple(checks))
 

@@ -1,4 +1,4 @@
-"""What proving an operator finds out."""
+"""Results of an operator's proof."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from modelport.errors import ProofError
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was compared.
+    """One comparison.
 
     Attributes:
         way: What computed it: ``kernel``, ``kernel, strided``, ``shape rule``, ``gradient``,
@@ -29,7 +29,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Conformance:
-    """What was found out about an operator.
+    """Result of the proof of an operator.
 
     Attributes:
         operator: Its qualified name.
@@ -41,27 +41,27 @@ class Conformance:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing disagrees, and the kernel was compared at all."""
+        """True if nothing disagrees, and the kernel was compared at all."""
         return bool(self.checks) and not self.failures
 
     @property
     def failures(self) -> list[Check]:
-        """What disagrees."""
+        """The checks that disagree."""
         return [check for check in self.checks if check.ok is False]
 
     def counts(self) -> dict[str, tuple[int, int, int]]:
-        """How many cases agree, disagree, and could not be tried, by way."""
+        """Numbers of cases that agree, disagree, and could not be tried, by execution path."""
         ways = dict.fromkeys(check.way for check in self.checks)
         return {
             way: tuple(  # type: ignore[misc]
-                sum(check.way == way and check.ok is wanted for check in self.checks)
-                for wanted in (True, False, None)
+                sum(check.way == way and check.ok is outcome for check in self.checks)
+                for outcome in (True, False, None)
             )
             for way in ways
         }
 
     def require(self) -> None:
-        """Raises `ProofError` where something disagrees."""
+        """Raises `ProofError` if something disagrees."""
         if self.ok:
             return
         first = self.failures[0]

@@ -1,4 +1,4 @@
-"""Kernels under AddressSanitizer and UBSan: in a process of their own."""
+"""Kernels under AddressSanitizer and UBSan, in a process of their own."""
 
 from __future__ import annotations
 
@@ -64,11 +64,11 @@ def _runtime(library: str) -> str:
 
 
 def _report(text: str) -> str:
-    """From where a sanitizer, or Python, begins to complain."""
+    """The report of a sanitizer, or of Python, from its first line on."""
     lines = text.splitlines()
-    for place, line in enumerate(lines):
+    for index, line in enumerate(lines):
         if "runtime error:" in line or "AddressSanitizer" in line:
-            return "\n".join(lines[place : place + 25])
+            return "\n".join(lines[index : index + 25])
     return "\n".join(lines[-15:])
 
 

@@ -1,10 +1,10 @@
-"""The tensors of a case: taken apart, changed, compared and described."""
+"""Tensors of a case: flattened, changed, compared and described."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -13,20 +13,28 @@ from modelport.arrays import Array
 from modelport.numerics import compare_outputs, tolerance_for
 from modelport.ops.shapes import DataDependent, TensorInfo
 
+Item = torch.Tensor | list[torch.Tensor] | tuple[torch.Tensor, ...] | None
+"""An input of an operator: a tensor, a list of tensors, or an optional one that is absent."""
 
-def differences(expected: Sequence[Any], actual: Sequence[Any]) -> list[str]:
-    """What is different between outputs and what they should be; empty where nothing is."""
+Tensors = tuple[torch.Tensor, ...]
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+
+def differences(expected: Sequence[torch.Tensor], actual: Sequence[torch.Tensor]) -> list[str]:
+    """Differences between actual and expected outputs, as text; empty if there are none."""
     if len(expected) != len(actual):
         return [f"{len(actual)} outputs instead of {len(expected)}"]
     wrong = []
-    for place, (wanted, found) in enumerate(zip(expected, actual, strict=True)):
-        if found.dtype != wanted.dtype:
-            wrong.append(f"output {place}: {found.dtype} instead of {wanted.dtype}")
+    for index, (reference, found) in enumerate(zip(expected, actual, strict=True)):
+        if found.dtype != reference.dtype:
+            wrong.append(f"output {index}: {found.dtype} instead of {reference.dtype}")
             continue
-        dtype = str(wanted.dtype).removeprefix("torch.")
+        dtype = str(reference.dtype).removeprefix("torch.")
         compared = compare_outputs(
-            {f"{place}": _numpy(wanted)},
-            {f"{place}": _numpy(found)},
+            {f"{index}": _numpy(reference)},
+            {f"{index}": _numpy(found)},
             lambda _, dtype=dtype: tolerance_for(dtype),  # type: ignore[misc]
         )
         wrong += [str(item) for item in compared if not item.ok]
@@ -41,8 +49,8 @@ def _numpy(tensor: torch.Tensor) -> Array:
     return np.asarray(tensor.numpy())
 
 
-def strided(inputs: Sequence[Any]) -> list[Any]:
-    """The same tensors, none of them contiguous."""
+def strided(inputs: Sequence[Item]) -> list[Item]:
+    """Non-contiguous copies of tensors."""
 
     def spread(tensor: torch.Tensor) -> torch.Tensor:
         wide = torch.zeros([2 * size for size in tensor.shape], dtype=tensor.dtype)
@@ -54,7 +62,7 @@ def strided(inputs: Sequence[Any]) -> list[Any]:
 
 @contextmanager
 def unwritten_memory_marked() -> Iterator[None]:
-    """Within it, PyTorch fills new memory with NaN or the highest number.
+    """Context in which PyTorch fills new memory with NaN or the highest number.
 
     Otherwise an output that a kernel does not write may hold what was right a moment before.
     """
@@ -67,8 +75,10 @@ def unwritten_memory_marked() -> Iterator[None]:
         torch.use_deterministic_algorithms(before, warn_only=only_warn)
 
 
-def map_item(item: Any, function: Callable[[Any], Any]) -> Any:
-    """A function of a tensor, of every tensor of a list, or of none."""
+def map_item(
+    item: S | list[S] | tuple[S, ...] | None, function: Callable[[S], T]
+) -> T | list[T] | None:
+    """Applies a function to a tensor, to every tensor of a list, or to None."""
     if item is None:
         return None
     if isinstance(item, list | tuple):
@@ -76,7 +86,7 @@ def map_item(item: Any, function: Callable[[Any], Any]) -> Any:
     return function(item)
 
 
-def flat(items: Sequence[Any]) -> Iterator[torch.Tensor]:
+def flat(items: Sequence[Item]) -> Iterator[torch.Tensor]:
     """All tensors of the inputs, those of lists one after the other."""
     for item in items:
         if isinstance(item, list | tuple):
@@ -85,7 +95,7 @@ def flat(items: Sequence[Any]) -> Iterator[torch.Tensor]:
             yield item
 
 
-def wide(item: Any) -> Any:
+def wide(item: Item) -> Item:
     """The same in float64, integers as they are.
 
     Values of 16 bits lie on a coarse grid, where functions often have their kinks, at which a
@@ -104,7 +114,7 @@ def _wide(tensor: torch.Tensor) -> torch.Tensor:
     return moved
 
 
-def with_leaves(inputs: Sequence[Any], leaves: Sequence[torch.Tensor]) -> list[Any]:
+def with_leaves(inputs: Sequence[Item], leaves: Sequence[torch.Tensor]) -> list[Item]:
     """Inputs whose floating-point tensors are replaced, in order."""
     remaining = iter(leaves)
     return [
@@ -113,13 +123,13 @@ def with_leaves(inputs: Sequence[Any], leaves: Sequence[torch.Tensor]) -> list[A
     ]
 
 
-def as_tuple(outputs: Any) -> tuple[Any, ...]:
-    """Outputs as a tuple, one of them too."""
+def as_tuple(outputs: torch.Tensor | list[torch.Tensor] | Tensors) -> Tensors:
+    """Outputs as a tuple, also if there is one."""
     return tuple(outputs) if isinstance(outputs, list | tuple) else (outputs,)
 
 
 def fits(info: TensorInfo, found: TensorInfo) -> bool:
-    """Whether a tensor is what the shape rule says."""
+    """Return True if a tensor has the dtype and shape of the shape rule."""
     return (
         info.dtype == found.dtype
         and len(info.shape) == len(found.shape)
@@ -127,13 +137,13 @@ def fits(info: TensorInfo, found: TensorInfo) -> bool:
     )
 
 
-def _fits(rule: Any, size: int) -> bool:
+def _fits(rule: object, size: int) -> bool:
     if isinstance(rule, DataDependent):
         return rule.bound is None or size <= rule.bound
     return bool(rule == size)
 
 
-def described(item: Any) -> str:
+def described(item: Item) -> str:
     """Dtype and shape, for people."""
     if item is None:
         return "none"

@@ -1,4 +1,4 @@
-"""Compare two models, and find where they part."""
+"""Compare two models, and find the first node that differs."""
 
 import typing
 

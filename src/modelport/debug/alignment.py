@@ -1,4 +1,4 @@
-"""Which tensor of one graph stands for which tensor of another."""
+"""Pairs of equal tensors in two graphs."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ if TYPE_CHECKING:
     import onnx_ir
 
 _TRANSPARENT = ("Identity", "Cast")
-"""Operators whose output stands for what their input stands for."""
+"""Operators whose output pairs with the partner of their input."""
 _SHARED_NAMES = 0.5
-"""Share of equal operators from which equal names are believed to mean the same."""
+"""Share of equal operators from which equal names count as pairs."""
 
 
 def align(reference: onnx_ir.Graph, candidate: onnx_ir.Graph) -> dict[str, str]:
     """Pairs the tensors of two graphs.
 
-    Inputs and outputs go by name, else by place. Inside, tensors of one name are pairs where the
+    Inputs and outputs go by name, else by index. Inside, tensors of one name are pairs where the
     two graphs share their names at all (most of those that are equal are made by the same
-    operator). For the rest a node stands for one of the same operator whose inputs are pairs
-    already, at the same places; the output of an Identity or Cast without a partner stands for
-    what its input stands for.
+    operator). The other nodes pair with a node of the same operator whose inputs are pairs already,
+    at the same indices; the output of an Identity or Cast without a partner gets the partner of
+    its input.
 
     Args:
         reference: A graph, as `normalized` leaves it.
@@ -61,8 +61,8 @@ def _at_the_border(
 ) -> dict[str, str]:
     from modelport.numerics import by_name_or_place
 
-    wanted = {value.name or "": value.name or "" for value in second}
-    return by_name_or_place(wanted, {value.name or "": value.name or "" for value in first})
+    partners = {value.name or "": value.name or "" for value in second}
+    return by_name_or_place(partners, {value.name or "": value.name or "" for value in first})
 
 
 def _same_names(reference: onnx_ir.Graph, candidate: onnx_ir.Graph) -> dict[str, str]:
@@ -79,7 +79,7 @@ def _same_names(reference: onnx_ir.Graph, candidate: onnx_ir.Graph) -> dict[str,
 
 
 class _Makers:
-    """Finds the node of the reference that a node of the candidate stands for."""
+    """Finds the node of the reference that is the partner of a node of the candidate."""
 
     def __init__(self, reference: onnx_ir.Graph) -> None:
         self._users: dict[str, list[onnx_ir.Node]] = defaultdict(list)
@@ -92,13 +92,13 @@ class _Makers:
                 self._rootless.append(node)
 
     def partner(self, node: onnx_ir.Node, pairs: dict[str, str]) -> onnx_ir.Node | None:
-        """The node of the same operator and inputs, the most similar where there are several."""
-        wanted = [_partner_of(value, pairs) for value in node.inputs]
-        if any(name == "" for name in wanted):
+        """The node of the same operator and inputs; of several the most similar one."""
+        partners = [_partner_of(value, pairs) for value in node.inputs]
+        if any(name == "" for name in partners):
             return None
-        known = [name for name in wanted if name]
+        known = [name for name in partners if name]
         pool = self._users[known[0]] if known else self._rootless
-        fitting = [other for other in pool if _fits(node, wanted, other)]
+        fitting = [other for other in pool if _fits(node, partners, other)]
         return max(fitting, key=lambda other: _similarity(node, other), default=None)
 
 
@@ -109,14 +109,14 @@ def _partner_of(value: onnx_ir.Value | None, pairs: dict[str, str]) -> str | Non
     return pairs.get(value.name or "", "")
 
 
-def _fits(node: onnx_ir.Node, wanted: list[str | None], other: onnx_ir.Node) -> bool:
+def _fits(node: onnx_ir.Node, partners: list[str | None], other: onnx_ir.Node) -> bool:
     if node.op_identifier() != other.op_identifier() or len(node.inputs) != len(other.inputs):
         return False
     return all(
         value is not None and value.name == name
         if name is not None
         else value is None or value.is_initializer()
-        for name, value in zip(wanted, other.inputs, strict=True)
+        for name, value in zip(partners, other.inputs, strict=True)
     )
 
 
@@ -136,7 +136,7 @@ def _similarity(node: onnx_ir.Node, other: onnx_ir.Node) -> int:
 
 
 def equal_constants(first: onnx_ir.Value | None, second: onnx_ir.Value | None) -> bool:
-    """Whether both are constants of the same values."""
+    """Return True if both are constants of the same values."""
     one = None if first is None else first.const_value
     two = None if second is None else second.const_value
     if one is None or two is None:

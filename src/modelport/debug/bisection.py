@@ -1,4 +1,4 @@
-"""`bisect`: the first node whose output parts, given equal inputs, and how the error grows."""
+"""`bisect`: the first node that differs on the reference's inputs, and the accumulated error."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from modelport.arrays import Array, Arrays
 from modelport.backends import REFERENCE_RUNTIME
 from modelport.debug.comparison import Cases, given_cases
 from modelport.debug.divergence_report import Culprit, describe, save_culprit
-from modelport.debug.layerwise_error import Link, Parting
-from modelport.debug.partial_execution import Pieces, Store
+from modelport.debug.layerwise_error import Divergence, TensorPair
+from modelport.debug.partial_execution import PartialExecutor, Store
 from modelport.debug.reference_tensors import Recorded, record_reference
 from modelport.debug.runnable import (
     Source,
@@ -49,7 +49,7 @@ BUDGET = 256
 
 @dataclass(frozen=True)
 class Bisection:
-    """Where a candidate parts from a reference.
+    """Per-node error of a candidate, and the first node that differs.
 
     Attributes:
         reference: What says what is right.
@@ -57,7 +57,7 @@ class Bisection:
         case: The case that both were run on.
         outputs: The outputs of the whole models on it; None where the candidate or the reference
             does not run as a whole.
-        culprit: The first node that parts given equal inputs; None where there is none.
+        culprit: The first node that differs on the reference's inputs; None if there is none.
         links: Every pair of tensors, in the order of the candidate's graph, with the error of
             their own node (up to the culprit, or of all) and the error that grew up to there.
         not_run: Why nodes of the candidate could not be run, by name.
@@ -70,24 +70,24 @@ class Bisection:
     case: Case
     outputs: ComparedCase | None
     culprit: Culprit | None
-    links: tuple[Link, ...]
+    links: tuple[TensorPair, ...]
     not_run: Mapping[str, str]
     notes: tuple[str, ...]
     seconds: Mapping[str, float]
 
     @property
     def ok(self) -> bool:
-        """Whether no node parts and the outputs agree."""
+        """True if no node differs and the outputs agree."""
         return self.culprit is None and (self.outputs is None or self.outputs.ok)
 
     @property
     def verdict(self) -> str:
-        """What was found, in a few words."""
+        """The result in a few words."""
         if self.culprit is not None:
-            return "a node parts given equal inputs"
+            return "a node differs on equal inputs"
         if self.ok:
-            return "no node parts"
-        return "no node parts by itself: the error accumulates, or comes from fusing nodes"
+            return "no node differs"
+        return "no node differs by itself: the error accumulates, or comes from fusing nodes"
 
     def to_json(self) -> dict[str, Any]:
         """The result as plain dicts and lists."""
@@ -123,11 +123,11 @@ def bisect(
     The reference's tensors are recorded. Then every node of the candidate is run on the
     reference's values of its inputs, so that an error upstream does not show again downstream: the
     first in topological order whose output lies beyond `node_tolerance_for` is the culprit. Tensors
-    are paired by name, by structure, and by the PyTorch module that the exporters record; a
-    difference that leaves no trace right behind is taken for a wrong pair.
+    are paired by name, by structure, and by the PyTorch module that the exporters record. If the
+    tensors right behind a difference agree again, the pair was wrong and is dropped.
 
-    The tensors of a PyTorch model are what its modules give in eager mode. Between them stand those
-    of a capture of its own, once its modules agree with the eager ones.
+    The tensors of a PyTorch model are the outputs of its modules in eager mode. Tensors inside of
+    modules come from a capture of the model, if its modules agree with the eager ones.
 
     Args:
         reference: What says what is right: a recipe or source of a PyTorch model, or an ONNX model.
@@ -169,9 +169,9 @@ class Bisecting:
         budget: int,
         stage: Stages,
     ) -> None:
-        wanted = parse_targets(targets)
-        self.target = wanted[-1] if wanted else REFERENCE_RUNTIME
-        self._own_target = wanted[0] if len(wanted) == 2 else None
+        parsed_targets = parse_targets(targets)
+        self.target = parsed_targets[-1] if parsed_targets else REFERENCE_RUNTIME
+        self._own_target = parsed_targets[0] if len(parsed_targets) == 2 else None
         self._budget = budget
         self._stage = stage
         self._reference = graph_or_recipe(reference)
@@ -187,31 +187,31 @@ class Bisecting:
         *,
         all_nodes: bool,
     ) -> Bisection:
-        """Goes from the sources to the culprit."""
+        """Runs the bisection, from the sources to the culprit."""
         stage = self._stage
-        case, outputs, pieces, inputs, recorded = self.prepare(folder, cases, seed)
-        parting = self._part(pieces, inputs, recorded, all_nodes=all_nodes)
+        case, outputs, executor, inputs, recorded = self.prepare(folder, cases, seed)
+        divergence = self._part(executor, inputs, recorded, all_nodes=all_nodes)
         culprit = None
-        if parting.first is not None:
-            culprit = describe(parting, pieces, recorded)
+        if divergence.first is not None:
+            culprit = describe(divergence, executor, recorded)
             if save is not None:
                 with stage("save the culprit"):
-                    culprit = save_culprit(culprit, parting, pieces, recorded, Path(save))
+                    culprit = save_culprit(culprit, divergence, executor, recorded, Path(save))
         return Bisection(
             recorded.name,
             f"{source_name(self._model)} on {self.target}",
             case,
             outputs,
             culprit,
-            tuple(parting.links),
-            parting.not_run,
+            tuple(divergence.links),
+            divergence.not_run,
             tuple(self.notes),
             stage.seconds,
         )
 
     def prepare(
         self, folder: Path, cases: Cases, seed: int
-    ) -> tuple[Case, ComparedCase | None, Pieces, Arrays, Recorded]:
+    ) -> tuple[Case, ComparedCase | None, PartialExecutor, Arrays, Recorded]:
         """Chooses a case and records the reference's tensors on it.
 
         Returns:
@@ -226,34 +226,34 @@ class Bisecting:
             first, second = self._whole(folder)
         with stage("choose a case"):
             case, outputs = self._choose(first, second, cases, seed)
-        pieces = Pieces(normalized(self._model.ir), self.target)
-        inputs = inputs_of(pieces, case)
+        executor = PartialExecutor(normalized(self._model.ir), self.target)
+        inputs = inputs_of(executor, case)
         (folder / "store").mkdir()
         with stage("record the reference"):
             recorded = record_reference(
                 self._reference,
                 self._own_target,
-                pieces.ir,
+                executor.ir,
                 case.inputs,
                 Store(folder / "store"),
                 self._budget,
             )
         self.notes += recorded.notes
-        return case, outputs, pieces, inputs, recorded
+        return case, outputs, executor, inputs, recorded
 
     def _part(
         self,
-        pieces: Pieces,
+        executor: PartialExecutor,
         inputs: Mapping[str, Array],
         recorded: Recorded,
         *,
         all_nodes: bool,
-    ) -> Parting:
-        parter = recorded.parter(pieces, inputs, self._budget, self.target.precision)
+    ) -> Divergence:
+        comparator = recorded.comparator(executor, inputs, self._budget, self.target.precision)
         with self._stage("run the candidate"):
-            parter.grow()
+            comparator.grow()
         with self._stage("run each node on equal inputs"):
-            return parter.part(all_nodes=all_nodes)
+            return comparator.find_divergence(all_nodes=all_nodes)
 
     def _open_candidate(self) -> Model:
         if self._candidate_source is not None:
@@ -263,7 +263,7 @@ class Bisecting:
         return exported(source, self.target)
 
     def _whole(self, folder: Path) -> tuple[Subject | None, Subject | None]:
-        """Both as a whole, where a backend takes them."""
+        """Runs both models as a whole, if their backends can."""
         opened: list[Subject | None] = []
         for name, source, target in (
             ("reference", self._reference, self._own_target),
@@ -302,7 +302,7 @@ class Bisecting:
     def _references(
         self, first: Subject, fixed: Sequence[Case], cases: Cases, seed: int
     ) -> Iterator[Any]:
-        """One case after the other: what is found with the first needs no further ones."""
+        """Bisects one case after the other until one differs."""
         for case in fixed or first.given:
             yield from run_reference(first.run, iter(()), [case], count=0)[0]
         if not fixed:
@@ -321,15 +321,15 @@ def exported(source: Model | Recipe, target: Target) -> Model:
 
 
 def graph_or_recipe(source: Source) -> Model | Recipe:
-    """What a source names; of a bundle its graph."""
+    """The model that a source names; the graph of a bundle."""
     found = read_source(source)
     return model_of(found) if isinstance(found, Path) else found
 
 
-def inputs_of(pieces: Pieces, case: Case) -> Arrays:
+def inputs_of(executor: PartialExecutor, case: Case) -> Arrays:
     """A case's inputs by the candidate's names."""
-    names = {value.name or "": None for value in pieces.ir.graph.inputs}
-    for name in pieces.ir.graph.initializers:
+    names = {value.name or "": None for value in executor.ir.graph.inputs}
+    for name in executor.ir.graph.initializers:
         names.pop(name, None)
     found = by_name_or_place(names, case.inputs)
     missing = [name for name in names if name not in found]

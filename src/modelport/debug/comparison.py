@@ -61,7 +61,7 @@ class Comparison:
 
     @property
     def ok(self) -> bool:
-        """Whether every case agrees."""
+        """True if every case agrees."""
         return all(case.ok for case in self.cases)
 
     def to_json(self) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def compare(
     trust: bool = False,
     progress: Progress | None = None,
 ) -> Comparison:
-    """Runs two models on the same inputs, and measures how far they lie apart.
+    """Runs two models on the same inputs, and measures their differences.
 
     Args:
         reference: What says what is right: a recipe or a source of one (it runs in PyTorch), an
@@ -121,22 +121,22 @@ def compare(
         UsageError: A source, target or case cannot be read, or they do not fit each other.
         ExportError: A PyTorch model for a target cannot be captured.
         BuildError: A backend refuses a model.
-        RunError: The reference refuses a given case.
+        RunError: The reference refuses a case of `cases`.
         ProofError: The reference refuses too many drawn cases.
     """
     stage = Stages(progress)
-    wanted = parse_targets(targets)
+    parsed_targets = parse_targets(targets)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with stage("open"):
             fixed = given_cases(cases, seed)
             recorded = candidate is None and bool(fixed) and all(out for _, out in fixed)
             first, second = _open_pair(
-                reference, candidate, wanted, folder, alone=recorded, trust=trust
+                reference, candidate, parsed_targets, folder, alone=recorded, trust=trust
             )
         with stage("run the reference"):
             references, refused = _references(first, fixed, cases, seed, recorded)
-        given = _Naming(reference, candidate, wanted, trust)
+        naming = _Naming(reference, candidate, parsed_targets, trust)
         side = _SideBySide(first, second, _judge(first, second, metrics, rtol), save_io, failures)
         with stage("compare"):
             results = tuple(map(side, references))
@@ -147,14 +147,14 @@ def compare(
         results,
         tuple(refused),
         seed,
-        given.command(failed.saved) if failed and not recorded else "",
+        naming.command(failed.saved) if failed and not recorded else "",
         stage.seconds,
     )
 
 
 @dataclass(frozen=True)
 class _Naming:
-    """What was named on the command line, to name it again."""
+    """Arguments of the command line, for the command that runs a case again."""
 
     reference: Source
     candidate: Source | None
@@ -249,7 +249,7 @@ def _judge(
 
 
 class _SideBySide:
-    """Runs the candidate on one case after the other, and writes what is to be kept."""
+    """Runs the candidate on one case after the other, and saves inputs and outputs."""
 
     def __init__(
         self,

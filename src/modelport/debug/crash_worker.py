@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from modelport.backends import REFERENCE_OPTIONS, REFERENCE_RUNTIME
-from modelport.debug.partial_execution import Pieces, Store, walk
+from modelport.debug.partial_execution import PartialExecutor, Store, walk
 from modelport.debug.runnable import build_engine
 from modelport.errors import ModelportError
 from modelport.model import Model
@@ -28,16 +28,16 @@ def run_once(model: Path, case: Path, target: str) -> None:
 
 
 def record(model: Path, case: Path, folder: Path, budget: int) -> None:
-    """Keeps every tensor of a model, piece by piece."""
+    """Records every tensor of a model, piece by piece."""
     store = Store(folder)
-    pieces = Pieces(Model.load(model).ir, REFERENCE_RUNTIME, REFERENCE_OPTIONS)
-    for made, _ in walk(pieces, read_case(case)[0].inputs, budget << 20):
+    executor = PartialExecutor(Model.load(model).ir, REFERENCE_RUNTIME, REFERENCE_OPTIONS)
+    for made, _ in walk(executor, read_case(case)[0].inputs, budget << 20):
         for name, array in made.items():
             store.put(name, array)
 
 
 def main(arguments: list[str]) -> int:
-    """Does what the arguments say; see the module."""
+    """Runs the task of the arguments; see the module."""
     model, case = map(Path, arguments[:2])
     try:
         if arguments[2] == "--record":

@@ -1,4 +1,4 @@
-"""The culprit: what is said about the node that parts, and a minimal model of it."""
+"""The first node that differs: its report, and a minimal model of it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import numpy as np
 
 from modelport.arrays import Array
 from modelport.debug.alignment import equal_constants
-from modelport.debug.layerwise_error import Parting
+from modelport.debug.layerwise_error import Divergence
 from modelport.debug.origin import Origin, module_of
-from modelport.debug.partial_execution import Pieces
+from modelport.debug.partial_execution import PartialExecutor
 from modelport.debug.reference_tensors import Recorded
 from modelport.debug.submodel import closure, declare_inputs, submodel
 from modelport.errors import BuildError, RunError
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Statistics:
-    """A tensor in a few figures, over its finite elements.
+    """Statistics of a tensor, over its finite elements.
 
     Attributes:
         dtype: NumPy's name of the dtype.
@@ -75,12 +75,12 @@ class Statistics:
 
 @dataclass(frozen=True)
 class Culprit:
-    """The first node that parts.
+    """The first node that differs on equal inputs.
 
     Attributes:
         node: Its name.
         operator: Its operator, with the domain unless that is ONNX's own.
-        tensor: Its output that parts.
+        tensor: Its output that differs.
         partner: The tensor of the reference that it was compared with.
         region: Names of the nodes that were run together because nothing between them has a
             partner; the node alone where everything has.
@@ -115,24 +115,24 @@ class Culprit:
         }
 
 
-def describe(parting: Parting, pieces: Pieces, recorded: Recorded) -> Culprit:
-    """Says all that is known about where a candidate parts.
+def describe(divergence: Divergence, executor: PartialExecutor, recorded: Recorded) -> Culprit:
+    """Describes the first node that differs.
 
     Args:
-        parting: Where it parts; it has a first link.
-        pieces: The candidate.
+        divergence: The divergence; its `first` is not None.
+        executor: The candidate.
         recorded: The reference.
     """
-    link, expected, actual = parting.first, parting.expected, parting.actual
+    link, expected, actual = divergence.first, divergence.expected, divergence.actual
     assert link is not None
     assert link.own is not None
     assert expected is not None
     assert actual is not None
-    region = [node for node in pieces.ir.graph if node.name in set(parting.region)]
+    region = [node for node in executor.ir.graph if node.name in set(divergence.region)]
     partner = _maker(recorded, link.tensor)
     node = _main_node(region, link.tensor, partner)
     if partner is not None and len(region) > 1:
-        node = _extra_node(node, partner, parting, pieces, recorded) or node
+        node = _extra_node(node, partner, divergence, executor, recorded) or node
     tolerance = link.own.tolerance
     error = Judge(lambda _: tolerance)({link.tensor: expected}, {link.tensor: actual})[0]
     return Culprit(
@@ -140,7 +140,7 @@ def describe(parting: Parting, pieces: Pieces, recorded: Recorded) -> Culprit:
         f"{node.domain}::{node.op_type}" if node.domain else node.op_type,
         link.tensor,
         link.partner,
-        parting.region,
+        divergence.region,
         module_of(node),
         source_place(node),
         error,
@@ -153,9 +153,9 @@ def describe(parting: Parting, pieces: Pieces, recorded: Recorded) -> Culprit:
 def _maker(recorded: Recorded, tensor: str) -> onnx_ir.Node | None:
     """The node of the reference that makes the partner of a candidate's tensor."""
     name = recorded.tensors.get(tensor)
-    if recorded.pieces is None or name is None:
+    if recorded.executor is None or name is None:
         return None
-    for node in recorded.pieces.ir.graph:
+    for node in recorded.executor.ir.graph:
         if any(out.name == name for out in node.outputs):
             return node
     return None
@@ -173,32 +173,36 @@ def _main_node(
 
 
 def _extra_node(
-    node: onnx_ir.Node, partner: onnx_ir.Node, parting: Parting, pieces: Pieces, recorded: Recorded
+    node: onnx_ir.Node,
+    partner: onnx_ir.Node,
+    divergence: Divergence,
+    executor: PartialExecutor,
+    recorded: Recorded,
 ) -> onnx_ir.Node | None:
-    """The node before the main one, where the main one is right on its partner's own inputs."""
+    """The node before the main one, if the main one is right on its partner's own inputs."""
     own = [value for value in node.inputs if value is not None and not value.is_initializer()]
     others = [value for value in partner.inputs if value is not None and not value.is_initializer()]
     makers = [value.producer() for value in own]
-    extra = [maker for maker in makers if maker is not None and maker.name in parting.region]
+    extra = [maker for maker in makers if maker is not None and maker.name in divergence.region]
     if len(own) != len(others) or not extra:
         return None
-    given: dict[str, Array] = {}
+    inputs: dict[str, Array] = {}
     for value, other in zip(own, others, strict=True):
         name = other.name or ""
-        array = recorded.store.get(name) if name in recorded.store else parting.inputs.get(name)
+        array = recorded.store.get(name) if name in recorded.store else divergence.inputs.get(name)
         if array is None:
             return None
-        given[value.name or ""] = array
+        inputs[value.name or ""] = array
     outputs = [out.name or "" for out in node.outputs if out.name]
     try:
-        made = pieces.run([node], given, outputs)
+        made = executor.run([node], inputs, outputs)
     except (BuildError, RunError):
         return None
-    wanted = {
+    references = {
         name: recorded.store.get(recorded.pairs[name]) for name in made if name in recorded.pairs
     }
-    agree = Judge(node_tolerance_for, measuring=False)(wanted, made)
-    return extra[-1] if wanted and all(output.ok for output in agree) else None
+    agree = Judge(node_tolerance_for, measuring=False)(references, made)
+    return extra[-1] if references and all(output.ok for output in agree) else None
 
 
 def _differences(node: onnx_ir.Node, partner: onnx_ir.Node) -> list[str]:
@@ -242,14 +246,18 @@ def _constant_difference(own: onnx_ir.Value, other: onnx_ir.Value) -> str:
 
 
 def save_culprit(
-    culprit: Culprit, parting: Parting, pieces: Pieces, recorded: Recorded, folder: Path
+    culprit: Culprit,
+    divergence: Divergence,
+    executor: PartialExecutor,
+    recorded: Recorded,
+    folder: Path,
 ) -> Culprit:
-    """Writes a minimal model of the culprit, its inputs, and what the reference made of them.
+    """Writes a minimal model of the culprit, its inputs, and the reference's outputs.
 
     Args:
         culprit: The culprit.
-        parting: Where the candidate parts.
-        pieces: The candidate.
+        divergence: The divergence of the candidate.
+        executor: The candidate.
         recorded: The reference.
         folder: Where to write ``candidate.onnx``, ``case.npz``, and ``reference.onnx`` where the
             reference has a graph.
@@ -260,16 +268,16 @@ def save_culprit(
     Raises:
         UsageError: The files cannot be written.
     """
-    assert parting.expected is not None
-    region = [node for node in pieces.ir.graph if node.name in set(parting.region)]
-    inputs = parting.inputs
-    case = write_case(folder / "case.npz", inputs, {culprit.tensor: parting.expected})
-    candidate = submodel(pieces.ir, region, [culprit.tensor])
+    assert divergence.expected is not None
+    region = [node for node in executor.ir.graph if node.name in set(divergence.region)]
+    inputs = divergence.inputs
+    case = write_case(folder / "case.npz", inputs, {culprit.tensor: divergence.expected})
+    candidate = submodel(executor.ir, region, [culprit.tensor])
     declare_inputs(candidate, inputs)
     path = Model(candidate).save(folder / "candidate.onnx")
     _save_partner(culprit, recorded, folder)
     words = ["modelport", "compare", str(path), "--cases", str(case)]
-    words += ["--target", str(pieces.target), "--rtol", _plain(culprit.error.tolerance)]
+    words += ["--target", str(executor.target), "--rtol", _plain(culprit.error.tolerance)]
     return dataclasses.replace(culprit, folder=str(folder), rerun=shlex.join(words))
 
 
@@ -279,16 +287,16 @@ def _plain(tolerance: Tolerance) -> str:
 
 def _save_partner(culprit: Culprit, recorded: Recorded, folder: Path) -> None:
     partner = _maker(recorded, culprit.tensor)
-    if recorded.pieces is None or partner is None:
+    if recorded.executor is None or partner is None:
         return
     known = {
         *recorded.tensors.values(),
-        *(item.name or "" for item in recorded.pieces.ir.graph.inputs),
+        *(item.name or "" for item in recorded.executor.ir.graph.inputs),
     }
     nodes, taken = closure([partner], known)
-    order = {node: index for index, node in enumerate(recorded.pieces.ir.graph)}
+    order = {node: index for index, node in enumerate(recorded.executor.ir.graph)}
     ordered = sorted(nodes, key=order.__getitem__)
     if all(name in recorded.store for name in taken):
-        model = submodel(recorded.pieces.ir, ordered, [recorded.tensors[culprit.tensor]])
+        model = submodel(recorded.executor.ir, ordered, [recorded.tensors[culprit.tensor]])
         declare_inputs(model, {name: recorded.store.get(name) for name in taken})
         Model(model).save(folder / "reference.onnx")

@@ -1,4 +1,8 @@
-"""The heart of bisecting: where a graph's tensors part from known values, and how that grows."""
+"""Per-node error with the reference's inputs, and accumulated error.
+
+Each node runs on the reference's values of its inputs, so that an error upstream is not counted
+again downstream. The accumulated error is that of a run from the model's inputs.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modelport.arrays import Array
-from modelport.debug.partial_execution import Failures, Pieces, Store, split, walk
+from modelport.debug.partial_execution import Failures, PartialExecutor, Store, split, walk
 from modelport.debug.submodel import closure, is_tensor, used_values
 from modelport.errors import BuildError, RunError
 from modelport.ir.random_operators import draws
@@ -27,13 +31,13 @@ if TYPE_CHECKING:
 
 """Operators of which two runs differ."""
 _HEALED = 0.01
-"""An error of which less than this is left right behind is none: another tensor was meant."""
+"""Share of an error that may be left behind it if the pair was wrong: two other tensors."""
 _ROUNDS = 4
 
 
 @dataclass(frozen=True)
-class Link:
-    """One tensor of the candidate beside its partner.
+class TensorPair:
+    """A tensor of the candidate and its partner in the reference.
 
     Attributes:
         tensor: Its name in the candidate.
@@ -50,7 +54,7 @@ class Link:
     grown: ComparedOutput | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The link as plain dicts and lists."""
+        """The pair as plain dicts and lists."""
         return {
             "tensor": self.tensor,
             "partner": self.partner,
@@ -67,8 +71,8 @@ def _brief(error: ComparedOutput) -> dict[str, Any]:
 
 
 @dataclass
-class Parting:
-    """Where a candidate parts from a reference.
+class Divergence:
+    """Divergence of a candidate from a reference.
 
     Attributes:
         links: Every pair of tensors, in the order of the candidate's graph.
@@ -82,8 +86,8 @@ class Parting:
         not_run: Why nodes could not be run, by name.
     """
 
-    links: list[Link] = field(default_factory=list)
-    first: Link | None = None
+    links: list[TensorPair] = field(default_factory=list)
+    first: TensorPair | None = None
     region: tuple[str, ...] = ()
     expected: Array | None = None
     inputs: dict[str, Array] = field(default_factory=dict)
@@ -91,11 +95,11 @@ class Parting:
     not_run: dict[str, str] = field(default_factory=dict)
 
 
-class Parter:
+class LayerwiseComparator:
     """Compares a graph with known values of its tensors.
 
     Args:
-        pieces: The candidate.
+        executor: The candidate.
         inputs: Its inputs, by name.
         known: The reference's values, by the reference's names.
         pairs: Names of the reference by those of the candidate.
@@ -105,20 +109,20 @@ class Parter:
 
     def __init__(
         self,
-        pieces: Pieces,
+        executor: PartialExecutor,
         inputs: Mapping[str, Array],
         known: Store,
         pairs: Mapping[str, str],
         budget: int,
         precision: str,
     ) -> None:
-        self._pieces = pieces
+        self._pieces = executor
         self._inputs = inputs
         self._known = known
         self._budget = budget
         self._precision = precision
-        self._makers = {out.name or "": node for node in pieces.ir.graph for out in node.outputs}
-        self._order = {node: index for index, node in enumerate(pieces.ir.graph)}
+        self._makers = {out.name or "": node for node in executor.ir.graph for out in node.outputs}
+        self._order = {node: index for index, node in enumerate(executor.ir.graph)}
         self.pairs = {
             name: partner
             for name, partner in pairs.items()
@@ -158,27 +162,27 @@ class Parter:
         bound = functools.partial(tolerance, precision=precision or self._precision)
         return Judge(bound, measuring=False)
 
-    def part(self, *, all_nodes: bool) -> Parting:
-        """Finds the first pair that parts given equal inputs.
+    def find_divergence(self, *, all_nodes: bool) -> Divergence:
+        """Finds the first pair that differs on the reference's inputs.
 
         Args:
             all_nodes: Whether to go on behind it.
 
         Returns:
-            The links and the first of them that parts.
+            The pairs, and the first of them that differs.
         """
-        result = Parting(not_run=self.failures)
+        result = Divergence(not_run=self.failures)
         for _ in range(_ROUNDS):
             own, first = self._pass(all_nodes=all_nodes)
             healed = [name for name in own if not own[name].ok and self._heals(name, own[name])]
             if first is None or not healed:
                 break
-            # What differs without consequences was no pair: what follows judges it.
+            # A difference without consequences was a wrong pair: the pairs behind it are compared.
             for name in healed:
                 del self.pairs[name]
                 self._taken.discard(name)
         result.links = [
-            Link(
+            TensorPair(
                 name,
                 self.pairs[name],
                 self._makers[name].name or "",
@@ -193,12 +197,12 @@ class Parter:
             result.region = tuple(node.name or "" for node in self.region(first))
             result.expected = self._known.get(self.pairs[first])
             _, taken = closure([self._makers[first]], self._taken)
-            result.inputs = {name: self.given(name) for name in sorted(taken)}
+            result.inputs = {name: self._input_value(name) for name in sorted(taken)}
             result.actual = self._run_on_known([first])[first]
         return result
 
     def _pass(self, *, all_nodes: bool) -> tuple[dict[str, ComparedOutput], str | None]:
-        """The own error of pairs in order, up to the first that parts for good."""
+        """The own error of pairs in order, up to the first that differs and does not heal."""
         own: dict[str, ComparedOutput] = {}
         first: str | None = None
         for names in self._chunks():
@@ -224,7 +228,7 @@ class Parter:
                 yield chosen
 
     def _own_errors(self, names: Sequence[str]) -> dict[str, ComparedOutput]:
-        """What the nodes behind pairs make of the reference's values."""
+        """The own errors of pairs: their nodes run on the reference's values."""
         try:
             made = self._run_on_known(names)
         except (BuildError, RunError) as error:
@@ -243,7 +247,7 @@ class Parter:
         return judge({name: expected}, {name: actual})[0]
 
     def _precision_of(self, region: Sequence[onnx_ir.Node]) -> str:
-        """A region that computes in half precision is judged by it."""
+        """The precision of a region's own dtypes: half precision is judged as such."""
         dtypes = {
             self._dtypes.get(value.name or "", "")
             for node in region
@@ -254,18 +258,18 @@ class Parter:
         return next((found[dtype] for dtype in dtypes if dtype in found), self._precision)
 
     def region(self, name: str) -> list[onnx_ir.Node]:
-        """The nodes that make a tensor of the pairs before it."""
+        """The nodes between a tensor and the pairs before it, its own node included."""
         nodes, _ = closure([self._makers[name]], self._taken)
         return sorted(nodes, key=self._order.__getitem__)
 
     def _run_on_known(self, names: Sequence[str]) -> dict[str, Array]:
         nodes, taken = closure([self._makers[name] for name in names], self._taken)
-        given = {name: self.given(name) for name in taken}
+        inputs = {name: self._input_value(name) for name in taken}
         ordered = sorted(nodes, key=self._order.__getitem__)
-        return self._pieces.run(ordered, given, names, self._taken)
+        return self._pieces.run(ordered, inputs, names, self._taken)
 
-    def given(self, name: str) -> Array:
-        """The value of a tensor that a region takes: an input, or the reference's."""
+    def _input_value(self, name: str) -> Array:
+        """The reference's value of an input of a region."""
         if name in self._inputs and name not in self.pairs:
             return self._inputs[name]
         array = self._known.get(self.pairs[name])
@@ -274,7 +278,7 @@ class Parter:
             return array if dtype == array.dtype.name else array.astype(dtype)
 
     def _heals(self, name: str, own: ComparedOutput) -> bool:
-        """Whether the pairs right behind a difference agree all the same."""
+        """Return True if the pairs right behind a difference agree."""
         behind = self._behind(name)
         grown = [self._grown[other] for other in behind if other in self._grown]
         if not grown or any(out.name == name for out in self._pieces.ir.graph.outputs):
@@ -286,7 +290,7 @@ class Parter:
         )
 
     def _behind(self, name: str) -> list[str]:
-        """The next pairs on every way from a tensor on."""
+        """The next pairs on every path behind a tensor."""
         found: dict[str, None] = {}
         graph = self._pieces.ir.graph
         users: dict[str, list[onnx_ir.Node]] = _users_of(graph)

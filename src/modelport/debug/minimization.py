@@ -14,7 +14,7 @@ from modelport.arrays import Array
 from modelport.backends import REFERENCE_RUNTIME
 from modelport.debug.bisection import BUDGET, Bisecting, exported, graph_or_recipe, inputs_of
 from modelport.debug.comparison import Cases, given_cases
-from modelport.debug.partial_execution import Pieces, Store
+from modelport.debug.partial_execution import PartialExecutor, Store
 from modelport.debug.predicates import (
     Fails,
     FailureTest,
@@ -86,8 +86,8 @@ def shrink(
 ) -> Reduction:
     """Shrinks a failing model to a minimal one.
 
-    Nodes are taken away as long as what is left still fails; tensors that lose their maker become
-    inputs with the values that they had. The search is ddmin (A. Zeller and R. Hildebrandt,
+    Nodes are removed as long as the rest still fails; a tensor without its producer becomes an
+    input with the value that it had. The search is ddmin (A. Zeller and R. Hildebrandt,
     Simplifying and Isolating Failure-Inducing Input, 2002): no single node of the result can be
     left out.
 
@@ -114,30 +114,30 @@ def shrink(
         ProofError: The whole model does not fail.
     """
     stage = Stages(progress)
-    wanted = parse_targets(targets)
-    target = wanted[-1] if wanted else REFERENCE_RUNTIME
+    parsed_targets = parse_targets(targets)
+    target = parsed_targets[-1] if parsed_targets else REFERENCE_RUNTIME
     with tempfile.TemporaryDirectory(prefix="modelport-") as name:
         folder = Path(name)
         test: FailureTest
         if by == WRONG:
             work = Bisecting(reference, candidate, targets, budget << 20, stage)
-            _, _, pieces, inputs, recorded = work.prepare(folder, cases, seed)
-            test = WrongResult(pieces, inputs, recorded)
+            _, _, executor, inputs, recorded = work.prepare(folder, cases, seed)
+            test = WrongResult(executor, inputs, recorded)
         else:
             with stage("open"):
                 source = graph_or_recipe(reference if candidate is None else candidate)
                 model = exported(source, target)
-                pieces = Pieces(normalized(model.ir), target)
-                inputs = inputs_of(pieces, _first_case(model, cases, seed))
+                executor = PartialExecutor(normalized(model.ir), target)
+                inputs = inputs_of(executor, _first_case(model, cases, seed))
             with stage("record the tensors"):
-                store = _record_in_child(pieces, inputs, folder, budget, timeout)
-            test = OutsideFailure(pieces, inputs, store, outcome_of(by, target, timeout), folder)
+                store = _record_in_child(executor, inputs, folder, budget, timeout)
+            test = OutsideFailure(executor, inputs, store, outcome_of(by, target, timeout), folder)
         with stage("shrink"):
-            nodes = _minimal(pieces, test)
+            nodes = _minimal(executor, test)
         made = test.write(nodes, Path(save))
     return Reduction(
         tuple(node.name or "" for node in nodes),
-        len(pieces.ir.graph),
+        len(executor.ir.graph),
         test.count,
         made[0],
         made[1],
@@ -150,8 +150,8 @@ def _first_case(model: Model, cases: Cases, seed: int) -> Case:
     return fixed[0] if fixed else next(draw_cases(model.signature, {}, seed=seed))
 
 
-def _minimal(pieces: Pieces, test: FailureTest) -> list[onnx_ir.Node]:
-    nodes = list(pieces.ir.graph)
+def _minimal(executor: PartialExecutor, test: FailureTest) -> list[onnx_ir.Node]:
+    nodes = list(executor.ir.graph)
     if not test(nodes):
         raise ProofError(
             "there is nothing to shrink: the whole model does not fail",
@@ -161,7 +161,7 @@ def _minimal(pieces: Pieces, test: FailureTest) -> list[onnx_ir.Node]:
 
 
 def ddmin(items: list[Any], fails: Callable[[list[Any]], bool]) -> list[Any]:
-    """The smallest part that still fails, as far as leaving out one item at a time can tell.
+    """Minimal items that still fail: leaving out any single one makes the failure go away.
 
     Args:
         items: All items; they fail.
@@ -192,11 +192,11 @@ def ddmin(items: list[Any], fails: Callable[[list[Any]], bool]) -> list[Any]:
 
 
 def _record_in_child(
-    pieces: Pieces, inputs: dict[str, Array], folder: Path, budget: int, timeout: float
+    executor: PartialExecutor, inputs: dict[str, Array], folder: Path, budget: int, timeout: float
 ) -> Store:
-    """The tensors of a model, recorded by a process that may die of it: as far as it came."""
+    """Tensors of a model, recorded by a process that may crash: all up to the crash."""
     (folder / "store").mkdir()
-    path = Model(pieces.ir).save(folder / "whole.onnx")
+    path = Model(executor.ir).save(folder / "whole.onnx")
     case = write_case(folder / "whole.npz", inputs, {})
     command = [sys.executable, "-m", "modelport.debug.crash_worker", str(path), str(case)]
     exit_code([*command, "--record", str(folder / "store"), str(budget)], timeout)

@@ -1,4 +1,4 @@
-"""What the modules of a PyTorch model give, as anchors in a graph that was made of it."""
+"""Outputs of a PyTorch model's modules, as anchors in a graph of the model."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ OUTPUT = "output:"
 
 
 def record_modules(model: Any, run: Run, inputs: Mapping[str, Array], store: Store) -> list[str]:
-    """Runs a PyTorch model, and keeps what each of its modules gave.
+    """Runs a PyTorch model, and records the outputs of its modules.
 
     Args:
         model: The model that `run` calls.
         run: From arrays by input name to arrays by output name.
         inputs: What to run it on.
-        store: Gets the first tensor that every module gave as ``module:PATH``, where it was called
-            once, and the model's outputs as ``output:NAME``.
+        store: Receives the first output of every module that was called once, as ``module:PATH``,
+            and the model's outputs as ``output:NAME``.
 
     Returns:
         Names of the outputs.
@@ -70,7 +70,7 @@ def record_modules(model: Any, run: Run, inputs: Mapping[str, Array], store: Sto
 
 
 def anchors(graph: onnx_ir.Graph) -> dict[str, str]:
-    """Tensors that are what a module gives.
+    """Tensors that are outputs of a module.
 
     Args:
         graph: A graph whose nodes say which module they come from.
@@ -86,18 +86,20 @@ def anchors(graph: onnx_ir.Graph) -> dict[str, str]:
             users[value.name or ""].append(None if origin is None else origin.path)
     for value in graph.outputs:
         users[value.name or ""].append(None)
-    given: dict[str, list[str]] = defaultdict(list)
+    names_of_modules: dict[str, list[str]] = defaultdict(list)
     for node in graph:
         origin = module_of(node)
         if origin is None:
             continue
         for path in _with_parents(origin.path):
-            given[path] += [
+            names_of_modules[path] += [
                 out.name or ""
                 for out in node.outputs
                 if any(user is None or not is_within(user, path) for user in users[out.name or ""])
             ]
-    found = {tensors[0]: path for path, tensors in sorted(given.items()) if len(tensors) == 1}
+    found = {
+        tensors[0]: path for path, tensors in sorted(names_of_modules.items()) if len(tensors) == 1
+    }
     return {tensor: f"{MODULE}{path}" for tensor, path in found.items()}
 
 

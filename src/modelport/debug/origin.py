@@ -1,4 +1,4 @@
-"""Which PyTorch module a node comes from, as the exporters record it."""
+"""PyTorch module of a node, as the exporters record it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CLASSES = "pkg.torch.onnx.class_hierarchy"
 
 @dataclass(frozen=True)
 class Origin:
-    """Where in a PyTorch model a node comes from.
+    """PyTorch module and source line of a node.
 
     Attributes:
         path: The module's path, as in ``named_modules``; empty for the model itself.
@@ -66,5 +66,5 @@ def _path_in_name(name: str) -> str:
 
 
 def is_within(path: str, module: str) -> bool:
-    """Whether a module's path is another one's, or below it."""
+    """Return True if a module's path is another one's, or below it."""
     return not module or path == module or path.startswith(f"{module}.")

@@ -1,4 +1,4 @@
-"""Running a graph piece by piece, so that its tensors can be seen and memory stays bounded."""
+"""Execution of a graph piece by piece: all tensors are seen, in bounded memory."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 _MOST_NODES = 400
-"""Nodes of a piece at most: a runtime takes long for a graph with very many outputs."""
+"""Maximum number of nodes in a piece: runtimes are slow on graphs with very many outputs."""
 _UNKNOWN_BYTES = 1 << 20
 
 
@@ -34,7 +34,7 @@ _INDEX = "index.jsonl"
 
 
 class Store:
-    """Arrays on disk, by name. What was put is there even if the process dies.
+    """Arrays on disk, by name; they survive a crash of the process.
 
     Attributes:
         sizes: Bytes of each array, by name.
@@ -48,7 +48,7 @@ class Store:
         self.sizes: dict[str, int] = {}
 
     def put(self, name: str, array: Array) -> None:
-        """Keeps an array under a name."""
+        """Stores an array under a name."""
         if array.dtype.kind == "O":
             array = array.astype(np.str_)
         path = self._places.setdefault(name, self._folder / f"{self._count}.npy")
@@ -61,7 +61,7 @@ class Store:
 
     @classmethod
     def opened(cls, folder: Path) -> Store:
-        """The store that another process filled."""
+        """Opens the store that another process filled."""
         store = cls(folder)
         index = folder / _INDEX
         for line in index.read_text(encoding="utf-8").splitlines() if index.is_file() else ():
@@ -93,7 +93,7 @@ class Store:
         return name in self._places
 
 
-class Pieces:
+class PartialExecutor:
     """Runs parts of one model on one target.
 
     Attributes:
@@ -111,7 +111,7 @@ class Pieces:
     def run(
         self,
         nodes: Sequence[onnx_ir.Node],
-        given: Mapping[str, Array],
+        inputs: Mapping[str, Array],
         outputs: Sequence[str],
         cut: Collection[str] = (),
     ) -> Arrays:
@@ -119,9 +119,9 @@ class Pieces:
 
         Args:
             nodes: The nodes, in the order of the graph.
-            given: Arrays by the names of the tensors that they take.
+            inputs: Arrays by the names of the tensors that they take.
             outputs: Names of tensors that they make.
-            cut: See `submodel`; what is cut is in `given` under its own name.
+            cut: See `submodel`; what is cut is in `inputs` under its own name.
 
         Returns:
             Arrays by output name.
@@ -133,7 +133,7 @@ class Pieces:
         piece = submodel(self.ir, nodes, outputs, cut)
         arrays = {
             value.name or "": as_dtype(
-                given[(value.name or "").removesuffix(GIVEN)], dtype_name(value.dtype)
+                inputs[(value.name or "").removesuffix(GIVEN)], dtype_name(value.dtype)
             )
             for value in piece.graph.inputs
         }
@@ -143,11 +143,11 @@ class Pieces:
 
 
 class Failures(dict[str, str]):
-    """Why nodes could not be run, by their name."""
+    """Reasons why nodes could not be run, by node name."""
 
 
 def walk(
-    pieces: Pieces,
+    executor: PartialExecutor,
     inputs: Mapping[str, Array],
     budget: int,
     instead: Callable[[str], Array | None] = lambda _: None,
@@ -155,23 +155,23 @@ def walk(
     """Runs a whole graph from front to back, each node once.
 
     Args:
-        pieces: The graph.
+        executor: The graph.
         inputs: Its inputs, by name.
-        budget: Bytes of tensors that a piece may make. What later pieces need is kept beyond it.
+        budget: Bytes of tensors that a piece may make. Later pieces' inputs are kept too.
         instead: A value for a tensor that could not be computed, by its name.
 
     Yields:
         All tensors that a piece made, by name, and why some of its nodes could not be run.
     """
-    nodes = list(pieces.ir.graph)
-    sizes = estimated_bytes(pieces.ir, inputs)
+    nodes = list(executor.ir.graph)
+    sizes = estimated_bytes(executor.ir, inputs)
     uses = Counter(value.name for node in nodes for value in used_values(node))
     live: Arrays = dict(inputs)
     for piece in split(
         nodes, lambda node: sum(sizes[out.name or ""] for out in node.outputs), budget
     ):
         failures = Failures()
-        made = _run_parts(pieces, piece, live, failures, instead)
+        made = _run_parts(executor, piece, live, failures, instead)
         yield made, failures
         live |= made
         for node in piece:
@@ -181,13 +181,13 @@ def walk(
 
 
 def _run_parts(
-    pieces: Pieces,
+    executor: PartialExecutor,
     nodes: Sequence[onnx_ir.Node],
     live: Mapping[str, Array],
     failures: Failures,
     instead: Callable[[str], Array | None],
 ) -> Arrays:
-    """Runs nodes together where that works, else in halves, down to those that do not run."""
+    """Runs nodes together if possible, else in halves, down to those that do not run."""
     missing = _missing(nodes, live)
     if len(nodes) == 1 and missing:
         failures[nodes[0].name or ""] = (
@@ -199,14 +199,14 @@ def _run_parts(
             out.name for node in nodes for out in node.outputs if out.name and is_tensor(out)
         ]
         try:
-            return pieces.run(nodes, live, outputs)
+            return executor.run(nodes, live, outputs)
         except (BuildError, RunError) as error:
             if len(nodes) == 1:
                 failures[nodes[0].name or ""] = error.why or error.what
                 return _instead(nodes[0], instead)
     half = len(nodes) // 2
-    first = _run_parts(pieces, nodes[:half], live, failures, instead)
-    second = _run_parts(pieces, nodes[half:], {**live, **first}, failures, instead)
+    first = _run_parts(executor, nodes[:half], live, failures, instead)
+    second = _run_parts(executor, nodes[half:], {**live, **first}, failures, instead)
     return {**first, **second}
 
 
@@ -226,7 +226,7 @@ def _instead(node: onnx_ir.Node, instead: Callable[[str], Array | None]) -> Arra
 
 
 def drawn_like(value: onnx_ir.Value) -> Array | None:
-    """An array of a value's dtype and shape, for want of the true one; None where they are open."""
+    """A random array of a value's dtype and shape; None if these are not known."""
     if value.shape is None or not value.shape.is_static() or value.dtype is None:
         return None
     name = value.name or ""

@@ -1,4 +1,4 @@
-"""Whether some nodes of a model fail: by a wrong result, a crash, or what a command says."""
+"""Failure predicates for the minimization: a wrong result, a crash, or a command's exit code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelport.arrays import Array
-from modelport.debug.partial_execution import Pieces, Store, drawn_like
+from modelport.debug.partial_execution import PartialExecutor, Store, drawn_like
 from modelport.debug.reference_tensors import Recorded
 from modelport.debug.submodel import declare_inputs, is_tensor, submodel, used_values
 from modelport.errors import BuildError, RunError, UsageError
@@ -25,49 +25,49 @@ if TYPE_CHECKING:
     import onnx_ir
 
 Fails = Callable[[Path, Path], bool]
-"""Whether a model (an ``.onnx`` file) fails on a case (an ``.npz`` file)."""
+"""Predicate: a model (an ``.onnx`` file) fails on a case (an ``.npz`` file)."""
 
 CRASH = "crash"
 _TIMED_OUT = 124
-"""What `timeout` of the GNU core utilities exits with."""
+"""Exit code of `timeout` of the GNU core utilities."""
 
 
 class FailureTest:
-    """Whether some nodes of a model fail.
+    """Predicate: some nodes of a model fail.
 
     Attributes:
         count: How many times that was asked.
     """
 
-    def __init__(self, pieces: Pieces, inputs: dict[str, Array]) -> None:
-        self.pieces = pieces
+    def __init__(self, executor: PartialExecutor, inputs: dict[str, Array]) -> None:
+        self.executor = executor
         self.inputs = inputs
         self.count = 0
-        self._ends = {value.name for value in pieces.ir.graph.outputs}
+        self._ends = {value.name for value in executor.ir.graph.outputs}
 
     def __call__(self, nodes: list[onnx_ir.Node]) -> bool:
-        """Whether the nodes, in their order, fail; no where what they take is not known."""
+        """Return True if the nodes, in their order, fail; False if their inputs are not known."""
         self.count += 1
-        given = self._given(nodes)
+        inputs = self._input_values(nodes)
         outputs = self._outputs(nodes)
-        return given is not None and bool(outputs) and self._fails(nodes, given, outputs)
+        return inputs is not None and bool(outputs) and self._fails(nodes, inputs, outputs)
 
-    def _given(self, nodes: list[onnx_ir.Node]) -> dict[str, Array] | None:
-        """Values of what the nodes take; None where one is not known."""
+    def _input_values(self, nodes: list[onnx_ir.Node]) -> dict[str, Array] | None:
+        """Values of the nodes' inputs; None if one is not known."""
         made = {out for node in nodes for out in node.outputs}
         used = dict.fromkeys(value for node in nodes for value in used_values(node))
-        given = {}
+        inputs = {}
         for value in used:
             if value in made or value.is_initializer():
                 continue
             array = self.value(value)
             if array is None:
                 return None
-            given[value.name or ""] = array
-        return given
+            inputs[value.name or ""] = array
+        return inputs
 
     def _outputs(self, nodes: list[onnx_ir.Node]) -> list[str]:
-        """What the nodes make and do not all use up themselves."""
+        """Outputs of the nodes that the nodes themselves do not all consume."""
         inside = set(nodes)
         return [
             out.name or ""
@@ -87,12 +87,12 @@ class FailureTest:
         raise NotImplementedError
 
     def _fails(
-        self, nodes: list[onnx_ir.Node], given: dict[str, Array], outputs: list[str]
+        self, nodes: list[onnx_ir.Node], inputs: dict[str, Array], outputs: list[str]
     ) -> bool:
         raise NotImplementedError
 
     def expected(self, name: str) -> Array | None:
-        """What is expected of an output, where that is known."""
+        """The reference value of an output, or None if it is not known."""
         raise NotImplementedError
 
     def command(self, model: Path, case: Path) -> str:
@@ -101,25 +101,27 @@ class FailureTest:
 
     def write(self, nodes: list[onnx_ir.Node], folder: Path) -> tuple[Path, Path]:
         """Writes the model of some nodes, and its inputs."""
-        given = self._given(nodes)
-        assert given is not None
+        inputs = self._input_values(nodes)
+        assert inputs is not None
         outputs = self._outputs(nodes)
-        piece = submodel(self.pieces.ir, nodes, outputs)
-        declare_inputs(piece, given)
+        piece = submodel(self.executor.ir, nodes, outputs)
+        declare_inputs(piece, inputs)
         expected = {name: self.expected(name) for name in outputs}
         known = {name: array for name, array in expected.items() if array is not None}
-        case = write_case(folder / "case.npz", given, known)
+        case = write_case(folder / "case.npz", inputs, known)
         return Model(piece).save(folder / "reduced.onnx"), case
 
 
 class WrongResult(FailureTest):
     """The nodes' outputs differ from the reference's, on the reference's values."""
 
-    def __init__(self, pieces: Pieces, inputs: dict[str, Array], recorded: Recorded) -> None:
-        super().__init__(pieces, inputs)
+    def __init__(
+        self, executor: PartialExecutor, inputs: dict[str, Array], recorded: Recorded
+    ) -> None:
+        super().__init__(executor, inputs)
         self._recorded = recorded
         self._judge = Judge(
-            lambda dtype: tolerance_for(dtype, pieces.target.precision), measuring=False
+            lambda dtype: tolerance_for(dtype, executor.target.precision), measuring=False
         )
 
     def value(self, value: onnx_ir.Value) -> Array | None:
@@ -135,24 +137,26 @@ class WrongResult(FailureTest):
         return [name for name in super()._outputs(nodes) if self.expected(name) is not None]
 
     def _fails(
-        self, nodes: list[onnx_ir.Node], given: dict[str, Array], outputs: list[str]
+        self, nodes: list[onnx_ir.Node], inputs: dict[str, Array], outputs: list[str]
     ) -> bool:
         try:
-            made = self.pieces.run(nodes, given, outputs)
+            made = self.executor.run(nodes, inputs, outputs)
         except (BuildError, RunError):
             return False
-        wanted = {name: self._recorded.store.get(self._recorded.pairs[name]) for name in outputs}
-        return not all(output.ok for output in self._judge(wanted, made))
+        references = {
+            name: self._recorded.store.get(self._recorded.pairs[name]) for name in outputs
+        }
+        return not all(output.ok for output in self._judge(references, made))
 
     def command(self, model: Path, case: Path) -> str:
-        """Comparing with what the reference gave."""
+        """The comparison with the reference's outputs."""
         words = ["modelport", "compare", str(model), "--cases", str(case)]
-        return shlex.join([*words, "--target", str(self.pieces.target)])
+        return shlex.join([*words, "--target", str(self.executor.target)])
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Something outside that says whether a model fails.
+    """Outcome of an external check of a model: an exit code.
 
     Attributes:
         code: 0 for a good model and case, else a number for how they fail.
@@ -164,39 +168,39 @@ class Outcome:
 
 
 class OutsideFailure(FailureTest):
-    """Something outside of this process says so, by the code that it gives."""
+    """Failure that something outside of this process reports, by an exit code."""
 
     def __init__(
         self,
-        pieces: Pieces,
+        executor: PartialExecutor,
         inputs: dict[str, Array],
         store: Store,
         outcome: Outcome,
         folder: Path,
     ) -> None:
-        super().__init__(pieces, inputs)
+        super().__init__(executor, inputs)
         self._store = store
         self._outcome = outcome
         self._folder = folder
         self._first: int | None = None
 
     def value(self, value: onnx_ir.Value) -> Array | None:
-        """Its recorded value, or for want of one a drawn one."""
+        """Its recorded value, or else a random one."""
         name = value.name or ""
         if name in self.inputs:
             return self.inputs[name]
         return self._store.get(name) if name in self._store else drawn_like(value)
 
     def expected(self, name: str) -> Array | None:
-        """Nothing: what is right is not known."""
+        """Always None: the right output is not known."""
         return None
 
     def _fails(
-        self, nodes: list[onnx_ir.Node], given: dict[str, Array], outputs: list[str]
+        self, nodes: list[onnx_ir.Node], inputs: dict[str, Array], outputs: list[str]
     ) -> bool:
-        piece = submodel(self.pieces.ir, nodes, outputs)
-        declare_inputs(piece, given)
-        case = write_case(self._folder / "case.npz", given, {})
+        piece = submodel(self.executor.ir, nodes, outputs)
+        declare_inputs(piece, inputs)
+        case = write_case(self._folder / "case.npz", inputs, {})
         code = self._outcome.code(Model(piece).save(self._folder / "reduced.onnx"), case)
         if self._first is None:
             self._first = code
@@ -208,7 +212,7 @@ class OutsideFailure(FailureTest):
 
 
 def outcome_of(by: str | Fails, target: Target, timeout: float) -> Outcome:
-    """What `shrink` calls ``by``, other than a wrong result, as something to be asked.
+    """The outcome that `shrink` names by its argument ``by``, other than a wrong result.
 
     Raises:
         UsageError: A command does not say where the model's path goes.
@@ -239,7 +243,7 @@ def outcome_of(by: str | Fails, target: Target, timeout: float) -> Outcome:
 
 
 def _kind_of_failure(command: list[str], timeout: float) -> int:
-    """0 where the command is good; else a number for how it failed, whatever the tensors' names."""
+    """Exit code of a command, 0 if it is good; different failures have different codes."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
     except subprocess.TimeoutExpired:
@@ -251,7 +255,7 @@ def _kind_of_failure(command: list[str], timeout: float) -> int:
 
 
 def exit_code(command: list[str], timeout: float) -> int:
-    """What a command exits with: a signal's number negative, and 124 after too long a time."""
+    """Exit code of a command: negative for a signal, 124 after a timeout."""
     try:
         done = subprocess.run(command, capture_output=True, timeout=timeout, check=False)
     except subprocess.TimeoutExpired:

@@ -1,4 +1,4 @@
-"""The tensors of a reference, recorded: of an ONNX model, or of a PyTorch model."""
+"""Recorded tensors of a reference: an ONNX model, or a PyTorch model."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from modelport.arrays import Array
 from modelport.backends import REFERENCE_OPTIONS, REFERENCE_RUNTIME
 from modelport.debug.alignment import align
-from modelport.debug.layerwise_error import Parter
+from modelport.debug.layerwise_error import LayerwiseComparator
 from modelport.debug.module_names import OUTPUT, anchors, record_modules
 from modelport.debug.origin import module_of
-from modelport.debug.partial_execution import Pieces, Store, walk
+from modelport.debug.partial_execution import PartialExecutor, Store, walk
 from modelport.debug.runnable import (
     open_eager,
     source_name,
@@ -36,7 +36,7 @@ class Recorded:
         name: The reference, and what ran it.
         store: Its tensors, by its names.
         pairs: Its names, by the candidate's.
-        pieces: Its graph; None where there is only a PyTorch model.
+        executor: Its graph; None where there is only a PyTorch model.
         tensors: Names in that graph, by the candidate's.
         notes: What is to be known.
     """
@@ -44,15 +44,15 @@ class Recorded:
     name: str
     store: Store
     pairs: dict[str, str]
-    pieces: Pieces | None = None
+    executor: PartialExecutor | None = None
     tensors: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
-    def parter(
-        self, pieces: Pieces, inputs: Mapping[str, Array], budget: int, precision: str
-    ) -> Parter:
-        """What compares a candidate with these tensors."""
-        return Parter(pieces, inputs, self.store, self.pairs, budget, precision)
+    def comparator(
+        self, executor: PartialExecutor, inputs: Mapping[str, Array], budget: int, precision: str
+    ) -> LayerwiseComparator:
+        """The comparator of a candidate with these tensors."""
+        return LayerwiseComparator(executor, inputs, self.store, self.pairs, budget, precision)
 
 
 def record_reference(
@@ -63,7 +63,7 @@ def record_reference(
     store: Store,
     budget: int,
 ) -> Recorded:
-    """Runs a reference, and keeps every tensor that a candidate has a partner for.
+    """Runs a reference, and records every tensor that has a partner in the candidate.
 
     Args:
         reference: An ONNX model, or the recipe of a PyTorch model.
@@ -89,21 +89,21 @@ def _record_graph(
     store: Store,
     budget: int,
 ) -> Recorded:
-    pieces = _own_pieces(model, target)
-    pairs = align(pieces.ir.graph, candidate.graph)
-    wanted = set(pairs.values())
+    executor = _own_executor(model, target)
+    pairs = align(executor.ir.graph, candidate.graph)
+    partners = set(pairs.values())
     for name in inputs:
-        # A Cast of an input stands for the input.
-        if name in wanted:
+        # A Cast of an input has the input's value.
+        if name in partners:
             store.put(name, inputs[name])
     failed: dict[str, str] = {}
-    for made, failures in walk(pieces, inputs, budget):
+    for made, failures in walk(executor, inputs, budget):
         failed |= failures
-        for name in wanted & made.keys():
+        for name in partners & made.keys():
             store.put(name, made[name])
     manner = "" if target else " without graph optimizations"
     recorded = Recorded(
-        f"{source_name(model)} on {pieces.target}{manner}", store, pairs, pieces, pairs
+        f"{source_name(model)} on {executor.target}{manner}", store, pairs, executor, pairs
     )
     if failed:
         name, why = next(iter(failed.items()))
@@ -113,9 +113,9 @@ def _record_graph(
     return recorded
 
 
-def _own_pieces(model: Model, target: Target | None) -> Pieces:
+def _own_executor(model: Model, target: Target | None) -> PartialExecutor:
     options = None if target else REFERENCE_OPTIONS
-    return Pieces(normalized(model.ir), target or REFERENCE_RUNTIME, options)
+    return PartialExecutor(normalized(model.ir), target or REFERENCE_RUNTIME, options)
 
 
 def _record_torch(
@@ -125,30 +125,30 @@ def _record_torch(
     store: Store,
     budget: int,
 ) -> Recorded:
-    """The modules of the eager model, and between them a capture that agrees with them."""
+    """Outputs of the eager modules, and tensors of a capture that agrees with them."""
     eager = open_eager(recipe)
     names = record_modules(recipe.model, eager.run, inputs, store)
     own = _capture_like(recipe, candidate)
     if isinstance(own, str):
         return _modules_alone(eager.name, names, candidate, store, own)
-    pieces = _own_pieces(own, None)
-    parter = Parter(
-        pieces,
-        by_name_or_place({value.name or "": None for value in pieces.ir.graph.inputs}, inputs),
+    executor = _own_executor(own, None)
+    comparator = LayerwiseComparator(
+        executor,
+        by_name_or_place({value.name or "": None for value in executor.ir.graph.inputs}, inputs),
         store,
-        _anchored(pieces.ir.graph, names),
+        _anchored(executor.ir.graph, names),
         budget,
         "fp32",
     )
-    parter.grow(keep=store)
-    parting = parter.part(all_nodes=False)
-    if parting.first is not None:
-        why = f"a capture of the reference parts from it at {parting.first.node!r}"
+    comparator.grow(keep=store)
+    divergence = comparator.find_divergence(all_nodes=False)
+    if divergence.first is not None:
+        why = f"a capture of the reference differs from it at {divergence.first.node!r}"
         return _modules_alone(eager.name, names, candidate, store, why)
-    pairs = align(pieces.ir.graph, candidate.graph)
-    # What a module itself gave goes before what the capture makes of it.
-    modules = {tensor: parter.pairs.get(partner, partner) for tensor, partner in pairs.items()}
-    return Recorded(eager.name, store, modules, pieces, pairs)
+    pairs = align(executor.ir.graph, candidate.graph)
+    # Outputs of eager modules take precedence over tensors of the capture.
+    modules = {tensor: comparator.pairs.get(partner, partner) for tensor, partner in pairs.items()}
+    return Recorded(eager.name, store, modules, executor, pairs)
 
 
 def _modules_alone(
@@ -160,13 +160,13 @@ def _modules_alone(
 
 
 def _anchored(graph: onnx_ir.Graph, outputs: list[str]) -> dict[str, str]:
-    wanted = {value.name or "": None for value in graph.outputs}
-    ends = by_name_or_place(wanted, {name: f"{OUTPUT}{name}" for name in outputs})
+    selected = {value.name or "": None for value in graph.outputs}
+    ends = by_name_or_place(selected, {name: f"{OUTPUT}{name}" for name in outputs})
     return anchors(graph) | ends
 
 
 def _capture_like(recipe: Recipe, candidate: onnx_ir.Model) -> Model | str:
-    """A capture by the strategy that made the candidate, or why there is none."""
+    """A capture by the candidate's strategy, or the reason why there is none."""
     from modelport.deployment import export
 
     origins = [(node, module_of(node)) for node in candidate.graph]

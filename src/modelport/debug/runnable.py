@@ -1,4 +1,4 @@
-"""Subjects: whatever can be compared, opened as a function from arrays to arrays."""
+"""Subjects of a comparison, each opened as a function from arrays to arrays."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ Source = str | os.PathLike[str] | Recipe | Model
 
 @dataclass(frozen=True)
 class Subject:
-    """Something that can be compared.
+    """A subject of a comparison: a model that runs.
 
     Attributes:
         name: What it is and what runs it, for people.
         run: From arrays by input name to arrays by output name.
-        signature: What it takes and gives.
+        signature: Its inputs and outputs.
         precision: The precision of its arithmetic, as targets name it.
         examples: Example arrays by input name, where it has some.
         given: Cases of its own.
@@ -52,7 +52,7 @@ class Subject:
 def open_subject(
     source: Source, target: Target | None, folder: Path, *, as_reference: bool, trust: bool = False
 ) -> Subject:
-    """Opens what a user names.
+    """Opens a source of the user.
 
     Args:
         source: A recipe or a source of one, an ONNX file or model, or a bundle.
@@ -97,7 +97,7 @@ def open_subject(
 
 
 def read_source(source: Source) -> Path | Recipe | Model:
-    """What a source names: a bundle (as its path), a recipe of a PyTorch model, or an ONNX model.
+    """The source: a bundle (as its path), a recipe of a PyTorch model, or an ONNX model.
 
     Raises:
         UsageError: There is nothing of that name, or it cannot be read.
@@ -146,7 +146,7 @@ def source_name(model: Model) -> str:
 def build_engine(
     model: Model, target: Target, folder: Path, options: Mapping[str, Any] | None = None
 ) -> Engine:
-    """Writes a model, with the libraries of declared operators, and makes an engine of it.
+    """Writes a model, with the libraries of declared operators, and builds its engine.
 
     Where the engine cannot run here, it is ONNX Runtime on the graph that it was built from.
 
@@ -166,18 +166,18 @@ def build_engine(
 def _open_model(
     model: Model, target: Target | None, folder: Path, options: Mapping[str, Any], name: str
 ) -> Subject:
-    wanted = target or REFERENCE_RUNTIME
-    engine = build_engine(model, wanted, folder, options)
+    runtime = target or REFERENCE_RUNTIME
+    engine = build_engine(model, runtime, folder, options)
     manner = " without graph optimizations" if options else ""
     if engine.substituted:
         manner = f" (not run: {engine.substituted}; its graph on ONNX Runtime)"
     return Subject(
-        f"{name} on {wanted}{manner}", engine.run_shared, engine.signature, wanted.precision
+        f"{name} on {runtime}{manner}", engine.run_shared, engine.signature, runtime.precision
     )
 
 
 def open_eager(recipe: Recipe) -> Subject:
-    """A PyTorch model as it is; nothing is captured.
+    """A PyTorch model in eager mode; nothing is captured.
 
     Args:
         recipe: The model and its example. Outputs without a name are called ``output_INDEX``.
@@ -206,7 +206,7 @@ def open_eager(recipe: Recipe) -> Subject:
 
 
 def taking(reference: Signature, candidate: Subject) -> Runner:
-    """Runs a candidate on a reference's inputs: by name, else by place, floats converted.
+    """Runs a candidate on a reference's inputs: by name, else by index, floats converted.
 
     Args:
         reference: What the cases have.
@@ -218,10 +218,10 @@ def taking(reference: Signature, candidate: Subject) -> Runner:
     Raises:
         UsageError: The two take different inputs.
     """
-    wanted = {spec.name: spec for spec in candidate.signature.inputs}
+    specs = {spec.name: spec for spec in candidate.signature.inputs}
     named = {spec.name: spec.name for spec in reference.inputs}
-    place = by_name_or_place(wanted, named)
-    missing = [str(spec) for name, spec in wanted.items() if name not in place]
+    reference_names = by_name_or_place(specs, named)
+    missing = [str(spec) for name, spec in specs.items() if name not in reference_names]
     if missing:
         raise UsageError(
             f"{candidate.name} takes inputs that the reference does not have: {', '.join(missing)}",
@@ -229,12 +229,12 @@ def taking(reference: Signature, candidate: Subject) -> Runner:
         )
 
     def run(inputs: Mapping[str, Array]) -> Arrays:
-        given = {
-            name: as_dtype(inputs[place[name]], spec.dtype)
-            for name, spec in wanted.items()
-            if place[name] in inputs
+        arguments = {
+            name: as_dtype(inputs[reference_names[name]], spec.dtype)
+            for name, spec in specs.items()
+            if reference_names[name] in inputs
         }
-        return candidate.run(given)
+        return candidate.run(arguments)
 
     return run
 

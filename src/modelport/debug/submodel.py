@@ -1,4 +1,4 @@
-"""A model of some of a model's nodes."""
+"""Submodels: a model of some of a model's nodes."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 GIVEN = "/given"
-"""Ends the name of an input that stands for a tensor which the model computes as well."""
+"""Suffix of an input that replaces a tensor which the model computes as well."""
 
 
 def normalized(ir: onnx_ir.Model) -> onnx_ir.Model:
-    """A copy in which constants are initializers, nodes are sorted, and everything has a name.
+    """A copy with constants as initializers, sorted nodes, and a name for everything.
 
     Dtypes are inferred where they are missing. The weights are shared with the original.
 
@@ -48,7 +48,7 @@ def normalized(ir: onnx_ir.Model) -> onnx_ir.Model:
     except PassError as error:
         cause = error.__cause__ or error
         raise UsageError(
-            "the graph is no valid model",
+            "the graph is not a valid model",
             why=str(cause.__cause__ or cause),
             fix="`modelport check` says what is wrong with a graph",
         ) from error
@@ -62,14 +62,14 @@ def submodel(
     outputs: Sequence[str],
     cut: Collection[str] = (),
 ) -> onnx_ir.Model:
-    """The model of some nodes: what they use and do not make themselves are its inputs.
+    """The model of some nodes; tensors that they use and do not compute are its inputs.
 
     Args:
         ir: The whole model, as `normalized` leaves it.
         nodes: Nodes of its main graph, in their order there; they need not hang together.
         outputs: Names of tensors that they make.
-        cut: Names of tensors that are made, but not passed on: who uses one takes an input
-            ``NAME/given`` instead.
+        cut: Names of tensors whose readers get an input ``NAME/given`` instead of the computed
+            value.
 
     Returns:
         A model of its own that shares the weights. Its shapes are left open.
@@ -94,16 +94,16 @@ def submodel(
             # The shapes of another case's run, or of the fault.
             value.shape = None
             if value.name in cut and value.uses():
-                given = onnx_ir.Value(name=f"{value.name}{GIVEN}", type=value.type)
+                replacement = onnx_ir.Value(name=f"{value.name}{GIVEN}", type=value.type)
                 for usage in tuple(value.uses()):
-                    usage.node.replace_input_with(usage.idx, given)
-                graph.inputs.append(given)
+                    usage.node.replace_input_with(usage.idx, replacement)
+                graph.inputs.append(replacement)
     functions = [function.clone() for function in ir.functions.values()]
     return onnx_ir.Model(graph, ir_version=ir.ir_version, functions=functions)
 
 
 def declare_inputs(ir: onnx_ir.Model, arrays: Mapping[str, Array]) -> None:
-    """Gives inputs the dtype and shape of what they will be given, where these are not known.
+    """Sets unknown dtypes and shapes of inputs to those of arrays.
 
     Args:
         ir: A model, changed in place.
@@ -125,7 +125,7 @@ def declare_inputs(ir: onnx_ir.Model, arrays: Mapping[str, Array]) -> None:
 
 
 def used_values(node: onnx_ir.Node) -> list[onnx_ir.Value]:
-    """What a node uses of its graph: its inputs, and what its subgraphs take from outside."""
+    """Tensors that a node uses of its graph: its inputs, and those that its subgraphs capture."""
     return _used_by([node])
 
 
@@ -147,7 +147,7 @@ def _used_by(nodes: Iterable[onnx_ir.Node]) -> list[onnx_ir.Value]:
 def closure(
     nodes: Iterable[onnx_ir.Node], known: Collection[str]
 ) -> tuple[list[onnx_ir.Node], set[str]]:
-    """Nodes, and before them those that make what is not known.
+    """Nodes, and the nodes before them up to known tensors.
 
     Args:
         nodes: Nodes of one graph.
@@ -156,25 +156,25 @@ def closure(
     Returns:
         The nodes to run, not in order, and the names of known tensors that they take.
     """
-    wanted: dict[onnx_ir.Node, None] = {}
+    needed: dict[onnx_ir.Node, None] = {}
     taken: set[str] = set()
     stack = list(nodes)
     while stack:
         node = stack.pop()
-        if node in wanted:
+        if node in needed:
             continue
-        wanted[node] = None
+        needed[node] = None
         for value in used_values(node):
             producer = value.producer()
             if value.name in known:
                 taken.add(value.name or "")
             elif producer is not None:
                 stack.append(producer)
-    return list(wanted), taken
+    return list(needed), taken
 
 
 def is_tensor(value: onnx_ir.Value) -> bool:
-    """Whether a value can be an input or output of an engine (an unknown type may be)."""
+    """Return True if a value can be an input or output of an engine; an unknown type may be."""
     import onnx_ir
 
     if value.type is None:

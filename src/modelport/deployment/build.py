@@ -1,7 +1,8 @@
-"""Building: a graph is prepared for a backend, converted to a precision, and compiled."""
+"""Build: legalize a graph for a backend, convert it to a precision, and compile it."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +21,12 @@ from modelport.precision import CalibrationTable, convert, form_for, widen
 from modelport.progress import Progress
 from modelport.target import Target
 
+_LOG = logging.getLogger("modelport.deployment")
+
 
 @dataclass(frozen=True)
 class Build:
-    """What a backend built of a graph.
+    """Result of a build for one target.
 
     Attributes:
         plan: How it was built.
@@ -39,7 +42,7 @@ class Build:
 
     @property
     def target(self) -> Target:
-        """What it was built for."""
+        """The target."""
         return self.plan.target
 
 
@@ -89,6 +92,8 @@ def build_artifact(
     if ready is not model:
         graph = f"graphs/{str(target).replace(':', '-')}.onnx"
         ready.save(folder / graph)
+    _LOG.debug("plan %s: %s", plan, plan.reason or "the target's default")
+    _LOG.debug("%s: compile %s with %d adapters", target, graph, len(adapters))
     artifact = backend.compile(folder, graph, target, libraries, options, progress)
     noticed = [*ready.findings[len(start.findings) :], *artifact.findings]
     return Build(plan, ready, with_adapters(artifact, adapters), tuple(noticed))
@@ -109,13 +114,13 @@ def _require_offered(target: Target) -> None:
 
 
 def _with_ranges(options: Mapping[str, Any], facts: CaptureFacts) -> dict[str, Any]:
-    """Options with the sizes and values that the given cases have, for what the user left out."""
+    """Options, with sizes and values of the model's cases where the user did not set them."""
     values = {**facts.seen_values, **options.get("values", {})}
     return {"usual": dict(facts.usual_sizes), **options, "values": values}
 
 
 def _plugins(options: Mapping[str, Any]) -> set[str]:
-    """The operators that libraries of plugins have, where plugins are to be preferred."""
+    """Operators of the plugin libraries, if plugins are preferred."""
     if not options.get("prefer_plugins"):
         return set()
     from modelport.ops.plugins import PluginLibrary

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 import tempfile
 from collections.abc import Sequence
@@ -20,6 +21,8 @@ from modelport.deployment.workspace import Workspace
 from modelport.model import Model
 from modelport.ops.elf_check import FOLDER, platform_name
 from modelport.target import Target
+
+_LOG = logging.getLogger("modelport.deployment")
 
 
 def add_targets(
@@ -48,24 +51,26 @@ def add_targets(
         BuildError: A backend refuses the graph.
         ProofError: An engine does not compute what the original computed. Nothing is written.
     """
-    wanted = list(dict.fromkeys(map(Target.parse, targets)))
+    parsed = list(dict.fromkeys(map(Target.parse, targets)))
     done: dict[Target, str] = {}
     with changed_bundle(bundle, output, trust) as (opened, writer):
         if opened.stages:
             each = {
-                stage: add_targets(writer.folder / place, wanted, trust=own.is_trusted)
-                for stage, (place, own) in zip(opened.stages, stages_of(opened), strict=True)
+                stage: add_targets(writer.folder / prefix, parsed, trust=own.is_trusted)
+                for stage, (prefix, own) in zip(opened.stages, stages_of(opened), strict=True)
             }
-            commit_changed(writer, _with_versions(opened.manifest, wanted), opened.manifest)
+            commit_changed(writer, _with_versions(opened.manifest, parsed), opened.manifest)
             return {
                 target: "; ".join(f"{stage}: {done[target]}" for stage, done in each.items())
-                for target in wanted
+                for target in parsed
             }
-        manifest = _with_versions(opened.manifest, wanted)
-        for target in wanted:
+        manifest = _with_versions(opened.manifest, parsed)
+        for target in parsed:
             if manifest.keys.get(target) == engine_key(target, manifest):
                 done[target] = "there already"
+                _LOG.debug("%s: engine reused, its build key is the same", target)
             else:
+                _LOG.debug("%s: engine built, no engine has its build key", target)
                 manifest, done[target] = _add_target(opened, writer, manifest, target)
         if set(done.values()) != {"there already"} or output is not None:
             commit_changed(writer, manifest, opened.manifest)
@@ -73,7 +78,7 @@ def add_targets(
 
 
 def _with_versions(manifest: Manifest, targets: Sequence[Target]) -> Manifest:
-    """The same with the versions that the backends of targets have here."""
+    """The manifest with the versions that the backends of targets have here."""
     versions = dict(manifest.versions)
     versions |= {target.backend: get_backend(target).version() for target in targets}
     return dataclasses.replace(manifest, provenance={**manifest.provenance, "versions": versions})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,10 +33,12 @@ from modelport.recipe import Recipe, load_recipe
 from modelport.report import ReportData, render_report
 from modelport.target import Target
 
+_LOG = logging.getLogger("modelport.deployment")
+
 
 @dataclass(frozen=True)
 class Deployment:
-    """What `deploy` did.
+    """Result of `deploy`.
 
     Attributes:
         path: The bundle.
@@ -74,7 +77,7 @@ def deploy(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Deployment:
-    """Takes a model all the way to a verified bundle.
+    """Deploys a model: capture, check, build, verify, write a bundle.
 
     The model is captured, checked, compiled for every target, run beside the original on cases
     drawn inside the declared ranges, and written with everything that it needs.
@@ -162,8 +165,10 @@ def deploy_attempts(
                     engines = {build.target: workspace.open(build) for build in builds}
                 verdict = verify(attempt, engines, seed=seed, stage=stage)
             except (BuildError, ExportError, ProofError) as error:
+                _LOG.debug("attempt by %s: refused, %s", attempt.facts.strategy, error.what)
                 failures.append((attempt.facts.strategy, error))
                 continue
+            _log_verdict(verdict)
             if verdict.ok:
                 with stage("write the bundle"):
                     model = _described(verdict, builds, engines, table)
@@ -176,6 +181,17 @@ def deploy_attempts(
                 raise keep_failure(workspace, right, builds, report, failure_folder(output))
             failures.append((attempt.facts.strategy, verdict.wrong_engine()))
         raise _first_of(failures)
+
+
+def _log_verdict(verdict: Verdict) -> None:
+    for target, verification in verdict.verifications.items():
+        outcome = "differs from" if target in verdict.wrong else "agrees with"
+        cases = len(verification.cases)
+        _LOG.debug("%s: %s the reference model on %d cases", target, outcome, cases)
+    for name, reason in verdict.references.fragile.items():
+        _LOG.debug("case %s: excluded from the comparison, %s", name, reason)
+    for finding in verdict.errors:
+        _LOG.debug("the graph is wrong: %s", finding)
 
 
 def _require_valid(workspace: Workspace) -> None:
@@ -191,10 +207,10 @@ def _require_valid(workspace: Workspace) -> None:
 def _calibrated(
     workspace: Workspace, plans: Sequence[Plan], data: Source | None, stage: Stages
 ) -> CalibrationTable | None:
-    """The ranges of the graph's tensors, where a target needs them and there are data."""
+    """The ranges of the graph's tensors, if a target needs them and there are data."""
     model = workspace.model
-    wanted = any(plan.target.precision in EIGHT_BITS and plan.model is None for plan in plans)
-    if data is None or not wanted or is_quantized(model):
+    is_needed = any(plan.target.precision in EIGHT_BITS and plan.model is None for plan in plans)
+    if data is None or not is_needed or is_quantized(model):
         return None
     with stage("calibrate"):
         return calibrate(model, data, libraries=workspace.library_paths)
@@ -206,7 +222,7 @@ def _described(
     engines: Mapping[Target, Engine],
     table: CalibrationTable | None,
 ) -> Model:
-    """The graph with all that is to be said about it, for people."""
+    """The graph with all findings and its provenance, for people."""
     attempt = verdict.attempt
     findings = list(verdict.findings)
     provenance = dict(attempt.model.provenance)
@@ -231,8 +247,8 @@ def _not_run(target: Target, why: str) -> Finding:
     return Finding(
         "engine-not-run",
         Severity.WARNING,
-        f"the engine for {target} was built and did not run: {why}; the graph that it was built "
-        "from is what was compared, on ONNX Runtime",
+        f"the engine for {target} was built and did not run: {why}; instead, its graph was "
+        "compared, on ONNX Runtime",
         fix="`modelport verify` the bundle on a machine that can run it",
     )
 
@@ -258,11 +274,11 @@ def _report(model: Model, verdict: Verdict, engines: Mapping[Target, Engine]) ->
 
 
 def _first_of(failures: Sequence[tuple[str, ModelportError]]) -> ModelportError:
-    """The first strategy's error, which says how the others ended."""
+    """The first strategy's error; its reason includes the errors of the others."""
     (_, first), *others = failures
-    told = [first.why] if first.why else []
+    reasons = [first.why] if first.why else []
     for strategy, error in others:
         why = error.why.splitlines()[0] if error.why else ""
-        told.append(f"captured by {strategy}: {error.what}" + (f" ({why})" if why else ""))
-    first.why = "\n    ".join(told) or None
+        reasons.append(f"captured by {strategy}: {error.what}" + (f" ({why})" if why else ""))
+    first.why = "\n    ".join(reasons) or None
     return first

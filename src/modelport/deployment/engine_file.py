@@ -30,7 +30,7 @@ ENGINES = ("tensorrt", "tensorrt-rtx")
 
 @dataclass(frozen=True)
 class Compilation:
-    """What `compile` wrote.
+    """Result of `compile`.
 
     Attributes:
         path: The engine.
@@ -61,7 +61,7 @@ def compile(
     """Builds an engine file for TensorRT or TensorRT for RTX.
 
     `deploy` does the same and more: it compares with the original and bundles. This is for an
-    engine alone, and for what only an engine can be told.
+    engine alone, and for options that only engines have.
 
     Args:
         source: A model, a recipe, or what `deploy` takes: ``file.py[:factory]``, a module's
@@ -69,7 +69,7 @@ def compile(
         output: The file to write; what is known of it goes to ``OUTPUT.json``.
         target: ``tensorrt`` or ``tensorrt-rtx``, with a precision and compute capabilities.
         shapes: New shapes of inputs: sizes, or names of dimensions that become dynamic.
-        reshape: Changes targets of Reshape nodes that have a size baked in; see
+        reshape: Changes targets of Reshape nodes that have a fixed size; see
             `modelport.graph.reshape_targets`.
         max_batch: The largest size of the inputs' first axis, which must be dynamic.
         progress: Told of every step.
@@ -87,17 +87,17 @@ def compile(
     """
     from modelport.backends.tensorrt.engine_metadata import BuildRecord, record_of
 
-    output, wanted = Path(output), Target.parse(target)
-    if wanted.backend not in ENGINES:
+    output, parsed = Path(output), Target.parse(target)
+    if parsed.backend not in ENGINES:
         raise UsageError(
-            f"the backend {wanted.backend} has no engine file of its own",
+            f"the backend {parsed.backend} has no engine file of its own",
             fix=f"one of {', '.join(ENGINES)}; or `modelport deploy`",
         )
     if not output.parent.is_dir():
         raise UsageError(f"no such directory: {output.parent}")
     stage = Stages(progress)
     with stage("read the source"):
-        model = source if isinstance(source, Model) else _exported(source, wanted)
+        model = source if isinstance(source, Model) else _exported(source, parsed)
     # Dimensions are renamed, then those that are left have ranges.
     model = _with_shapes(model, shapes or {})
     if reshape is not None:
@@ -107,9 +107,9 @@ def compile(
     with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as name:
         folder = Path(name)
         # Its operators are plugins or bodies: it needs no libraries of kernels.
-        workspace = Workspace.create(folder, model, [wanted], kernels=False)
+        workspace = Workspace.create(folder, model, [parsed], kernels=False)
         with stage("compile"):
-            built = workspace.build(Plan(wanted, options), progress=progress)
+            built = workspace.build(Plan(parsed, options), progress=progress)
         files = built.artifact.options
         beside = record_of(output)
         record = BuildRecord.read(folder / files["record"], folder / files["engine"])

@@ -1,4 +1,4 @@
-"""`export`: a PyTorch model becomes a `Model`."""
+"""`export`: a PyTorch model becomes a `Model` with an ONNX graph."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def export(
     target: Target | str | None = None,
     probes: bool = True,
 ) -> Model:
-    """Captures a PyTorch model as an ONNX graph, and probes whether it is the same model.
+    """Captures a PyTorch model as an ONNX graph, and probes that it computes the same.
 
     Args:
         model_or_recipe: A module, an exported program, a `Recipe`, or the path of a ``.pt2`` or
@@ -62,7 +62,7 @@ def export(
             that computes the same; the model's provenance says which and why).
         target: What the graph is for, which decides on rewrites; by default any target.
         probes: Run the graph in ONNX Runtime beside the original, on inputs that are chosen to
-            break what may have been baked in. Without it suspicions stay notes.
+            reveal frozen values and shapes. Without it suspicions stay notes.
 
     Returns:
         The graph with its declared ranges, findings and provenance.
@@ -74,7 +74,7 @@ def export(
     """
     if opset is not None and opset_version is not None:
         raise UsageError("opset and opset_version are given together", fix="keep one")
-    given: dict[str, Any] = {
+    options: dict[str, Any] = {
         "kwargs": kwargs,
         "input_names": input_names,
         "output_names": output_names,
@@ -89,15 +89,15 @@ def export(
     if isinstance(model_or_recipe, Recipe):
         if args is not None:
             raise UsageError("args are given beside a recipe, which has its own")
-        recipe = model_or_recipe.with_options(**given)
+        recipe = model_or_recipe.with_options(**options)
     else:
-        recipe = Recipe(model_or_recipe, args=() if args is None else args).with_options(**given)
-    wanted = None if target is None else Target.parse(target)
-    return export_recipe(open_program(recipe), wanted, probes=probes)
+        recipe = Recipe(model_or_recipe, args=() if args is None else args).with_options(**options)
+    parsed = None if target is None else Target.parse(target)
+    return export_recipe(open_program(recipe), parsed, probes=probes)
 
 
 def diagnose(source: Any, *, opset: int | None = None, capture: str | None = None) -> list[Finding]:
-    """What is to be said about a model, proven by probes where it can be.
+    """Findings about a model, proven by probes where possible.
 
     Args:
         source: A `Recipe`, or a source as the command line takes it.

@@ -1,4 +1,4 @@
-"""Failed deployments: what is kept of a right capture that an engine computes wrongly."""
+"""Folder of a failed deployment: a right graph that an engine computes wrongly."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from modelport.numerics import write_case
 from modelport.precision import EIGHT_BITS
 
 SUFFIX = ".failed"
-"""Ends the name of the folder beside the bundle that was to be written."""
+"""Suffix of the folder beside the bundle path."""
 
 
 def failure_folder(output: Path) -> Path:
-    """The folder that keeps what is known of a failed deployment."""
+    """The folder of a failed deployment."""
     return output.with_name(f"{output.name}{SUFFIX}")
 
 
 def keep_failure(
     workspace: Workspace, verdict: Verdict, builds: Sequence[Build], report: str, folder: Path
 ) -> ProofError:
-    """Keeps the graphs, the failing case and a report of an engine that computes wrongly.
+    """Writes the graphs, the failing case and a report of an engine that computes wrongly.
 
     Args:
         workspace: The attempt's folder.

@@ -12,7 +12,7 @@ from modelport.target import Target
 
 @dataclass(frozen=True)
 class Plan:
-    """How a model is to be built for a target.
+    """Plan of a build for a target.
 
     Attributes:
         target: What to build for.
@@ -28,7 +28,7 @@ class Plan:
     rewrites: tuple[str, ...] = ()
     reason: str = ""
     model: Model | None = field(default=None, compare=False)
-    quantization: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    quantization: Mapping[str, object] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(cls, target: Target | str | Plan) -> Plan:

@@ -41,10 +41,10 @@ RANDOM = "random-op"
 
 @dataclass(frozen=True)
 class References:
-    """What the reference model computed.
+    """Outputs of the reference model.
 
     Attributes:
-        cases: The cases with its outputs, the given ones first.
+        cases: The cases with its outputs, those of the recipe first.
         refused: Cases that it refuses, with its reason.
         fragile: Why cases that were run prove nothing, by name; they are not among `cases`.
         findings: What its outputs alone say about the model.
@@ -77,7 +77,7 @@ class References:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a verification says about an attempt.
+    """Result of the verification of an attempt.
 
     Attributes:
         attempt: What was verified.
@@ -103,12 +103,12 @@ class Verdict:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing differs."""
+        """True if nothing differs."""
         return not self.wrong and not self.errors
 
     @property
     def explanations(self) -> list[str]:
-        """What explains a difference, where that is known."""
+        """Explanations of a difference, where they are known."""
         return [f"[{finding.rule}] {finding.message}" for finding in self.errors]
 
     def wrong_engine(self) -> ProofError:
@@ -120,7 +120,7 @@ class Verdict:
             f"the engine for {target} does not compute what the original model computes",
             where="\n    ".join(map(str, failed[:3])),
             why="\n    ".join([f"{len(failed)} of {count} cases differ", *self.explanations]),
-            fix="`modelport diagnose SOURCE` names what was baked in, and where",
+            fix="`modelport diagnose SOURCE` names frozen values, with their source lines",
         )
 
     def wrong_capture(self) -> ExportError:
@@ -238,7 +238,7 @@ def _run_probes(attempt: CaptureAttempt, seed: int) -> tuple[list[ReferenceCase]
 
 
 def _output_findings(attempt: CaptureAttempt, example: ReferenceCase) -> list[Finding]:
-    """What the outputs for the example say, with and without the model knowing of the export."""
+    """Findings from the example's outputs, with and without torch's export flag."""
     reference = attempt.reference
     if reference.run_plainly is None or _is_random(attempt.model.findings):
         return []

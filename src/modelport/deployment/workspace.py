@@ -1,4 +1,4 @@
-"""Workspaces: each attempt owns a folder, and nothing of another attempt is in it."""
+"""Workspaces: each attempt owns a folder, without files of another attempt."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ if TYPE_CHECKING:
     from modelport.capture.attempts import CaptureAttempt
 
 FACTS = "facts.json"
-"""Where the facts of the capture lie in a workspace, for other processes."""
+"""File with the facts of the capture in a workspace, for other processes."""
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """A folder with one model, and all that is made of it.
+    """A folder with one model, and all files that are built from it.
 
     Attributes:
         folder: The folder, as an absolute path.
@@ -92,7 +92,7 @@ class Workspace:
         return cls(folder.absolute(), model, tuple(known["libraries"]))
 
     def describe(self) -> None:
-        """Writes what another process must know to open the folder."""
+        """Writes the facts that another process needs to open the folder."""
         known = {"facts": self.model.facts.to_json(), "libraries": self.libraries}
         (self.folder / FACTS).write_text(json.dumps(known), encoding="utf-8")
 
@@ -118,7 +118,7 @@ class Workspace:
         )
 
     def open(self, build: Build, *, substitute: bool = True) -> Engine:
-        """Opens what was built here.
+        """Opens a build of this workspace.
 
         Args:
             build: What `build` returned.
@@ -145,7 +145,7 @@ class Workspace:
         return open_engine(self.folder, artifact, REFERENCE_RUNTIME, self.model.signature)
 
     def add_sources(self) -> list[str]:
-        """Puts the sources of the libraries here; returns their paths, relative to the folder."""
+        """Writes the sources of the libraries here; returns their paths, relative to the folder."""
         domains = {PurePosixPath(name).stem for name in self.libraries}
         collect_sources(
             (item for item in self.model.operators() if item[0] in domains), self.folder
@@ -164,7 +164,7 @@ class Workspace:
         ]
 
     def copy(self, folder: Path) -> Self:
-        """The same in another folder, where a process may write; the files are shared."""
+        """A copy in another folder, where a process may write; the files are hard links."""
         shutil.copytree(self.folder, folder, copy_function=os.link)
         return dataclasses.replace(self, folder=folder.absolute())
 
@@ -184,7 +184,7 @@ def _needed(model: Model, targets: Sequence[Target]) -> tuple[set[tuple[str, str
 
 
 class Workspaces:
-    """Makes a folder for each attempt; all of them are removed at the end of the context.
+    """Makes a folder for each attempt; the end of the context removes all of them.
 
     Args:
         targets: What the attempts are to be built for.

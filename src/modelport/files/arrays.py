@@ -19,7 +19,7 @@ from modelport.signature import TensorSpec
 _FORMATS = ".npy, .npz, .png or .jpg"
 
 UNREADABLE = (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError)
-"""What NumPy and zipfile raise on a damaged file of arrays."""
+"""Errors that NumPy and zipfile raise on a damaged file of arrays."""
 
 
 def read_tensor(path: str | os.PathLike[str], spec: TensorSpec) -> Array:
@@ -98,7 +98,7 @@ def write_tensor(path: str | os.PathLike[str], name: str, array: Array) -> None:
         array: The output.
 
     Raises:
-        UsageError: The suffix is unknown, the array is no picture, or the file cannot be written.
+        UsageError: The suffix is unknown, the array is not an image, or the file cannot be written.
     """
     path = Path(path)
     suffix = path.suffix.lower()

@@ -64,7 +64,7 @@ def to_nchw(picture: Array, dtype: str, channels: int = 3) -> Array:
 
 
 def looks_like_pictures(shape: tuple[int | str, ...] | None) -> bool:
-    """Whether a shape is [N, 1|3, H, W]."""
+    """Return True if a shape is [N, 1|3, H, W]."""
     return shape is not None and len(shape) == 4 and shape[1] in (1, 3)
 
 
@@ -75,7 +75,7 @@ def read(path: str | os.PathLike[str]) -> Array:
         uint8 [H, W, 3], RGB.
 
     Raises:
-        UsageError: The file does not exist or is no picture.
+        UsageError: The file does not exist or is not an image.
     """
     try:
         data = Path(path).read_bytes()
@@ -97,7 +97,7 @@ def decode(data: bytes, where: str = "") -> Array:
         uint8 [H, W, 3], RGB.
 
     Raises:
-        UsageError: They are no picture.
+        UsageError: The bytes are not an image.
     """
     from PIL import Image, UnidentifiedImageError
 

@@ -29,7 +29,7 @@ def read_onnx(path: Path) -> onnx_ir.Model:
     Raises:
         UsageError: The file does not exist, is not an ONNX model, refers to data outside of its
             folder or that is not there, or holds a graph that no runtime could run: one with a
-            cycle, with a tensor that nothing gives, or with two tensors of one name.
+            cycle, with a tensor that no node computes, or with two tensors of one name.
     """
     import google.protobuf.message
     import onnx_ir
@@ -65,7 +65,7 @@ def require_sound(model: onnx_ir.Model, where: str) -> None:
         where: What the error names.
 
     Raises:
-        UsageError: There is a cycle, or a tensor that nothing gives.
+        UsageError: There is a cycle, or a tensor that no node computes.
     """
     for graph in (model.graph, *(function.graph for function in model.functions.values())):
         _require_given(graph, where)
@@ -97,16 +97,16 @@ def _require_given(graph: onnx_ir.Graph, where: str) -> None:
         for value in node.inputs:
             if value is not None and not _is_given(value):
                 raise UsageError(
-                    f"{where} is not a valid graph: nothing gives the tensor {value.name!r}",
+                    f"{where} is not a valid graph: no node computes the tensor {value.name!r}",
                     where=f"node {node.name!r} ({node.op_type}) reads it",
-                    why="it is no input, no initializer, and no node's output",
+                    why="it is not an input, not an initializer, and not an output of a node",
                     fix="add the initializer or the input of that name",
                 )
     for part in (graph, *graph.subgraphs()):
         for value in part.outputs:
             if not _is_given(value):
                 raise UsageError(
-                    f"{where} is not a valid graph: nothing gives the output {value.name!r}",
+                    f"{where} is not a valid graph: no node computes the output {value.name!r}",
                     where=f"graph {part.name!r}",
                     fix="name as output what a node computes",
                 )
@@ -117,7 +117,7 @@ def _is_given(value: onnx_ir.Value) -> bool:
 
 
 def _is_sorted(graph: onnx_ir.Graph, finished: set[onnx_ir.Node]) -> bool:
-    """Whether every node comes after those that it reads from, in every graph inside too."""
+    """Return True if each node follows the nodes that it reads from, in subgraphs as well."""
     for node in graph:
         producers = [value.producer() for value in node.inputs if value is not None]
         if any(producer is not None and producer not in finished for producer in producers):
@@ -168,7 +168,7 @@ def external_tensors(model: onnx_ir.Model) -> Iterator[onnx_ir.ExternalTensor]:
 
 
 def _require_text(model: onnx_ir.Model, path: Path) -> None:
-    """Refuses names that are not UTF-8: protobuf gives them as bytes."""
+    """Refuses names that are not UTF-8, which protobuf returns as bytes."""
     names: list[object] = [*model.opset_imports, model.producer_name, model.producer_version]
     for graph in model.graphs():
         names += [graph.name, *(value.name for value in (*graph.inputs, *graph.outputs))]

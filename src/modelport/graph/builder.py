@@ -44,7 +44,7 @@ class Builder:
             The tensor, to be given to `op`.
 
         Raises:
-            UsageError: The name is taken, or ONNX has no such dtype.
+            UsageError: The name is in use, or ONNX has no such dtype.
         """
         import onnx_ir
 
@@ -83,18 +83,18 @@ class Builder:
             Its output; a tuple where there are several.
 
         Raises:
-            UsageError: The name is taken.
+            UsageError: The name is in use.
         """
         values = self._tape.op_multi_out(op, inputs, attributes, num_outputs=outputs, domain=domain)
-        for place, value in enumerate(values):
+        for index, value in enumerate(values):
             if name is not None:
-                own = name if outputs == 1 else f"{name}_{place}"
+                own = name if outputs == 1 else f"{name}_{index}"
                 self._require_free(own)
                 value.name = own
         return values[0] if outputs == 1 else tuple(values)
 
     def output(self, value: onnx_ir.Value, name: str | None = None) -> onnx_ir.Value:
-        """Makes a tensor an output, under a name of its own where one is given."""
+        """Makes a tensor an output; renames it if a name is passed."""
         if name is not None and name != value.name:
             self._require_free(name)
             value.name = name

@@ -25,7 +25,7 @@ _PLACES = tuple(
         r"error: (\S+)\(-?\d+\) is not a registered",
     )
 )
-"""How ONNX and ONNX Runtime name a node, or else its operator."""
+"""Patterns of ONNX and ONNX Runtime for the name of a node, or of its operator."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What `check` found.
+    """Result of `check`.
 
     Attributes:
         path: The file.
@@ -61,7 +61,7 @@ class CheckResult:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong."""
+        """True if there are no problems."""
         return not self.problems
 
 

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import onnx_ir
 
 MARK_KEY = "modelport.mark:"
-"""How a key of a tensor's metadata begins that is followed by a mark's name."""
+"""Prefix of the metadata key of a tensor with a mark; the mark's name follows."""
 
 
 def marked(graph: onnx_ir.Graph) -> dict[str, list[onnx_ir.Value]]:

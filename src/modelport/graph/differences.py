@@ -1,4 +1,4 @@
-"""How two models differ, by structure: names do not matter."""
+"""Structural differences of two models, independent of names."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Difference:
-    """What `diff` found.
+    """Result of `diff`.
 
     Attributes:
         changes: The differences, those of inputs and outputs first.
@@ -61,7 +61,7 @@ class Difference:
 
     @property
     def same(self) -> bool:
-        """Whether the models compute the same thing in the same way."""
+        """True if the models compute the same in the same way."""
         return not self.changes
 
     def to_json(self) -> dict[str, Any]:
@@ -147,10 +147,10 @@ class _Side:
             self.forward[node] = _node_key(node, self.local[node], self.values)
         self.readers: dict[onnx_ir.Value, list[tuple[onnx_ir.Node, int]]] = defaultdict(list)
         for node in self.nodes:
-            for place, value in enumerate(node.inputs):
+            for index, value in enumerate(node.inputs):
                 if value is not None:
-                    self.readers[value].append((node, place))
-        results = {value: place for place, value in enumerate(graph.outputs)}
+                    self.readers[value].append((node, index))
+        results = {value: index for index, value in enumerate(graph.outputs)}
         self.backward: dict[onnx_ir.Node, Hashable] = {}
         for node in reversed(self.nodes):
             uses = [
@@ -174,9 +174,9 @@ def _digest(*parts: object) -> str:
 
 
 def _keys_of_given(graph: onnx_ir.Graph, keys: dict[onnx_ir.Value, Hashable]) -> None:
-    given = [value for value in graph.inputs if not value.is_initializer()]
-    for place, value in enumerate(given):
-        keys[value] = f"input {place}"
+    inputs = [value for value in graph.inputs if not value.is_initializer()]
+    for index, value in enumerate(inputs):
+        keys[value] = f"input {index}"
     for value in graph.initializers.values():
         keys[value] = _weight_key(value)
 
@@ -216,8 +216,8 @@ def _attribute_key(attribute: onnx_ir.Attr, keys: Mapping[onnx_ir.Value, Hashabl
 
 def _graph_key(graph: onnx_ir.Graph, outer: Mapping[onnx_ir.Value, Hashable]) -> str:
     keys = dict(outer)
-    for place, value in enumerate(graph.inputs):
-        keys[value] = f"inner {place}"
+    for index, value in enumerate(graph.inputs):
+        keys[value] = f"inner {index}"
     for value in graph.initializers.values():
         keys[value] = _weight_key(value)
     nodes = [_node_key(node, _local_key(node, keys), keys) for node in graph]
@@ -226,8 +226,8 @@ def _graph_key(graph: onnx_ir.Graph, outer: Mapping[onnx_ir.Value, Hashable]) ->
 
 def _node_key(node: onnx_ir.Node, local: str, keys: dict[onnx_ir.Value, Hashable]) -> str:
     key = _digest(local, [None if value is None else keys.get(value) for value in node.inputs])
-    for place, value in enumerate(node.outputs):
-        keys[value] = f"{key}{place}"
+    for index, value in enumerate(node.outputs):
+        keys[value] = f"{key}{index}"
     return key
 
 
@@ -275,8 +275,8 @@ class _Matching:
                 if x is not None and y is not None
             ]
             for x, y in zip(one.outputs, other.outputs, strict=False):
-                for reader, place in self._a.readers[x]:
-                    same = [r for r, p in self._b.readers[y] if p == place]
+                for reader, index in self._a.readers[x]:
+                    same = [r for r, p in self._b.readers[y] if p == index]
                     candidates += [(reader, r) for r in same]
             for x_node, y_node in candidates:
                 if x_node is None or y_node is None or self._has(x_node) or self._has(y_node):
@@ -305,9 +305,9 @@ class _Matching:
             yield from _attributes(one, other, self._a.values, self._b.values)
         if len(one.inputs) != len(other.inputs):
             yield f"{len(one.inputs)} inputs -> {len(other.inputs)}"
-        for place, (x, y) in enumerate(zip(one.inputs, other.inputs, strict=False)):
+        for index, (x, y) in enumerate(zip(one.inputs, other.inputs, strict=False)):
             if not self._equal(x, y):
-                yield f"input {place}: {_source(x, y)}"
+                yield f"input {index}: {_source(x, y)}"
 
     def _equal(self, x: onnx_ir.Value | None, y: onnx_ir.Value | None) -> bool:
         if x is None or y is None:
@@ -334,7 +334,7 @@ def _attributes(
 
 
 def _source(x: onnx_ir.Value | None, y: onnx_ir.Value | None) -> str:
-    """How what two nodes read differs."""
+    """The difference between the inputs of two nodes, in words."""
     if x is not None and y is not None and x.const_value is not None and y.const_value is not None:
         before, after = (read_array(v.name or "", v.const_value) for v in (x, y) if v.const_value)
         if before.shape != after.shape or before.dtype != after.dtype:

@@ -20,7 +20,7 @@ def extract(model: AnyModel, inputs: Sequence[str], outputs: Sequence[str]) -> A
     """The part of a model that computes some tensors from others, as a model of its own.
 
     Tensors may lie inside of nodes. What a branch of an If computes becomes nodes of the new
-    graph, as if the branch were taken; a tensor inside of a node that goes along as a whole may
+    graph, as if the branch were executed; a tensor inside of a node that is copied as a whole may
     be an input: the node's body then reads it in place of what computed it.
 
     Args:
@@ -78,9 +78,9 @@ def expose(
         raise UsageError("tensors and an operator are given together", fix="keep one")
 
     def show(ir: onnx_ir.Model) -> None:
-        wanted = _named(ir.graph, tensors) if tensors is not None else _computed(ir.graph, op)
+        selected = _named(ir.graph, tensors) if tensors is not None else _computed(ir.graph, op)
         there = set(ir.graph.outputs)
-        new = [value for value in wanted if value not in there]
+        new = [value for value in selected if value not in there]
         complete_shapes(ir, [value.name or "" for value in new])
         ir.graph.outputs.extend(new)
 
@@ -100,7 +100,7 @@ def _named(graph: onnx_ir.Graph, names: Iterable[str]) -> list[onnx_ir.Value]:
         if known.is_inner(value):
             raise UsageError(
                 f"{name!r} cannot be an output of the model: it is {known.place(value)}",
-                why="a branch may not be taken, and a loop's body runs any number of times",
+                why="a branch may not be executed, and a loop body runs any number of times",
                 fix="extract the part of the graph that computes it",
             )
         values.append(value)
@@ -201,14 +201,14 @@ class _Cut:
                 yield _Need(value, node, inside=True)
 
     def _require_bounded(self) -> None:
-        wanted = ", ".join(repr(value.name) for value in self._outputs)
-        given = ", ".join(repr(value.name) for value in self._inputs) or "nothing"
+        outputs = ", ".join(repr(value.name) for value in self._outputs)
+        inputs = ", ".join(repr(value.name) for value in self._inputs) or "nothing"
         if self._missing:
             names = ", ".join(repr(value.name) for value in self._missing)
             value, reader = next(iter(self._missing.items()))
             inner = self._known.is_inner(value)
             raise UsageError(
-                f"{wanted} cannot be computed from {given}: {names} is missing",
+                f"{outputs} cannot be computed from {inputs}: {names} is missing",
                 where=f"node {reader.name or reader.op_type!r} reads {value.name!r}",
                 why=f"{value.name!r} is {self._known.place(value)}, where it changes at every turn"
                 if inner
@@ -219,7 +219,7 @@ class _Cut:
         if idle:
             names = ", ".join(repr(value.name) for value in idle)
             raise UsageError(
-                f"{wanted} can be computed without {names}: superfluous among the inputs",
+                f"{outputs} can be computed without {names}: superfluous among the inputs",
                 why="no path that begins there and avoids the other inputs leads to an output",
                 fix=f"leave {names} out, or name an output that needs it",
             )
@@ -229,14 +229,14 @@ class _Cut:
         import onnx_ir
 
         for graph in self._kept:
-            for place, value in enumerate(graph.outputs):
+            for index, value in enumerate(graph.outputs):
                 producer = value.producer()
                 if value in self._inputs or producer in self._nodes or value in self._initializers:
                     node = onnx_ir.Node("", "Identity", [value])
                     node.outputs[0].type, node.outputs[0].shape = value.type, value.shape
                     node.outputs[0].name = f"{value.name}_inside"
                     graph.append(node)
-                    graph.outputs[place] = node.outputs[0]
+                    graph.outputs[index] = node.outputs[0]
 
     def _take_apart(self) -> None:
         """Frees what the new graph is made of, and cuts what is left over off from it."""

@@ -1,4 +1,4 @@
-"""How tensors, attributes and nodes are written, for people."""
+"""Text of tensors, attributes and nodes, for people."""
 
 from __future__ import annotations
 
@@ -111,9 +111,9 @@ def node_text(node: onnx_ir.Node) -> str:
     lines = [f"{operator_text(node)} {shown(node.name)!r}"]
     if path := module_path(node):
         lines.append(f"  module {shown(path)}")
-    place = source_place(node)
-    if ":" in place and place not in (node.name, node.op_type):
-        lines.append(f"  source {shown(place)}")
+    location = source_place(node)
+    if ":" in location and location not in (node.name, node.op_type):
+        lines.append(f"  source {shown(location)}")
     for attribute in node.attributes.values():
         lines.append(f"  attribute {shown(attribute.name)} = {attribute_text(attribute)}")
     for value in node.inputs:

@@ -1,4 +1,4 @@
-"""What is in a model: operators, weights, sizes, and a run's work. Weights stay unread."""
+"""Contents of a model: operators, weights, sizes, and work. Weights are not read."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class TensorInfo:
     Attributes:
         name: Its name.
         type: Its dtype and shape, such as ``float32[batch, 3]``.
-        bytes: Bytes of its data; 0 for what is no weight.
+        bytes: Bytes of its data; 0 if it is not a weight.
     """
 
     name: str
@@ -53,7 +53,7 @@ class NodeInfo:
         parameters: Elements of the initializers that it reads.
         bytes: Their bytes.
         macs: Multiply-accumulates of a run, as a number or an expression of dynamic dimensions;
-            None where they cannot be told.
+            None if they are not known.
     """
 
     name: str
@@ -69,7 +69,7 @@ class NodeInfo:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What is in a model.
+    """Contents of a model.
 
     Attributes:
         ir_version: Version of the format.
@@ -85,7 +85,7 @@ class Inspection:
         bytes: Their bytes.
         macs: Multiply-accumulates of a run, where all are known as numbers, else an expression;
             bodies of loops count once.
-        macs_unknown: Nodes whose work could not be told, though their operator has some.
+        macs_unknown: Nodes of an operator with work whose sizes are not known.
         subgraphs: Graphs inside of nodes.
         functions: Functions that the model brings along.
         custom: Operators outside of the standard, and what can run them.
@@ -134,14 +134,14 @@ def inspect(model: Model | onnx_ir.Model) -> Inspection:
     counts: dict[str, Counter[str]] = {}
     for node in ir.graph.all_nodes():
         counts.setdefault(node.domain or "ai.onnx", Counter())[node.op_type] += 1
-    given = [value for value in ir.graph.inputs if not value.is_initializer()]
+    inputs = [value for value in ir.graph.inputs if not value.is_initializer()]
     return Inspection(
         ir_version=ir.ir_version,
         producer=" ".join(filter(None, (ir.producer_name, ir.producer_version))),
         opsets={domain or "ai.onnx": version for domain, version in ir.opset_imports.items()},
-        inputs=tuple(map(_tensor, given)),
+        inputs=tuple(map(_tensor, inputs)),
         outputs=tuple(map(_tensor, ir.graph.outputs)),
-        dims=_dims([*given, *ir.graph.outputs]),
+        dims=_dims([*inputs, *ir.graph.outputs]),
         operators={domain: dict(count.most_common()) for domain, count in sorted(counts.items())},
         nodes=nodes,
         weights=weights,
@@ -205,7 +205,7 @@ def _dims(values: list[onnx_ir.Value]) -> dict[str, tuple[str, ...]]:
         for axis, dim in enumerate(value.shape or ()):
             if not isinstance(dim, int):
                 found.setdefault(dim.value or "?", []).append(f"{value.name}[{axis}]")
-    return {name: tuple(places) for name, places in found.items()}
+    return {name: tuple(axes) for name, axes in found.items()}
 
 
 def _custom(ir: onnx_ir.Model) -> dict[str, str]:
@@ -224,7 +224,7 @@ def _custom(ir: onnx_ir.Model) -> dict[str, str]:
 
 
 def _runtime_has(domain: str, name: str) -> bool:
-    """Whether ONNX Runtime brings the operator of another domain along."""
+    """Return True if ONNX Runtime ships the operator, which is of another domain than ONNX's."""
     if not domain.startswith(("com.microsoft", "com.ms.", "ai.onnx.contrib")):
         return False
     from onnxruntime.capi import onnxruntime_pybind11_state as state

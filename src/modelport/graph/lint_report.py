@@ -1,4 +1,4 @@
-"""What in a graph will hurt on a backend: the rules are the backend's, running them is not."""
+"""Lint: patterns of a graph that are slow or refused on a backend, by the backend's rules."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def lint(model: Model | onnx_ir.Model, rules: Iterable[Rule]) -> list[Finding]:
 
     Args:
         model: The model; missing shapes are inferred in a copy.
-        rules: The rules, such as `modelport.backends.lint_rules` gives for a target.
+        rules: The rules, such as those of `modelport.backends.lint_rules` for a target.
 
     Returns:
         The findings, the worst first.

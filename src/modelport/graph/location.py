@@ -1,4 +1,4 @@
-"""Where in the user's source a node comes from."""
+"""Source location of a node in the user's code."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def source_place(node: onnx_ir.Node) -> str:
         The innermost frame outside of installed packages; else the node's name.
     """
     frames = _FRAME.findall(node.metadata_props.get(STACK_TRACE_KEY, ""))
-    place = innermost((file, int(line)) for file, line in frames)
-    return place or node.name or node.op_type
+    location = innermost((file, int(line)) for file, line in frames)
+    return location or node.name or node.op_type
 
 
 def keep_documented_places(ir: onnx_ir.Model) -> None:

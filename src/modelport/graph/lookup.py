@@ -29,8 +29,8 @@ class Tensors:
         self._add(graph)
 
     def _add(self, graph: onnx_ir.Graph) -> None:
-        given = dict.fromkeys([*graph.inputs, *graph.initializers.values()])
-        for value in (*given, *(value for node in graph for value in node.outputs)):
+        inputs = dict.fromkeys([*graph.inputs, *graph.initializers.values()])
+        for value in (*inputs, *(value for node in graph for value in node.outputs)):
             if value.name:
                 self._found[value.name].append(value)
         for node in graph:
@@ -50,9 +50,9 @@ class Tensors:
                 f"there is no tensor {name!r} in the model", fix=did_you_mean(name, self._found)
             )
         if len(found) > 1:
-            places = [self.place(value) for value in found]
+            locations = [self.place(value) for value in found]
             raise UsageError(
-                f"there are {len(found)} tensors {name!r} in the model: {', '.join(places)}",
+                f"there are {len(found)} tensors {name!r} in the model: {', '.join(locations)}",
                 fix="names inside of branches need not differ; give the nodes' outputs other names",
             )
         return found[0]
@@ -64,7 +64,7 @@ class Tensors:
         return iter(self._found)
 
     def place(self, value: onnx_ir.Value) -> str:
-        """Where a tensor is: ``in the main graph`` or ``inside of node 'If_3'``."""
+        """Location of a tensor: ``in the main graph`` or ``inside of node 'If_3'``."""
         graph = value.graph
         owner = None if graph is None else self.owners.get(graph)
         if owner is None:
@@ -72,7 +72,7 @@ class Tensors:
         return f"inside of node {owner.name or owner.op_type!r}"
 
     def is_inner(self, value: onnx_ir.Value) -> bool:
-        """Whether a tensor is inside of a node: in a branch or in a loop's body."""
+        """Return True if a tensor is inside of a node: in a branch or in the body of a loop."""
         return value.graph is not self._main
 
 

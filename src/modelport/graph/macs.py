@@ -1,4 +1,4 @@
-"""How much work a node is: multiply-accumulates, from the shapes of what it reads and gives."""
+"""Multiply-accumulates of a node, from the shapes of its inputs and outputs."""
 
 from __future__ import annotations
 

@@ -21,8 +21,8 @@ def extract_module(model: AnyModel, module: str) -> AnyModel:
         module: The module's path as in ``named_modules``, such as ``backbone.layer1``.
 
     Returns:
-        A model of the same kind. Its inputs are what the module's nodes read from elsewhere, its
-        outputs what others read from them.
+        A model of the same kind. Its inputs are the tensors that the module's nodes read from
+        elsewhere, its outputs the tensors that other nodes read.
 
     Raises:
         UsageError: No node was captured from that module.
@@ -50,7 +50,7 @@ def extract_module(model: AnyModel, module: str) -> AnyModel:
 
 
 def _is_constant(value: onnx_ir.Value) -> bool:
-    """Whether a tensor is the same in every run: it comes along and need not be given."""
+    """Return True if a tensor is the same in every run: it is copied, and not an input."""
     node = value.producer()
     if node is None:
         return value.is_initializer()

@@ -17,25 +17,25 @@ if TYPE_CHECKING:
 
 
 def partition(model: AnyModel, at: Sequence[str | Sequence[str]]) -> list[AnyModel]:
-    """Cuts a model into parts that, run one after the other, give the same results.
+    """Cuts a model into submodels that compute the same when they run one after the other.
 
-    A node goes into the first part whose cut needs it, and into the last one where no cut does.
-    A part takes the model's inputs and earlier parts' outputs, by the tensors' names; a tensor
+    A node goes into the first submodel whose cut needs it, or into the last one. A submodel takes
+    the model's inputs and outputs of earlier submodels, by the tensors' names; a tensor
     that passes a cut without being named there (a skip connection) becomes an output as well.
 
     Args:
-        model: The model; it stays as it is, and the parts share its weights.
+        model: The model; it is not changed, and the submodels share its weights.
         at: The cuts, in any order. Each is the name of a mark (see `modelport.mark`), of a
             tensor of the main graph, or several of these.
 
     Returns:
-        The parts, in the order in which they are to be run: one more than there are cuts.
+        The submodels in the order of execution: one more than there are cuts.
 
     Raises:
         UsageError: A name is unknown or is inside of a node, or a cut leaves a part empty.
     """
     graph = ir_of(model).graph
-    order = {node: place for place, node in enumerate(graph)}
+    order = {node: index for index, node in enumerate(graph)}
     cuts = [_cut(graph, [cut] if isinstance(cut, str) else list(cut)) for cut in at]
     if not cuts:
         raise UsageError("there is no cut", fix="name a tensor or a mark")
@@ -87,7 +87,7 @@ def _cut(graph: onnx_ir.Graph, names: Iterable[str]) -> list[onnx_ir.Value]:
 
 
 def _reads(node: onnx_ir.Node) -> Iterator[onnx_ir.Value]:
-    """What a node reads from its own graph, what the graphs inside of it capture included."""
+    """Tensors that a node reads from its own graph, those that its subgraphs capture included."""
     yield from (value for value in node.inputs if value is not None)
     for graph in subgraphs(node):
         for inner in graph.all_nodes():
@@ -108,17 +108,17 @@ def _ancestors(values: Iterable[onnx_ir.Value]) -> set[onnx_ir.Node]:
 def _borders(
     graph: onnx_ir.Graph, stages: dict[onnx_ir.Node, int], stage: int
 ) -> tuple[list[str], list[str]]:
-    """Names of what a part takes and gives."""
+    """Names of the inputs and outputs of a submodel."""
     inputs: dict[str, None] = {}
     outputs: dict[str, None] = {}
-    results, given = set(graph.outputs), set(graph.inputs)
+    results, inputs_of_graph = set(graph.outputs), set(graph.inputs)
     for node in graph:
         if node not in stages:
             continue
         for value in _reads(node):
             producer = value.producer()
             made = None if producer is None else stages[producer]
-            outside = value in given and not value.is_initializer()
+            outside = value in inputs_of_graph and not value.is_initializer()
             if stages[node] == stage and (outside or (made is not None and made < stage)):
                 inputs[value.name or ""] = None
             if made == stage and stages[node] > stage:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Statistics:
-    """What is in a tensor.
+    """Statistics of a tensor.
 
     Attributes:
         min: The smallest finite element.
@@ -71,14 +71,14 @@ def read_array(name: str, tensor: onnx_ir.TensorProtocol) -> Array:
 
 
 def numeric(array: Array) -> Array | None:
-    """The elements as float64, in one row; None where they are no real numbers."""
+    """The elements as float64, flat; None if they are not real numbers."""
     if array.dtype.kind in "SUOc" or array.size == 0:
         return None
     return array.astype(np.float64).ravel()
 
 
 def statistics(array: Array) -> Statistics | None:
-    """What is in an array; None where there is nothing that could be counted."""
+    """Statistics of an array; None if it has no numbers."""
     values = numeric(array)
     if values is None:
         return None
@@ -93,7 +93,7 @@ def statistics(array: Array) -> Statistics | None:
 
 
 def histogram(array: Array, bins: int = 32) -> list[int]:
-    """How many elements fall into each of equal parts between the smallest and the largest."""
+    """Number of elements in each of equally wide bins between the smallest and the largest."""
     values = numeric(array)
     if values is None:
         return []

@@ -22,7 +22,7 @@ def tensor_of(
         default: Whether the default of an input counts, which a caller may override.
 
     Returns:
-        None where the value is no constant.
+        None if the value is not a constant.
     """
     import onnx_ir
 
@@ -39,7 +39,7 @@ def constant(value: onnx_ir.Value | None, most: int = 1 << 16) -> Array | None:
         most: Elements beyond which it is not read.
 
     Returns:
-        None where it is no constant, or too large.
+        None if it is not a constant, or too large.
     """
     tensor = tensor_of(value)
     return None if tensor is None or tensor.size > most else np.asarray(tensor.numpy())

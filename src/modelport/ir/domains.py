@@ -21,7 +21,7 @@ def schema_domain(domain: str) -> str:
 
 
 def is_onnx(node: onnx_ir.Node, *operators: str) -> bool:
-    """Whether a node is one of the named operators of the default domain."""
+    """Return True if a node is one of the named operators of the default domain."""
     return node.domain in DEFAULT_DOMAIN and node.op_type in operators
 
 

@@ -21,7 +21,7 @@ RANDOM_OPERATORS = frozenset(
 
 
 def draws(node: onnx_ir.Node) -> bool:
-    """Whether a node draws random numbers, so that two runs of it may differ.
+    """Return True if a node draws random numbers, so that two runs of it may differ.
 
     A `Dropout` draws in training mode alone: where its third input is not known to be false, or
     where the attribute `is_test` of the first opsets is 0.

@@ -18,7 +18,7 @@ _SMALL = 4096
 """Bytes up to which an initializer is read: the target of a Reshape, not a weight."""
 
 _UNKNOWN = "unk__"
-"""What ONNX's inference calls the sizes that it cannot compute, with a number behind."""
+"""Prefix of ONNX's inference for sizes that it cannot compute; a number follows."""
 
 
 def infer_shapes(model: onnx_ir.Model, *, overwrite: bool = False, prefix: str = "") -> bool:
@@ -57,10 +57,10 @@ def complete_shapes(model: onnx_ir.Model, names: Iterable[str]) -> None:
         model: The model, in which types and shapes are filled in; what is there stays.
         names: The values that matter. Where all of them have a type and a shape, nothing is done.
     """
-    wanted = set(names)
+    requested = set(names)
     for graph in model.graphs():
         values = [*graph.inputs, *(value for node in graph for value in node.outputs)]
-        if any(v.name in wanted and (v.type is None or v.shape is None) for v in values):
+        if any(v.name in requested and (v.type is None or v.shape is None) for v in values):
             infer_shapes(model)
             return
 

@@ -29,5 +29,5 @@ def subgraphs(node: onnx_ir.Node) -> Iterator[onnx_ir.Graph]:
 
 
 def has_subgraphs(node: onnx_ir.Node) -> bool:
-    """Whether a node holds a graph, if only an empty one."""
+    """Return True if a node holds a graph, empty ones included."""
     return any(subgraphs_of(attribute) for attribute in node.attributes.values())

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def as_size(size: int | str) -> int | onnx_ir.SymbolicDim:
     """A size from a number, a name, or arithmetic on names.
 
-    A name with characters that arithmetic gives a meaning, or none, gets underscores for them.
+    Characters of a name that arithmetic could not read become underscores.
     """
     import onnx_ir
 

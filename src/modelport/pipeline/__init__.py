@@ -1,4 +1,4 @@
-"""Pre- and post-processing that travels with the model, and what its answers mean."""
+"""Preprocessing, postprocessing and the meaning of outputs, as a component of the model."""
 
 import typing
 

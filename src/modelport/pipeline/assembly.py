@@ -1,4 +1,4 @@
-"""A recipe's steps and its model as one module, which is captured and proven as any other."""
+"""A recipe's steps and its model as one module, which is captured and verified as a whole."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _FILE_LENGTH = 1 << 10
 
 
 def assemble(recipe: Recipe) -> Recipe:
-    """Makes one module of a recipe's steps and model.
+    """Joins a recipe's steps and its model to one module.
 
     Args:
         recipe: A recipe; its first example input is a picture: bytes [H, W, C], or those of a
@@ -35,7 +35,7 @@ def assemble(recipe: Recipe) -> Recipe:
         The recipe of that module; without steps, the recipe itself.
 
     Raises:
-        UsageError: A step does not fit what it gets, or the model is no PyTorch module.
+        UsageError: A step does not fit its input, or the model is not a PyTorch module.
     """
     if not recipe.preprocess and not recipe.postprocess:
         return recipe
@@ -75,21 +75,21 @@ def assemble(recipe: Recipe) -> Recipe:
 
 
 def _sizes_and_values(recipe: Recipe, name: str, picture: torch.Tensor) -> dict[str, Any]:
-    """Pictures may have any size, and are drawn as pictures, where the recipe does not say."""
-    given: dict[str, Any] = {}
+    """Sizes and values of pictures that the recipe does not set: any size, drawn as pictures."""
+    values_by_name: dict[str, Any] = {}
     if not (recipe.dynamic or recipe.dynamic_axes or recipe.dynamic_shapes):
         if picture.ndim == 1:
-            given["dynamic"] = {name: {0: Dim("length", _FILE_LENGTH)}}
+            values_by_name["dynamic"] = {name: {0: Dim("length", _FILE_LENGTH)}}
         else:
             sides = {
                 picture.ndim - 3: Dim("height", *_SIDES),
                 picture.ndim - 2: Dim("width", *_SIDES),
             }
             batch = {0: Dim("batch")} if picture.ndim == 4 else {}
-            given["dynamic"] = {name: batch | sides}
+            values_by_name["dynamic"] = {name: batch | sides}
     rule = draw_file if picture.ndim == 1 else draw_picture
-    given["values"] = {name: rule, **recipe.values}
-    return given
+    values_by_name["values"] = {name: rule, **recipe.values}
+    return values_by_name
 
 
 def _module(recipe: Recipe, model: torch.nn.Module, channels: int) -> Any:
@@ -101,7 +101,7 @@ def _module(recipe: Recipe, model: torch.nn.Module, channels: int) -> Any:
     names = list(recipe.output_names or ())
 
     class Assembled(torch.nn.Module):
-        """Steps, a model, and steps."""
+        """Module of steps before a model, the model, and steps behind it."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -130,13 +130,13 @@ def _as_step(item: Any, calling: Callable[[Any], Callable[[Frame], None]]) -> St
         return item
     if not callable(item):
         raise UsageError(
-            f"{item!r} is no step", fix="a step of modelport.pipeline.steps, or a function"
+            f"{item!r} is not a step", fix="a step of modelport.pipeline.steps, or a function"
         )
     return Step(getattr(item, "__name__", type(item).__name__), {}, calling(item))
 
 
 def _on_image(function: Any) -> Callable[[Frame], None]:
-    """A function of the image; it gives another one, or a tuple of the model's inputs."""
+    """A function of the image that returns another image, or a tuple of the model's inputs."""
 
     def apply(frame: Frame) -> None:
         frame.image = function(frame.image)
@@ -146,7 +146,7 @@ def _on_image(function: Any) -> Callable[[Frame], None]:
 
 
 def _on_values(function: Any) -> Callable[[Frame], None]:
-    """A function of what there is, in its order; it gives tensors, or a dict of them by name."""
+    """A function of the values, in their order, that returns tensors, or a dict of them by name."""
 
     def apply(frame: Frame) -> None:
         frame.values = _named(function(*frame.values.values()), list(frame.values))
@@ -158,8 +158,8 @@ def _named(outputs: Any, names: Sequence[str]) -> dict[str, torch.Tensor]:
     if isinstance(outputs, Mapping):
         return dict(outputs)
     listed = list(_flat(outputs))
-    given = [*names, *(f"output_{place}" for place in range(len(names), len(listed)))]
-    return dict(zip(given, listed, strict=False))
+    output_names = [*names, *(f"output_{index}" for index in range(len(names), len(listed)))]
+    return dict(zip(output_names, listed, strict=False))
 
 
 def _flat(outputs: Any) -> Iterator[torch.Tensor]:

@@ -35,7 +35,7 @@ def nms(
     """Of boxes that overlap, those with the highest scores: ``torchvision.ops.batched_nms``.
 
     Each box counts with its best class. Takes ``boxes`` [1, n, 4] and ``scores`` [1, n, C], and
-    gives ``boxes`` [m, 4], ``scores`` [m] and ``labels`` [m] (int64), the highest score first.
+    returns ``boxes`` [m, 4], ``scores`` [m] and ``labels`` [m] (int64), the highest score first.
 
     Args:
         frame: Boxes and scores.
@@ -64,7 +64,7 @@ def nms(
 
 @step
 def scale_boxes_back(frame: Frame, of: str = "boxes") -> None:
-    """Boxes in pixels of what the model saw become boxes in pixels of the picture."""
+    """Converts boxes in pixels of the model's input to pixels of the picture."""
     window = frame.placed("scale_boxes_back")
     boxes = frame.take(of, "scale_boxes_back")
     height, width = frame.picture.shape[-3:-1]
@@ -75,7 +75,7 @@ def scale_boxes_back(frame: Frame, of: str = "boxes") -> None:
 
 @step
 def clip_to_image(frame: Frame, of: str = "boxes") -> None:
-    """Boxes end where the picture ends."""
+    """Clips boxes to the picture."""
     import torch
 
     boxes = frame.take(of, "clip_to_image")
@@ -86,17 +86,17 @@ def clip_to_image(frame: Frame, of: str = "boxes") -> None:
 
 @step
 def crop_boxes(frame: Frame, size: int | Sequence[int]) -> None:
-    """Cuts boxes out of the picture, each resized to one size.
+    """Crops boxes out of the picture, each resized to one size.
 
     Bilinear at the center of every pixel of the result, as ``torchvision.ops.roi_align`` with
     ``aligned=True, sampling_ratio=1`` does, rounded to even.
 
-    Takes ``boxes`` [n, 4] in pixels of the picture, and gives ``crops``, uint8 [n, height, width,
-    C], beside them.
+    Takes ``boxes`` [n, 4] in pixels of the picture, and adds ``crops``, uint8 [n, height, width,
+    C].
 
     Args:
         frame: The boxes, and the picture.
-        size: [height, width]; a single number stands for both.
+        size: [height, width]; one number for both.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""Drawing results on pictures: uint8 [H, W, 3] in, a new one out."""
+"""Results drawn on pictures: uint8 [H, W, 3]; the result is a new picture."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from modelport.arrays import Array
 
 
 def color_of(number: int) -> tuple[int, int, int]:
-    """A color for a class: the same for the same number, and unlike those of its neighbours."""
+    """A color for a class: fixed for a number, and different from those of its neighbours."""
     # Steps of the golden ratio never come close to where they have been.
     hue = (0.1 + number * 0.6180339887498949) % 1
     red, green, blue = colorsys.hsv_to_rgb(hue, 0.85, 0.95)
@@ -20,7 +20,7 @@ def color_of(number: int) -> tuple[int, int, int]:
 
 
 def with_boxes(picture: Array, boxes: Array, texts: Sequence[str], numbers: Sequence[int]) -> Array:
-    """Boxes with a text each.
+    """Draws boxes, each with a text.
 
     Args:
         picture: The picture.
@@ -40,14 +40,14 @@ def with_boxes(picture: Array, boxes: Array, texts: Sequence[str], numbers: Sequ
 
 
 def with_lines(picture: Array, lines: Sequence[str]) -> Array:
-    """Lines of text in the upper left corner."""
+    """Draws lines of text in the upper left corner."""
     image, draw = _canvas(picture)
     _write(draw, (2, 1), "\n".join(lines))
     return np.asarray(image)
 
 
 def with_points(picture: Array, points: Array) -> Array:
-    """A dot at every place, [n, 2] as x, y."""
+    """Draws a dot at every point, [n, 2] as x, y."""
     image, draw = _canvas(picture)
     for number, (x, y) in enumerate(points.tolist()):
         draw.ellipse((x - 2.5, y - 2.5, x + 1.5, y + 1.5), fill=color_of(number))
@@ -55,7 +55,7 @@ def with_points(picture: Array, points: Array) -> Array:
 
 
 def with_mask(picture: Array, mask: Array) -> Array:
-    """Half of every pixel's color is that of its class; class 0 is left as it is."""
+    """Blends every pixel with the color of its class; class 0 is not changed."""
     numbers, index = np.unique(mask, return_inverse=True)
     colors = np.array([color_of(number) for number in numbers.tolist()])[index.reshape(mask.shape)]
     mixed = (picture.astype(np.uint16) + colors.astype(np.uint16)) // 2
@@ -70,5 +70,5 @@ def _canvas(picture: Array) -> Any:
     return image, ImageDraw.Draw(image)
 
 
-def _write(draw: Any, place: tuple[float, float], text: str) -> None:
-    draw.multiline_text(place, text, fill="white", stroke_width=1, stroke_fill="black")
+def _write(draw: Any, corner: tuple[float, float], text: str) -> None:
+    draw.multiline_text(corner, text, fill="white", stroke_width=1, stroke_fill="black")

@@ -1,4 +1,4 @@
-"""One operator for the usual steps from a picture's bytes to a normalised tensor."""
+"""Fusion of the common preprocessing steps, from a picture's bytes to a normalised tensor."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def fuse(steps: Sequence[Step], channels: int) -> list[Step]:
     while end < len(steps) and steps[end].name in _POINTWISE:
         end += 1
     run = steps[middle:end]
-    # A table gives floats, and the operator puts the channels first.
+    # A table returns floats, and the operator puts the channels first.
     if not {"to_float", "to_chw"} <= {item.name for item in run}:
         return list(steps)
     cropped = middle > begin + 1
@@ -52,12 +52,12 @@ def _fused(resize: Step, crop: list[int], run: Sequence[Step], channels: int) ->
         item.apply(probe)
     table = probe.image[0, :, :, 0].contiguous()
     turned = sum(item.name in ("bgr", "rgb") for item in run) % 2 == 1
-    given = resize.options
+    resize_options = resize.options
     options: dict[str, Any] = {
-        "size": sizes_of(given["size"], given["fit"]),
+        "size": sizes_of(resize_options["size"], resize_options["fit"]),
         "crop": crop,
         "reverse": turned,
-        **{name: given[name] for name in ("fit", "mode", "antialias", "fill")},
+        **{name: resize_options[name] for name in ("fit", "mode", "antialias", "fill")},
     }
 
     def apply(frame: Frame) -> None:

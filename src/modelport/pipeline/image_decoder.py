@@ -29,7 +29,7 @@ def decode(data: torch.Tensor) -> torch.Tensor:
 
 
 def symbolic(g: Any, data: Any) -> Any:
-    """The node that stands for `decode` in a graph, as torch.onnx's symbolic functions go."""
+    """The ONNX node of `decode`, as a symbolic function of torch.onnx."""
     made = g.op(f"{DOMAIN}::DecodeImage", data, color_space_s="rgb")
     made.setType(data.type().with_sizes([None, None, 3]))
     return made

@@ -1,4 +1,4 @@
-"""A picture on its way through the steps, and where it lies in what the model sees."""
+"""State of a picture between steps, and its position in the model's input."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _Options = ParamSpec("_Options")
 
 @dataclass(frozen=True)
 class Window:
-    """Where the whole picture lies in what the model sees, in pixels of the latter.
+    """The rectangle of the whole picture in the model's input, in pixels of the input.
 
     Sizes are whole numbers, or PyTorch's symbols of them.
 
@@ -37,15 +37,15 @@ class Window:
 
 
 class Frame:
-    """What steps read and change.
+    """State that steps read and change.
 
     Attributes:
-        picture: The picture as it came, decoded: uint8 [H, W, C] or [N, H, W, C].
-        image: What becomes of it before the model: bytes or floats, with the channels last until
+        picture: The decoded picture before any step: uint8 [H, W, C] or [N, H, W, C].
+        image: The picture after the steps so far: bytes or floats, with the channels last until
             `is_planar`.
         is_planar: Whether the image is [N, C, H, W].
-        window: Where the picture lies in the image; None where that is not a rectangle.
-        values: What the model gave, and what became of it, by name.
+        window: The rectangle of the picture in the image; None where that is not a rectangle.
+        values: Outputs of the model and results of later steps, by name.
     """
 
     def __init__(self, image: torch.Tensor) -> None:
@@ -56,7 +56,7 @@ class Frame:
         self.begin(image)
 
     def begin(self, picture: torch.Tensor) -> None:
-        """Begins with a decoded picture."""
+        """Starts with a decoded picture."""
         self.picture = self.image = picture
         if picture.ndim >= 3:
             self.window = Window(0, 0, *picture.shape[-3:-1])
@@ -84,21 +84,21 @@ class Frame:
         return self.image
 
     def placed(self, step: str) -> Window:
-        """Where the picture lies in the image.
+        """The rectangle of the picture in the image.
 
         Raises:
-            UsageError: A step made it something else than a rectangle.
+            UsageError: A step made it another shape than a rectangle.
         """
         if self.window is None:
             raise UsageError(
-                f"the step {step} cannot know where the picture lies in what the model sees",
+                f"the step {step} cannot know the position of the picture in the model's input",
                 why="a function or warp_affine changed it",
                 fix="use the steps resize, center_crop and pad",
             )
         return self.window
 
     def take(self, name: str, step: str) -> torch.Tensor:
-        """Takes a value out by its name; where there is only one, its name does not matter.
+        """Removes and returns a value by its name; a single value has any name.
 
         Raises:
             UsageError: There is none of this name, but several others.
@@ -109,8 +109,8 @@ class Frame:
             raise UsageError(
                 f"the step {step} finds no {name!r}",
                 why=f"there are: {', '.join(self.values) or 'none'}",
-                fix="name what the model gives by output_names, in its order, or tell the step "
-                "which of these it is to take",
+                fix="name the model's outputs with output_names, in their order, or name the one "
+                "that the step reads",
             )
         return self.values.pop(name)
 
@@ -121,8 +121,8 @@ class Step:
 
     Attributes:
         name: Its name.
-        options: What it was told.
-        apply: Does it.
+        options: Its options.
+        apply: Changes a frame.
     """
 
     name: str
@@ -130,14 +130,14 @@ class Step:
     apply: Callable[[Frame], None] = field(repr=False)
 
     def __str__(self) -> str:
-        given = ", ".join(f"{name}={value!r}" for name, value in self.options.items())
-        return f"{self.name}({given})"
+        options = ", ".join(f"{name}={value!r}" for name, value in self.options.items())
+        return f"{self.name}({options})"
 
 
 def step(
     function: Callable[Concatenate[Frame, _Options], None],
 ) -> Callable[_Options, Step]:
-    """Makes a function of a frame and options a step: called with the options, it gives one."""
+    """Decorator: turns a function of a frame and options into a factory of steps."""
     import inspect
 
     signature = inspect.signature(function)

@@ -1,4 +1,4 @@
-"""Steps after the model: from what it gives to answers."""
+"""Steps after the model: from its outputs to results."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def resize_mask(frame: Frame, of: str = "scores") -> None:
 
 @step
 def decode_ctc(frame: Frame, blank: int = 0, of: str = "scores") -> None:
-    """The characters of a text, greedily (Graves et al. 2006): repetitions, then blanks, go.
+    """Greedy CTC decoding (Graves et al. 2006): repetitions, then blanks, are removed.
 
     Gives ``labels``, int64 [characters]: numbers of the model's classes.
 
@@ -82,7 +82,7 @@ def decode_ctc(frame: Frame, blank: int = 0, of: str = "scores") -> None:
 
 @step
 def keypoints_from_heatmaps(frame: Frame, of: str = "heatmaps") -> None:
-    """The place of each heatmap's highest value, in pixels of the picture.
+    """Position of each heatmap's maximum, in pixels of the picture.
 
     A place is moved by a quarter of the heatmap's pixel towards the higher neighbour on either
     axis (Newell et al. 2016). The center of the picture's first pixel is at (0.5, 0.5).
@@ -100,35 +100,35 @@ def keypoints_from_heatmaps(frame: Frame, of: str = "heatmaps") -> None:
     height, width = maps.shape[2:]
     flat = maps.flatten(2)
     scores, index = flat.max(2)
-    places = []
-    for place, step_size, size, axis in (
+    coordinates = []
+    for coordinate, step_size, size, axis in (
         (index % width, 1, width, 1),
         (index // width, width, height, 0),
     ):
-        inside = (place > 0) & (place < size - 1)
+        inside = (coordinate > 0) & (coordinate < size - 1)
         before, after = (
             flat.gather(2, (index + sign * step_size).clamp(0, height * width - 1)[..., None])[
                 ..., 0
             ]
             for sign in (-1, 1)
         )
-        moved = place + 0.5 + torch.where(inside, 0.25 * (after - before).sign(), 0.0)
+        moved = coordinate + 0.5 + torch.where(inside, 0.25 * (after - before).sign(), 0.0)
         seen, begin, extent, full = (
             (frame.seen[1], window.left, window.width, frame.picture.shape[-2])
             if axis
             else (frame.seen[0], window.top, window.height, frame.picture.shape[-3])
         )
-        places.append(
+        coordinates.append(
             (moved * _number(seen) / size - _number(begin)) * _number(full) / _number(extent)
         )
-    frame.values |= {"keypoints": torch.stack(places, -1), "scores": scores}
+    frame.values |= {"keypoints": torch.stack(coordinates, -1), "scores": scores}
 
 
 @step
 def to_image(frame: Frame, scale: float = 1.0, of: str = "picture") -> None:
-    """A picture that the model gave, [N, C, H, W], as bytes: scaled, rounded to even, clipped.
+    """A picture among the model's outputs, [N, C, H, W], as bytes: scaled, rounded, clipped.
 
-    Gives ``picture``: uint8 [N, H, W, C], or [H, W, C] where the input was a single picture.
+    Adds ``picture``: uint8 [N, H, W, C], or [H, W, C] where the input was a single picture.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""Steps before the model: from bytes to what it takes."""
+"""Steps before the model: from bytes to its inputs."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ def resize(
 ) -> None:
     """Resizes the picture's bytes.
 
-    With ``antialias``, and for ``nearest``, to the byte what Pillow's ``Image.resize`` gives where
-    it goes along the rows first (it always did up to version 12; 13 sometimes takes the columns
-    first, which moves some bytes by a level). Without, what ``torch.nn.functional.interpolate``
-    gives in float32, rounded to even: the formula of OpenCV, whose ``INTER_LINEAR`` and
-    ``INTER_CUBIC`` have fewer bits and differ by a level at times.
+    With ``antialias``, and for ``nearest``, the bytes are those of Pillow's ``Image.resize`` up to
+    version 12, which resizes rows first (13 sometimes resizes columns first, and bytes then differ
+    by a level). Without it, they are ``torch.nn.functional.interpolate`` in float32, rounded to
+    even: the formula of OpenCV, whose ``INTER_LINEAR`` and ``INTER_CUBIC`` have fewer bits and
+    differ by a level at times.
 
     Args:
-        frame: What is resized.
-        size: [height, width]; a single number stands for both, for ``shorter`` it is the length
+        frame: The frame.
+        size: [height, width]; one number for both, or, for ``shorter``, the length
             of the shorter side.
         fit: ``exact`` (the picture is stretched), ``shorter`` (as torchvision's ``Resize``), or
             ``letterbox`` (the picture fits inside, in the middle, with ``fill`` around it).
@@ -78,18 +78,18 @@ def resize(
 
 
 def sizes_of(size: int | Sequence[int], fit: str) -> list[int]:
-    """A size as the operator takes it."""
+    """A size in the format of the operator."""
     sizes = [size] if isinstance(size, int) else list(size)
     return sizes * 2 if len(sizes) == 1 and fit != "shorter" else sizes
 
 
 def letterboxed(height: Any, width: Any, sizes: Sequence[int]) -> Window:
-    """Where a picture lies that was resized into a larger one."""
+    """The rectangle of a picture that was resized into a larger one."""
     return Window((sizes[0] - height) // 2, (sizes[1] - width) // 2, height, width)
 
 
 def whole_window(frame: Frame, name: str) -> Window:
-    """The window of a picture that nothing was done to yet.
+    """The window of a picture before any step.
 
     Raises:
         UsageError: It was resized, cut or padded.
@@ -105,11 +105,11 @@ def whole_window(frame: Frame, name: str) -> Window:
 
 @step
 def center_crop(frame: Frame, size: int | Sequence[int]) -> None:
-    """Cuts [height, width] out of the middle, as torchvision's ``CenterCrop`` of a larger picture.
+    """Crops [height, width] out of the center, as torchvision's ``center_crop``.
 
     Args:
         frame: What is cut.
-        size: [height, width]; a single number stands for both.
+        size: [height, width]; one number for both.
     """
     from modelport.ops.library.image_to_tensor.op import center
 
@@ -121,7 +121,7 @@ def center_crop(frame: Frame, size: int | Sequence[int]) -> None:
 
 
 def cut_window(window: Window | None, top: Any, left: Any) -> Window | None:
-    """A window after so many rows and columns were cut off before it."""
+    """A window after a crop of rows and columns before it."""
     if window is None:
         return None
     return Window(window.top - top, window.left - left, window.height, window.width, is_cut=True)
@@ -205,7 +205,7 @@ def bgr(frame: Frame) -> None:
 
 @step
 def rgb(frame: Frame) -> None:
-    """BGR becomes RGB, for pictures that come as OpenCV reads them."""
+    """BGR becomes RGB, for pictures that were read by OpenCV."""
     frame.image = frame.image.flip(-3 if frame.is_planar else -1)
 
 
@@ -234,11 +234,11 @@ def warp_affine(frame: Frame, matrix: Sequence[Sequence[float]], size: Sequence[
         torch.arange(width, dtype=torch.float32),
         indexing="ij",
     )
-    places = torch.stack([columns, rows, torch.ones_like(rows)], -1) @ back.T
+    coordinates = torch.stack([columns, rows, torch.ones_like(rows)], -1) @ back.T
     sides = torch.stack(
         [torch.scalar_tensor(side) for side in (pictures.shape[3], pictures.shape[2])]
     )
-    grid = (2 * places + 1) / sides - 1
+    grid = (2 * coordinates + 1) / sides - 1
     grid = grid[None].expand(pictures.shape[0], -1, -1, -1)
     made = F.grid_sample(pictures, grid, mode="bilinear", align_corners=False)
     made = made.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)

@@ -1,15 +1,15 @@
-"""Results: what a model's answers mean, declared by a recipe and kept in the bundle."""
+"""Results: the meaning of a model's outputs, declared by a recipe and stored in the bundle."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from modelport.arrays import Array
+from modelport.arrays import Array, Arrays
 from modelport.errors import RunError, UsageError
 from modelport.files import images
 from modelport.pipeline import draw_results
@@ -19,7 +19,7 @@ KINDS = ("classes", "boxes", "mask", "keypoints", "text", "picture")
 
 @dataclass(frozen=True)
 class Result:
-    """What the answers of a model mean.
+    """Meaning of a model's outputs.
 
     Attributes:
         kind: One of `KINDS`.
@@ -45,14 +45,14 @@ class Result:
         return cls(data["kind"], tuple(data.get("labels", ())), dict(data.get("outputs", {})))
 
     def require_outputs(self, names: Sequence[str]) -> None:
-        """Raises `UsageError` where a model does not give what the result needs."""
+        """Raises `UsageError` if a model lacks an output that the result needs."""
         needed = [self.outputs.get(name, name) for name in _TYPES[self.kind].needs]
         missing = [name for name in needed if name not in names]
         if missing:
             raise UsageError(
                 f"the result {self.kind!r} needs {', '.join(map(repr, missing))}",
-                why=f"the model gives: {', '.join(names)}",
-                fix="add the step that gives it, or say Result(outputs={field: output})",
+                why=f"the model's outputs are: {', '.join(names)}",
+                fix="add the step that computes it, or say Result(outputs={field: output})",
             )
 
     def read(self, outputs: Mapping[str, Array], picture: Array | None) -> Answer:
@@ -63,14 +63,14 @@ class Result:
             picture: The picture that was looked at, uint8 [H, W, 3]; None where it is not known.
 
         Returns:
-            The result, of the type that the kind stands for.
+            The result, of the type of the kind.
 
         Raises:
             RunError: The outputs have other shapes than the result's.
         """
         kind = _TYPES[self.kind]
-        given = {name: outputs[self.outputs.get(name, name)] for name in kind.needs}
-        answer: Answer = kind.of(given, tuple(self.labels), picture)
+        arrays = {name: outputs[self.outputs.get(name, name)] for name in kind.needs}
+        answer: Answer = kind.of(arrays, tuple(self.labels), picture)
         return answer
 
 
@@ -86,8 +86,8 @@ class Answer:
     needs: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
-    def of(cls, given: Mapping[str, Array], labels: tuple[str, ...], picture: Array | None) -> Any:
-        """Makes it of a model's outputs."""
+    def of(cls, given: Arrays, labels: tuple[str, ...], picture: Array | None) -> Self:
+        """Builds the result from a model's outputs."""
         raise NotImplementedError
 
     def draw(self) -> Array:
@@ -148,7 +148,7 @@ class Classes(Answer):
     needs: ClassVar[tuple[str, ...]] = ("scores", "labels")
 
     @classmethod
-    def of(cls, given: Mapping[str, Array], labels: tuple[str, ...], picture: Array | None) -> Any:
+    def of(cls, given: Arrays, labels: tuple[str, ...], picture: Array | None) -> Self:
         """See `Answer.of`; of a batch, the first picture's."""
         scores, numbers = (_first(given[name], 1) for name in ("scores", "labels"))
         return cls(picture, _scored(scores, numbers, labels))
@@ -188,10 +188,10 @@ class Boxes(Answer):
     needs: ClassVar[tuple[str, ...]] = ("boxes", "scores", "labels")
 
     @classmethod
-    def of(cls, given: Mapping[str, Array], labels: tuple[str, ...], picture: Array | None) -> Any:
+    def of(cls, given: Arrays, labels: tuple[str, ...], picture: Array | None) -> Self:
         """See `Answer.of`."""
         boxes = given["boxes"]
-        # The best class of every box, as top_k(1) gives it, has an axis of its own.
+        # The best class of every box, from top_k(1), has an axis of its own.
         scores, numbers = (
             given[name][:, 0] if given[name].shape[1:] == (1,) else given[name]
             for name in ("scores", "labels")
@@ -199,7 +199,7 @@ class Boxes(Answer):
         if boxes.ndim != 2 or boxes.shape[1:] != (4,) or scores.shape != boxes.shape[:1]:
             raise RunError(
                 f"boxes have shape {list(boxes.shape)} and scores {list(scores.shape)}",
-                fix="a result has boxes [n, 4] and scores [n], as the step nms gives them",
+                fix="a result has boxes [n, 4] and scores [n], as the step nms returns them",
             )
         return cls(picture, boxes, _scored(scores, numbers, labels))
 
@@ -232,7 +232,7 @@ class Mask(Answer):
     needs: ClassVar[tuple[str, ...]] = ("labels",)
 
     @classmethod
-    def of(cls, given: Mapping[str, Array], labels: tuple[str, ...], picture: Array | None) -> Any:
+    def of(cls, given: Arrays, labels: tuple[str, ...], picture: Array | None) -> Self:
         """See `Answer.of`; of a batch, the first picture's."""
         return cls(picture, _first(given["labels"], 2), labels)
 
@@ -265,7 +265,7 @@ class Keypoints(Answer):
     needs: ClassVar[tuple[str, ...]] = ("keypoints", "scores")
 
     @classmethod
-    def of(cls, given: Mapping[str, Array], labels: tuple[str, ...], picture: Array | None) -> Any:
+    def of(cls, given: Arrays, labels: tuple[str, ...], picture: Array | None) -> Self:
         """See `Answer.of`; of a batch, the first picture's."""
         return cls(picture, _first(given["keypoints"], 2), _first(given["scores"], 1), labels)
 
@@ -273,8 +273,8 @@ class Keypoints(Answer):
         """See `Answer.to_json`."""
         pairs = zip(self.keypoints.tolist(), self.scores.tolist(), strict=True)
         return [
-            {"label": _label(self.labels, number), "score": score, "x": place[0], "y": place[1]}
-            for number, (place, score) in enumerate(pairs)
+            {"label": _label(self.labels, number), "score": score, "x": index[0], "y": index[1]}
+            for number, (index, score) in enumerate(pairs)
         ]
 
     def draw(self) -> Array:
@@ -294,7 +294,7 @@ class Text(Answer):
     needs: ClassVar[tuple[str, ...]] = ("labels",)
 
     @classmethod
-    def of(cls, given: Mapping[str, Array], labels: tuple[str, ...], picture: Array | None) -> Any:
+    def of(cls, given: Arrays, labels: tuple[str, ...], picture: Array | None) -> Self:
         """See `Answer.of`."""
         return cls(picture, "".join(_label(labels, number) for number in given["labels"].tolist()))
 
@@ -309,7 +309,7 @@ class Text(Answer):
 
 @dataclass(frozen=True, repr=False)
 class Picture(Answer):
-    """A picture that the model made.
+    """A picture as the model's output.
 
     Attributes:
         made: uint8 [H, W, 3].
@@ -319,7 +319,7 @@ class Picture(Answer):
     needs: ClassVar[tuple[str, ...]] = ("picture",)
 
     @classmethod
-    def of(cls, given: Mapping[str, Array], labels: tuple[str, ...], picture: Array | None) -> Any:
+    def of(cls, given: Arrays, labels: tuple[str, ...], picture: Array | None) -> Self:
         """See `Answer.of`; of a batch, the first one."""
         return cls(picture, _first(given["picture"], 3))
 
@@ -343,7 +343,7 @@ _TYPES: Mapping[str, type[Answer]] = {
 
 
 def _first(array: Array, rank: int) -> Array:
-    """The first of a batch; what has no batch is itself."""
+    """The first item of a batch; an array without a batch is returned."""
     while array.ndim > rank:
         array = array[0]
     return array

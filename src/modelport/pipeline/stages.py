@@ -1,4 +1,4 @@
-"""Several models as one: a graph of stages, each with a thread that batches what waits for it."""
+"""Several models as one: a graph of stages, each with a thread that batches waiting calls."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Stage:
         bundle: Where its bundle lies.
         inputs: Where each input of the model comes from: ``stage.output`` of an earlier stage, or
             the name of an input of the whole.
-        batch: How many rows (along the first axis of all inputs) it is given at most; rows of
-            several calls go together. 0 where its inputs are no batches: one call at a time.
+        batch: Maximum number of rows (along the first axis of all inputs) of a run; rows of
+            several calls are joined. 0 if its inputs are not batches: one call at a time.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Stage:
 def signature_of(
     stages: Sequence[Stage], signatures: Mapping[str, Signature], outputs: Mapping[str, str]
 ) -> Signature:
-    """What several models take and give together.
+    """Signature of several models that run as one.
 
     Args:
         stages: The stages, each after those that it reads.
@@ -69,13 +69,13 @@ def signature_of(
         UsageError: A stage reads or an output names what is not there, or two have one name.
     """
     known: dict[str, TensorSpec] = {}
-    taken: dict[str, TensorSpec] = {}
+    inputs: dict[str, TensorSpec] = {}
     dims: dict[str, Dim] = {}
     for stage in stages:
         own = signatures[stage.name]
         if "." in stage.name or any(name.startswith(f"{stage.name}.") for name in known):
             raise UsageError(
-                f"{stage.name!r} is no name for one stage", fix="names without dots, each once"
+                f"{stage.name!r} is not a name for a stage", fix="names without dots, each once"
             )
         for spec in own.inputs:
             source = stage.inputs.get(spec.name)
@@ -86,11 +86,11 @@ def signature_of(
                     fix="name stage.output of a stage before it, or an input of the whole",
                 )
             if "." not in source:
-                taken.setdefault(source, replace(spec, name=source))
+                inputs.setdefault(source, replace(spec, name=source))
             elif why := _misfit(known[source], spec):
                 raise UsageError(
                     f"the stage {stage.name!r} cannot take {source} for its input {spec.name!r}",
-                    why=f"{known[source]} is no {spec}: {why}",
+                    why=f"{known[source]} is not {spec}: {why}",
                     fix="deploy one of the two with steps that make them fit",
                 )
         dims |= dict(own.dims)
@@ -98,22 +98,22 @@ def signature_of(
     missing = [source for source in outputs.values() if source not in known]
     if missing or not outputs:
         raise UsageError(
-            f"no stage gives {', '.join(missing) or 'an output'}",
+            f"no stage has the output {', '.join(missing)}" if missing else "there are no outputs",
             fix=f"there are: {', '.join(known)}",
         )
-    given = [replace(known[source], name=name) for name, source in outputs.items()]
-    return Signature(tuple(taken.values()), tuple(given), dims)
+    specs = [replace(known[source], name=name) for name, source in outputs.items()]
+    return Signature(tuple(inputs.values()), tuple(specs), dims)
 
 
-def _misfit(given: TensorSpec, taken: TensorSpec) -> str:
-    """Why an output can never be an input; empty where it may be."""
-    if given.dtype != taken.dtype:
+def _misfit(output: TensorSpec, expected: TensorSpec) -> str:
+    """The reason why an output cannot be an input; empty where it can."""
+    if output.dtype != expected.dtype:
         return "their dtypes differ"
-    if given.shape is None or taken.shape is None:
+    if output.shape is None or expected.shape is None:
         return ""
-    if len(given.shape) != len(taken.shape):
+    if len(output.shape) != len(expected.shape):
         return "their ranks differ"
-    pairs = zip(given.shape, taken.shape, strict=True)
+    pairs = zip(output.shape, expected.shape, strict=True)
     fixed = [sizes for sizes in pairs if all(isinstance(size, int) for size in sizes)]
     return "" if all(one == other for one, other in fixed) else "their sizes differ"
 
@@ -140,7 +140,7 @@ class StagedEngine(Engine):
         self._line = _Line([_Worker(stage, engines[stage.name]) for stage in stages])
         self._line.start()
         self.close: Callable[[], Any] = weakref.finalize(self, self._line.stop)
-        """Ends the threads; calls that are still between stages fail."""
+        """Ends the threads; calls that are still in a stage fail."""
 
     def submit(
         self, inputs: Mapping[str, Array], outputs: Sequence[str] | None = None
@@ -158,8 +158,8 @@ class StagedEngine(Engine):
             RunError: The inputs are not what the whole takes.
         """
         self._guard(inputs)
-        wanted = {name: self._outputs[name] for name in self._requested(outputs)}
-        call = _Call(dict(inputs), wanted, self)
+        sources = {name: self._outputs[name] for name in self._requested(outputs)}
+        call = _Call(dict(inputs), sources, self)
         self._line.advance(call)
         return call.future
 
@@ -190,11 +190,11 @@ class _Bound(Binding):
 
 
 class _Call:
-    """One run of the whole on its way through the stages."""
+    """One run of all stages."""
 
-    def __init__(self, values: Arrays, wanted: Mapping[str, str], engine: Engine) -> None:
+    def __init__(self, values: Arrays, sources: Mapping[str, str], engine: Engine) -> None:
         self.values = values
-        self.wanted = wanted
+        self.wanted = sources
         self.engine: Engine | None = engine  # it lives until the call is done
         self.future: Future[Arrays] = Future()
         self.begun: set[str] = set()
@@ -235,7 +235,7 @@ class _Line:
                 worker.waiting.put(None)
 
     def advance(self, call: _Call) -> None:
-        """Gives a call to the stages that have all they need, or finishes it."""
+        """Passes a call to the stages whose inputs are complete, or finishes it."""
         call.finish_if_complete()
         for worker in self._workers:
             with call.lock:
@@ -251,7 +251,7 @@ class _Line:
 
 
 class _Worker:
-    """A stage, and the calls that wait for it."""
+    """A stage, and its queue of calls."""
 
     def __init__(self, stage: Stage, engine: Engine) -> None:
         self.stage = stage
@@ -271,7 +271,7 @@ class _Worker:
                 return
 
     def _together(self, first: _Call) -> tuple[list[_Call], _Call | None, bool]:
-        """The calls that go together, the one that does not, and whether None came."""
+        """The calls to join, a call that does not fit, and whether the queue has ended."""
         calls, rows = [first], self._rows(first)
         while self.stage.batch and rows < self.stage.batch:
             try:
@@ -323,7 +323,7 @@ class _Worker:
                     raise RunError(
                         f"the stage {self.stage.name!r} gave {name!r} of shape {list(array.shape)} "
                         f"for {count} rows",
-                        fix="a stage with batches gives a row for each row; else let batch be 0",
+                        fix="a stage with batches returns a row for each row; else set batch to 0",
                     )
         return {name: np.concatenate([part[name] for part in made]) for name in made[0]}
 

@@ -1,4 +1,4 @@
-"""Pictures drawn by chance, for a comparison: areas, edges and noise, as photographs have them."""
+"""Random pictures for a comparison: areas, edges and noise, as in photographs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model as a person calls it: a picture in, a typed result out."""
+"""Typed interface of a model: a picture in, a result out."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def answer(engine: Engine, result: Result, image: Any, **others: Array) -> Answe
 
     Raises:
         RunError: The model does not take pictures, or not such ones.
-        UsageError: The file is no picture.
+        UsageError: The file is not an image.
     """
     spec = engine.signature.inputs[0]
     rank = len(spec.shape or ())
     if spec.dtype != "uint8" or rank not in (1, 3, 4):
         raise RunError(
-            f"the model takes {spec}, which is no picture", fix="give arrays by name: engine.run"
+            f"the model takes {spec}, which is not an image", fix="pass arrays by name: engine.run"
         )
     array, shown = _as_file(image) if rank == 1 else _as_picture(image)
     outputs = engine.run({spec.name: array[None] if rank == 4 else array, **others})
@@ -71,7 +71,7 @@ def _as_picture(image: Any) -> tuple[Array, Array]:
 
 
 def task_of(declared: Mapping[str, Any] | None) -> Any:
-    """What `Engine` calls for a picture, of what a manifest says; None where it says nothing."""
+    """Function of `Engine` that reads a picture, from a manifest; None without a declared task."""
     if not declared:
         return None
     result = Result.from_json(declared)

@@ -25,7 +25,7 @@ from modelport.precision.quantizable import tensors_to_calibrate
 from modelport.progress import Progress, Silent
 
 METHODS = ("minmax", "percentile", "entropy", "mse")
-"""How a range is chosen: all values; all but a few; the nearest distribution; the least error."""
+"""Methods to choose a range: all values; percentile; nearest distribution; least error."""
 
 
 METHOD = "mse"
@@ -41,7 +41,7 @@ def calibrate(
     libraries: Sequence[Path] | None = None,
     progress: Progress | None = None,
 ) -> CalibrationTable:
-    """Reads the ranges that int8 needs off runs of a model on a user's data.
+    """Calibrates a model for int8: the ranges of its tensors on a user's data.
 
     Args:
         model: The model, in float32; it stays as it is.
@@ -82,9 +82,9 @@ def read_ranges(
     libraries: Sequence[Path] = (),
     progress: Progress | None = None,
 ) -> CalibrationTable:
-    """Reads the ranges of tensors off runs of a model on ONNX Runtime.
+    """Computes the ranges of tensors in runs of a model on ONNX Runtime.
 
-    Statistics stream: a histogram a tensor is all that is kept of the activations.
+    Statistics are streamed: one histogram per tensor is kept, no activations.
 
     Args:
         model: The model, in float32.
@@ -100,7 +100,7 @@ def read_ranges(
         The ranges of the tensors that are float32.
 
     Raises:
-        UsageError: The method is unknown, there are no cases, or the model gives NaN or infinity.
+        UsageError: The method is unknown, there are no cases, or a tensor has NaN or infinity.
         BuildError: ONNX Runtime does not take the model.
     """
     threshold_of = _threshold(method, percentile)
@@ -129,7 +129,7 @@ def observe(
     libraries: Sequence[Path] = (),
     progress: Progress | None = None,
 ) -> int:
-    """Runs a model on cases and shows tensors of it.
+    """Runs a model on cases, and passes its tensors to a function.
 
     Args:
         model: The model.
@@ -154,7 +154,7 @@ def observe(
 
 
 def require_finite(name: str, array: Array) -> None:
-    """Raises `UsageError` where the model itself overflows."""
+    """Raises `UsageError` if the model itself overflows."""
     if not np.isfinite(array).all():
         raise UsageError(
             f"the tensor {name!r} has NaN or infinite values on the calibration data",

@@ -1,4 +1,4 @@
-"""Calibration tables: the range of every tensor, kept in a file that people can read and edit."""
+"""Calibration tables: the range of every tensor, in a file that people can read and edit."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class CalibrationTable:
     Attributes:
         ranges: The smallest and the largest value that a tensor is to hold, by its name; zero lies
             between them.
-        method: How they came about.
+        method: Name of the calibration method.
         cases: How many cases they were calibrated on; 0 where that is not known.
     """
 
@@ -87,7 +87,7 @@ class CalibrationTable:
             return cls(ends, str(data["method"]), int(data["cases"]))
         except (KeyError, TypeError, ValueError, AttributeError, struct.error) as error:
             raise UsageError(
-                f"{path} is no calibration table",
+                f"{path} is not a calibration table",
                 why=f"{type(error).__name__}: {error}",
                 fix="give what `modelport quantize --save-table` wrote, or a calibration cache of "
                 "TensorRT",

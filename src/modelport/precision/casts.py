@@ -1,4 +1,4 @@
-"""fp16 and bf16 as a rewrite: nodes compute in 16 bits, casts stand where float32 is kept."""
+"""fp16 and bf16 as a rewrite: nodes compute in 16 bits, with casts around excluded nodes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class CastGraph:
         self.findings: list[Finding] = []
 
     def run(self) -> None:
-        """Rewrites the main graph and those inside of its nodes; functions stay as they are."""
+        """Rewrites the main graph and its subgraphs; functions are not changed."""
         graph = self._model.graph
         if not self._keep_io:
             for value in graph.inputs:
@@ -54,10 +54,10 @@ class CastGraph:
             self._convert_node(node)
             for inner in subgraphs(node):
                 self._convert_graph(inner, ir.DataType.FLOAT)
-        for place, value in enumerate(list(graph.outputs)):
+        for index, value in enumerate(list(graph.outputs)):
             if value.dtype in (ir.DataType.FLOAT, self._dtype) and value.dtype is not outputs:
                 result = cast_behind(value, outputs)
-                graph.outputs[place] = result
+                graph.outputs[index] = result
                 if graph is self._model.graph and not value.is_graph_input():
                     # The output keeps its name; the tensor before it gets another one.
                     value.name, result.name = f"{value.name}_{NAMES[self._dtype]}", value.name
@@ -75,12 +75,12 @@ class CastGraph:
                     node.attributes["to"] = ir.AttrInt64("to", self._dtype.value)
 
     def _read(self, node: ir.Node, half: list[bool]) -> None:
-        for place, (value, is_half) in enumerate(zip(node.inputs, half, strict=True)):
-            wanted = self._dtype if is_half else ir.DataType.FLOAT
-            if value is None or value.dtype is wanted:
+        for index, (value, is_half) in enumerate(zip(node.inputs, half, strict=True)):
+            dtype = self._dtype if is_half else ir.DataType.FLOAT
+            if value is None or value.dtype is dtype:
                 continue
             if value.dtype in (ir.DataType.FLOAT, self._dtype):
-                node.replace_input_with(place, self._as(value, wanted, node))
+                node.replace_input_with(index, self._as(value, dtype, node))
 
     def _as(self, value: ir.Value, dtype: ir.DataType, reader: ir.Node) -> ir.Value:
         """The value in another type: a constant converted, or a Cast behind its producer."""
@@ -107,7 +107,7 @@ class CastGraph:
                     f"{np.abs(array[huge]).max():.4g}, beyond {NAMES[self._dtype]}: they are "
                     f"{limit:g} now",
                     where=f"{reader.name!r} ({reader.op_type})",
-                    fix="keep the node in fp32 if they are no mask",
+                    fix="keep the node in fp32 if they are not a mask",
                 )
             )
             array = np.where(huge, np.copysign(limit, array), array)
@@ -128,7 +128,7 @@ def _settled(node: ir.Node, form: Form, dtype: ir.DataType) -> list[bool]:
 
 
 def cast_behind(value: ir.Value, dtype: ir.DataType) -> ir.Value:
-    """A value cast to another type, right where it is made.
+    """A value cast to another type, behind its producer.
 
     Args:
         value: A value of a graph; what reads it goes on doing so.

@@ -29,11 +29,11 @@ BLOCK = 32
 with, and the form that TensorRT and OpenVINO take as well."""
 
 _BLOCKED_OPSET = 21
-"""The opset that brought blocks and 4 bits."""
+"""The opset that introduced blocks and 4 bits."""
 
 
 def compress(model: Model, scheme: str, keep: Iterable[str] = ()) -> Model:
-    """Brings the constant weights of products to few bits.
+    """Compresses the constant weights of products to few bits.
 
     ``weights8`` and ``weights4`` store them so, with a scale for every block of 32 rows, behind a
     DequantizeLinear that runtimes merge with the product. ``dynamic`` computes products (and LSTMs)
@@ -127,7 +127,7 @@ def _dynamic(model: Model, kept: Collection[ir.Node]) -> Model:
 
 
 def _forget_shapes(model: ir.Model) -> None:
-    """Forgets what is recorded of inner tensors: the rewrite transposes weights without saying."""
+    """Removes the recorded shapes of inner tensors: the rewrite transposes weights."""
     for graph in model.graphs():
         outer = {*graph.inputs, *graph.outputs}
         made = [value for node in graph for value in node.outputs]
@@ -138,7 +138,7 @@ def _forget_shapes(model: ir.Model) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Holds back advice that is logged at every rewrite."""
+    """Suppresses advice that is logged at every rewrite."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,4 +1,4 @@
-"""One way into every precision."""
+"""Conversion of a graph to any precision."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from modelport.precision.scheme import NAMES
 _HALVES = {"fp16": ir.DataType.FLOAT16, "bf16": ir.DataType.BFLOAT16}
 
 BFLOAT16_OPSET = 22
-"""The opset that brought bfloat16 to convolutions and poolings."""
+"""The opset that introduced bfloat16 for convolutions and poolings."""
 
 EIGHT_BITS = ("int8", "fp8")
 """Precisions that need ranges of tensors."""
 
 _QDQ_OPSET = 13
-"""The opset that brought scales by channel."""
+"""The opset that introduced scales per channel."""
 
 
 def convert(
@@ -89,7 +89,7 @@ _NONE = CalibrationTable()
 
 
 def is_quantized(model: Model) -> bool:
-    """Whether a model computes in 8 bits already."""
+    """Return True if a model computes in 8 bits already."""
     return any(
         node.op_type in QUANTIZED or node.op_type.startswith("QLinear")
         for node in model.ir.graph.all_nodes()

@@ -1,4 +1,4 @@
-"""Calibration data: whatever a user has, as cases that can be read again and again."""
+"""Calibration data from any source, as cases that can be read repeatedly."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from modelport.signature import Signature, TensorSpec
 Source = str | os.PathLike[str] | Iterable[Any] | Callable[[], Iterable[Any]]
 
 HELD_OUT = 5
-"""One case of this many is kept from calibration to judge by, where no others are given."""
+"""One of so many cases is held out of calibration, to judge by, unless others are passed."""
 
 _FORMS = (
     "give a folder of pictures, .npy or .npz files, one .npz file, file.py:function, or an "
@@ -137,9 +137,9 @@ class CalibrationData:
             )
         return dict(zip(names, map(_array, values), strict=True))
 
-    def _checked(self, item: Any, place: int) -> Arrays:
+    def _checked(self, item: Any, index: int) -> Arrays:
         arrays = self._named(item)
-        where = f"case {place} of {self._name}"
+        where = f"case {index} of {self._name}"
         try:
             self._signature.examine(arrays)
         except RunError as error:
@@ -175,8 +175,8 @@ class Part:
     def __iter__(self) -> Iterator[Arrays]:
         """Yields the cases of this part."""
         alone = len(list(itertools.islice(self._data, 2))) == 1
-        for place, case in enumerate(self._data):
-            if alone or (place % HELD_OUT == 0) == self._held_out:
+        for index, case in enumerate(self._data):
+            if alone or (index % HELD_OUT == 0) == self._held_out:
                 yield case
 
 
@@ -186,14 +186,14 @@ def _array(value: Any) -> Array:
 
 
 def _fitted(path: Path, spec: TensorSpec) -> Array:
-    """A picture as an input's array, brought to its size where that is fixed."""
+    """A picture as an input's array, resized if the input's size is fixed."""
     from PIL import Image
 
     array = read_tensor(path, spec)
     shape = [*(spec.shape or ())][2:]
     sizes = [
-        wanted if isinstance(wanted, int) else there
-        for wanted, there in zip(shape, array.shape[2:], strict=True)
+        size if isinstance(size, int) else there
+        for size, there in zip(shape, array.shape[2:], strict=True)
     ]
     if sizes == list(array.shape[2:]):
         return array
@@ -240,7 +240,7 @@ def _exactly(stream: Any, size: int) -> bytes:
 
 
 class _Spool:
-    """Keeps what can be read only once in a folder that goes with this object."""
+    """Stores data that can be read only once in a temporary folder of this object."""
 
     def __init__(self, cases: Iterator[Arrays]) -> None:
         self._cases: Iterator[Arrays] | None = cases
@@ -249,9 +249,9 @@ class _Spool:
 
     def read(self) -> Iterator[Arrays]:
         """Yields the cases; those not yet read come from the source, and are kept."""
-        for place in itertools.count():
-            path = Path(self._folder.name, f"{place}.npz")
-            if place >= self._count:
+        for index in itertools.count():
+            path = Path(self._folder.name, f"{index}.npz")
+            if index >= self._count:
                 case = None if self._cases is None else next(self._cases, None)
                 if case is None:
                     self._cases = None

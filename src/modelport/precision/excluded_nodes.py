@@ -1,8 +1,9 @@
-"""Which nodes stay in float32 when a graph turns to 16 bits, and why."""
+"""Nodes that stay in float32 when a graph turns to 16 bits, each with its reason."""
 
 from __future__ import annotations
 
 import fnmatch
+import logging
 from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
@@ -16,6 +17,8 @@ from modelport.ir.random_operators import RANDOM_OPERATORS
 from modelport.ir.subgraphs import has_subgraphs
 from modelport.passes.expand import INSTEAD_OF
 from modelport.precision.scheme import NAMES, Form, form_of
+
+_LOG = logging.getLogger("modelport.precision")
 
 SENSITIVE = frozenset(
     {
@@ -36,8 +39,8 @@ moreover, may crash while it optimizes casts next to a recurrent node)."""
 _COORDINATES = frozenset(
     {"GridSample", "RoiAlign", "AffineGrid", "NonMaxSuppression", "MaxRoiPool", "DeformConv"}
 )
-"""Operators on positions, and what stands in their place: 16 bits tell no neighbouring pixels
-apart from 2,048 on."""
+"""Operators on positions, and their expansions: from 2,048 on, 16 bits cannot distinguish
+neighbouring pixels."""
 
 _GENERATORS = frozenset(
     {
@@ -66,7 +69,7 @@ SATURATING = frozenset({"Add", "Clip", "Max", "Min", "Pad", "Sub", "Where"})
 does the same as -65504."""
 
 MARGIN = 2.0
-"""How much larger than on the calibration data a tensor may become."""
+"""Factor by which a tensor may exceed its range on the calibration data."""
 
 _UNDERFLOW = 0.1
 """Share of a weight's elements that may become zero."""
@@ -104,6 +107,10 @@ def kept_nodes(
     _follow_kept(nodes, kept)
     _precede_kept(nodes, kept)
     _follow_kept(nodes, kept)
+    for node, reason in kept.items():
+        _LOG.debug(
+            "node %r (%s): excluded from %s, %s", node.name, node.op_type, dtype.name, reason
+        )
     return kept
 
 
@@ -135,7 +142,7 @@ def _own_reason(node: ir.Node, opset: int, dtype: ir.DataType) -> str:
     if has_subgraphs(node) or is_onnx(node, *_CONTROL):
         return "control flow: what is inside is converted, its border is not"
     if any(_is_unclear(value) for value in (*node.inputs, *node.outputs)):
-        return "the type of a tensor of it is not known, or is no tensor's"
+        return "the type of one of its tensors is not known, or is not a tensor type"
     if is_onnx(node, *_GENERATORS):
         return "it makes values instead of computing with them"
     if is_onnx(node, *_QUANTIZING):
@@ -154,7 +161,7 @@ def _is_unclear(value: ir.Value | None) -> bool:
 
 
 def _weight_reason(node: ir.Node, form: Form, dtype: ir.DataType) -> str:
-    """Why a node's constants do not fit into 16 bits; empty where they do."""
+    """The reason why a node's constants do not fit into 16 bits; empty where they do."""
     for value, half in zip(node.inputs, form.inputs, strict=True):
         tensor = tensor_of(value)
         if half is False or tensor is None or tensor.dtype is not ir.DataType.FLOAT:
@@ -187,7 +194,7 @@ def limit_of(dtype: ir.DataType) -> float:
 
 
 def _follow_integers(nodes: Collection[ir.Node], kept: dict[ir.Node, str]) -> None:
-    """Keeps what is computed from integers alone: positions and sizes, up to the first weights."""
+    """Excludes nodes on integers alone (positions and sizes), up to the first weights."""
     tainted: set[ir.Value] = set()
     for node in nodes:
         floats = [v for v in node.inputs if v is not None and v.dtype is ir.DataType.FLOAT]
@@ -211,14 +218,14 @@ def _is_matrix(value: ir.Value | None) -> bool:
 
 
 def _follow_kept(nodes: Collection[ir.Node], kept: dict[ir.Node, str]) -> None:
-    """Keeps divisions by what is kept, and what only moves kept values around."""
+    """Excludes divisions by excluded values, and nodes that only move them."""
     for node in nodes:
         if node in kept:
             continue
         if is_onnx(node, "Div", "Mul"):
             inverse = ("Reciprocal",) if node.op_type == "Mul" else None
-            places = range(2) if inverse else range(1, 2)
-            if any(_comes_from(node.inputs[place], kept, inverse) for place in places):
+            indices = range(2) if inverse else range(1, 2)
+            if any(_comes_from(node.inputs[index], kept, inverse) for index in indices):
                 kept[node] = "scales by what is kept"
         elif is_onnx(node, *MOVEMENT):
             data = [v for v in node.inputs if v is not None and v.dtype is ir.DataType.FLOAT]
@@ -237,7 +244,7 @@ def _comes_from(
 
 
 def _precede_kept(nodes: Collection[ir.Node], kept: dict[ir.Node, str]) -> None:
-    """Keeps elementwise nodes whose results are read by kept ones alone: rounding gains nothing."""
+    """Excludes elementwise nodes whose readers are all excluded: rounding saves nothing."""
     for node in reversed(list(nodes)):
         if node in kept or not is_onnx(node, *ELEMENTWISE, *MOVEMENT):
             continue

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from modelport.progress import Progress, Silent
 
 Measure = Callable[[Sequence[str]], float]
-"""Takes the names of nodes that stay in float32; gives how much accuracy is lost."""
+"""Function from names of nodes that stay in float32 to the loss of accuracy."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Attempt:
 def sensitivities(
     nodes: Sequence[str], measure: Measure, progress: Progress | None = None
 ) -> dict[str, float]:
-    """How much every node costs when it alone is of lower precision.
+    """Loss of accuracy of each node when it alone is in lower precision.
 
     Args:
         nodes: Names of the nodes.
@@ -39,8 +39,8 @@ def sensitivities(
     """
     progress = progress or Silent()
     lost = {}
-    for place, name in enumerate(nodes):
-        progress.start(f"sensitivity: {place + 1} of {len(nodes)}")
+    for index, name in enumerate(nodes):
+        progress.start(f"sensitivity: {index + 1} of {len(nodes)}")
         lost[name] = measure([other for other in nodes if other != name])
     return dict(sorted(lost.items(), key=lambda item: -item[1]))
 
@@ -52,7 +52,7 @@ def search(
     whole: Attempt,
     progress: Progress | None = None,
 ) -> tuple[Attempt, list[Attempt]]:
-    """Finds how many of the most sensitive nodes must stay for a bound to hold.
+    """Finds the smallest number of the most sensitive nodes to exclude for a bound to hold.
 
     The number doubles until the bound holds, and is then halved in between: the errors of nodes add
     up, so that keeping more of the most sensitive ones loses less.

@@ -1,4 +1,4 @@
-"""Floats of 8 bits (E4M3FN) in place of integers: the grids and weights of fp8."""
+"""Floats of 8 bits (E4M3FN): the grids and weights of fp8."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ FLOAT8 = "float8"
 """The form of Q/DQ with floats of 8 bits."""
 
 FLOAT8_OPSET = 19
-"""The opset that brought them to QuantizeLinear and DequantizeLinear."""
+"""The opset that introduced them in QuantizeLinear and DequantizeLinear."""
 
 _LARGEST = 448.0
 _DTYPE = ml_dtypes.float8_e4m3fn
 ZERO = _DTYPE(0)
-"""What stands for 0: a zero point of floats is always 0."""
+"""Zero point: always 0 for floats."""
 
 
 def float8_scale(low: float, high: float) -> np.float32:
@@ -36,7 +36,7 @@ def float8_weight(array: Array, axis: int | None) -> tuple[Array, Array]:
     Returns:
         float8_e4m3fn of the same shape, and the scales, float32 [channels] or [].
     """
-    others = tuple(place for place in range(array.ndim) if place != axis)
+    others = tuple(index for index in range(array.ndim) if index != axis)
     largest = np.abs(array).max(axis=None if axis is None else others, initial=0.0)
     scales = np.where(largest > 0.0, largest / np.float32(_LARGEST), 1.0).astype(np.float32)
     scales = np.maximum(scales, np.finfo(np.float32).tiny)

@@ -1,4 +1,4 @@
-"""16 bits on ONNX Runtime's CPU provider: what it has no kernel for is computed in float32."""
+"""16 bits on ONNX Runtime's CPU provider: nodes without a kernel compute in float32."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from modelport.precision.scheme import NAMES, schema_of, type_parameters
 
 
 def widen(model: Model) -> Model:
-    """Puts casts to float32 and back around the nodes on 16 bits that have no CPU kernel.
+    """Inserts casts to float32 and back around the nodes on 16 bits that have no CPU kernel.
 
     ONNX Runtime does this by itself for float16, but leaves out the rounding between two such
-    nodes, so that an overflow is not seen; for bfloat16 it does not. The result rounds wherever the
-    graph given does, and stands in for it where that cannot run.
+    nodes, so that an overflow is not seen; for bfloat16 it does not. The result rounds where the
+    graph rounds, and replaces it on a machine that cannot run the graph.
 
     Args:
         model: The model; it stays as it is.
@@ -49,9 +49,9 @@ def _widen_graph(graph: ir.Graph, opset: int, wide: dict[ir.Value, ir.Value]) ->
             _widen_graph(inner, opset, wide)
         if not _lacks_kernel(node, opset):
             continue
-        for place, value in enumerate(node.inputs):
+        for index, value in enumerate(node.inputs):
             if value is not None and value.dtype in NAMES:
-                node.replace_input_with(place, _wide(value, wide))
+                node.replace_input_with(index, _wide(value, wide))
         for value in node.outputs:
             if value.dtype in NAMES:
                 _narrow_output(graph, value)
@@ -70,13 +70,13 @@ def _lacks_kernel(node: ir.Node, opset: int) -> bool:
     parameters = type_parameters(schema.inputs, len(node.inputs))
     parameters += type_parameters(schema.outputs, len(node.outputs))
     ends = zip(parameters, (*node.inputs, *node.outputs), strict=True)
-    wanted = {
+    needed = {
         (name, f"tensor({NAMES[value.dtype]})")
         for name, value in ends
         if value is not None and value.dtype in NAMES
     }
     return not any(
-        all(dtype in kernel.types.get(name, ()) for name, dtype in wanted) for kernel in kernels
+        all(dtype in kernel.types.get(name, ()) for name, dtype in needed) for kernel in kernels
     )
 
 
@@ -87,14 +87,14 @@ def _wide(value: ir.Value, wide: dict[ir.Value, ir.Value]) -> ir.Value:
 
 
 def _narrow_output(graph: ir.Graph, value: ir.Value) -> None:
-    """Lets a node give float32, and all that read its output read that as 16 bits."""
+    """Makes a node write float32, and casts back to 16 bits for the readers of its output."""
     name, readers, narrow = value.name, list(value.uses()), value.dtype
     assert narrow is not None
     value.type = ir.TensorType(ir.DataType.FLOAT)
     result = cast_behind(value, narrow)
-    for reader, place in readers:
-        reader.replace_input_with(place, result)
-    for place, output in enumerate(graph.outputs):
+    for reader, index in readers:
+        reader.replace_input_with(index, result)
+    for index, output in enumerate(graph.outputs):
         if output is value:
-            graph.outputs[place] = result
+            graph.outputs[index] = result
     value.name, result.name = f"{name}_wide", name

@@ -1,4 +1,4 @@
-"""What is remembered of a tensor's values while calibration data streams by."""
+"""Streaming histograms of a tensor's values during calibration."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ BINS = 2048
 """Bins of a histogram of magnitudes."""
 
 SAMPLE = 1 << 17
-"""Elements of a tensor that go into the histogram at every run; ends are those of all elements."""
+"""Elements of a tensor that are counted in each run; the ends are those of all elements."""
 
 
 class Histogram:
-    """Ends, and a histogram of magnitudes whose range doubles where a larger one comes.
+    """Ends, and a histogram of magnitudes whose range doubles if a larger one occurs.
 
     Doubling merges bins in pairs, so that nothing counted is lost and memory does not grow.
 
@@ -41,8 +41,8 @@ class Histogram:
             return
         flat = values.reshape(-1)
         flat = flat[:: -(-flat.size // SAMPLE)]
-        places = (np.abs(flat) * np.float32(BINS / self.limit)).astype(np.int64)
-        self.counts += np.bincount(np.minimum(places, BINS - 1), minlength=BINS)
+        bins = (np.abs(flat) * np.float32(BINS / self.limit)).astype(np.int64)
+        self.counts += np.bincount(np.minimum(bins, BINS - 1), minlength=BINS)
 
     def _reach(self, magnitude: float) -> None:
         if magnitude and not self.limit:
@@ -54,7 +54,7 @@ class Histogram:
 
     @property
     def centers(self) -> Array:
-        """The magnitude that each bin stands for, float64 [BINS]."""
+        """Magnitude of each bin, float64 [BINS]."""
         middles: Array = (np.arange(BINS) + 0.5) * (self.limit / BINS)
         return middles
 
@@ -77,8 +77,8 @@ def largest(histogram: Histogram, percentile: float = 100.0) -> float:
     if percentile >= 100.0 or not histogram.limit:
         return reached
     shares = np.cumsum(histogram.counts) / histogram.counts.sum()
-    place = int(np.searchsorted(shares, percentile / 100.0))
-    return min(reached, (place + 1) * histogram.limit / BINS)
+    bin_index = int(np.searchsorted(shares, percentile / 100.0))
+    return min(reached, (bin_index + 1) * histogram.limit / BINS)
 
 
 def least_squares(histogram: Histogram) -> float:
@@ -131,7 +131,7 @@ def least_divergence(histogram: Histogram) -> float:
 
 
 def _merged(counts: Array) -> Array:
-    """The counts as a quantized tensor has them: level by level, over what was not empty."""
+    """The counts after quantization: level by level, over the bins that were not empty."""
     level = np.arange(counts.size) * (LEVELS + 1) // counts.size
     sums = np.bincount(level, counts, LEVELS + 1)
     filled = np.bincount(level, counts > 0, LEVELS + 1)

@@ -1,4 +1,4 @@
-"""Running a model and looking at tensors inside of it, with memory that does not grow."""
+"""Observation of a model's inner tensors in runs, with bounded memory."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from modelport.ops import registry
 from modelport.ops.library_store import library_path
 
 BUDGET = 64 << 20
-"""Bytes of tensors that are looked at in one run; where there are more, there are more runs."""
+"""Bytes of tensors that are observed in one run; more tensors need more runs."""
 
 
 def libraries_of(model: Model) -> list[Path]:
-    """The libraries of the declared operators that a model has, built where they are not yet."""
+    """The libraries of a model's declared operators; built if they are missing."""
     found = (registry.find(f"{domain}::{name}") for domain, name in model.operators())
     domains = {item.schema.domain for item in found if item is not None and item.kernels}
     return [library_path(domain) for domain in sorted(domains)]
@@ -47,7 +47,7 @@ def open_engine(
 
 
 class Observer:
-    """A model whose inner tensors can be looked at, as a context.
+    """A model whose inner tensors can be observed, as a context.
 
     Args:
         model: The model.
@@ -56,17 +56,17 @@ class Observer:
     """
 
     def __init__(self, model: Model, tensors: Iterable[str], libraries: Sequence[Path]) -> None:
-        given = {spec.name for spec in model.signature.inputs}
+        inputs = {spec.name for spec in model.signature.inputs}
         names = list(dict.fromkeys(tensors))
-        self._given = [name for name in names if name in given]
-        inner = [name for name in names if name not in given]
+        self._given = [name for name in names if name in inputs]
+        inner = [name for name in names if name not in inputs]
         self._folder = tempfile.TemporaryDirectory(prefix="modelport-")
         exposed = expose(model, inner) if inner else model
         # Layouts of blocks would be undone for every tensor that is looked at.
         self._engine = open_engine(
             exposed, Path(self._folder.name), libraries, graph_optimization="basic"
         )
-        self._groups = [inner[place : place + 16] for place in range(0, len(inner), 16)]
+        self._groups = [inner[begin : begin + 16] for begin in range(0, len(inner), 16)]
         self._measured = False
 
     def __enter__(self) -> Observer:
@@ -100,7 +100,7 @@ class Observer:
 
 
 def _grouped(sizes: Mapping[str, int]) -> list[list[str]]:
-    """Tensors together up to the budget; a larger one is alone."""
+    """Groups of tensors up to the budget; a larger tensor is alone."""
     groups: list[list[str]] = []
     used = BUDGET
     for name, size in sizes.items():

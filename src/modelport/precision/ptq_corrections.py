@@ -1,4 +1,4 @@
-"""Changes to a float32 graph that make it lose less when it turns to 8 bits."""
+"""Corrections of a float32 graph that reduce the loss of quantization to 8 bits."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from modelport.precision.weights import dequantized, quantize_weight
 
 _ROUNDS = 20
 _ALPHA = 0.5
-"""How much of a channel's magnitude moves from the activations to the weights."""
+"""Exponent of SmoothQuant: the share of a channel's magnitude that moves to the weights."""
 
 
 def equalize(model: Model, cases: Iterable[Arrays], libraries: Sequence[Path] = ()) -> bool:
-    """Gives the channels between two convolutions like ranges; the model computes the same.
+    """Equalizes the ranges of the channels between two convolutions; the model computes the same.
 
     Cross-layer equalization (M. Nagel et al., Data-Free Quantization through Weight Equalization
     and Bias Correction, 2019, section 4.1): where nothing but a Relu lies between two layers, a
@@ -64,7 +64,7 @@ def equalize(model: Model, cases: Iterable[Arrays], libraries: Sequence[Path] = 
 
 
 def _behind(node: ir.Node) -> ir.Node | None:
-    """The convolution that alone reads what a convolution gives, maybe through a Relu."""
+    """The convolution that alone reads a convolution's output, possibly through a Relu."""
     if not _is_plain_convolution(node):
         return None
     value = node.outputs[0]
@@ -91,8 +91,8 @@ def _is_plain_convolution(node: ir.Node) -> bool:
 def smooth(model: Model, cases: Iterable[Arrays], libraries: Sequence[Path] = ()) -> bool:
     """Moves outlying channels from activations to weights; the model computes the same.
 
-    SmoothQuant (G. Xiao et al., 2023, equation 4): where products alone read what a normalization
-    gives, a channel is divided by max|x|^a / max|w|^(1-a), with a = 0.5, by the normalization's own
+    SmoothQuant (G. Xiao et al., 2023, equation 4): if only products read the output of a
+    normalization, a channel is divided by max|x|^a / max|w|^(1-a), with a = 0.5, by its own
     scale and bias, and the weights are multiplied by it.
 
     Args:
@@ -120,9 +120,9 @@ def smooth(model: Model, cases: Iterable[Arrays], libraries: Sequence[Path] = ()
         factor = np.where(
             known, channels**_ALPHA / np.where(known, weights, 1.0) ** (1 - _ALPHA), 1.0
         ).astype(np.float32)
-        for place in range(1, len(norm.inputs)):
-            if norm.inputs[place] is not None:
-                _replace(norm, place, _array_of(norm.inputs[place]) / factor)
+        for index in range(1, len(norm.inputs)):
+            if norm.inputs[index] is not None:
+                _replace(norm, index, _array_of(norm.inputs[index]) / factor)
         for node, array in zip(products, arrays, strict=True):
             _replace(node, 1, array * factor[:, None])
     return bool(groups)
@@ -149,7 +149,7 @@ def _normalized_products(graph: ir.Graph) -> Iterator[tuple[ir.Node, list[ir.Nod
 def bias_errors(
     model: Model, cases: Iterable[Arrays], libraries: Sequence[Path] = (), levels: int = 127
 ) -> dict[str, Array]:
-    """The mean errors that rounded weights make, which biases can take back.
+    """Mean errors of outputs by rounded weights, which biases can correct.
 
     Bias correction (M. Nagel et al., 2019, section 4.2): a channel is off by its weights' error
     times the mean of its input; here the mean is that on the calibration data.
@@ -183,22 +183,22 @@ def bias_errors(
 
 
 def correct_biases(model: Model, errors: Mapping[str, Array]) -> None:
-    """Takes the mean errors that rounded weights make out of the biases.
+    """Subtracts the mean errors of rounded weights from the biases.
 
     Args:
         model: The model, changed in place: in 8 bits it is nearer to what it was.
-        errors: What `bias_errors` gave, for the nodes that are to compute in 8 bits.
+        errors: Result of `bias_errors`, for the nodes that are to compute in 8 bits.
     """
     for node in weighted_nodes(model.ir.graph):
-        place = _bias(node)
-        if place is not None and node.name in errors:
-            reader, index = place
+        bias = _bias(node)
+        if bias is not None and node.name in errors:
+            reader, index = bias
             array = _array_of(reader.inputs[index]) - errors[str(node.name)]
             _replace(reader, index, array.astype(np.float32))
 
 
 def _mean_error(node: ir.Node, mean: Array, levels: int) -> Array:
-    """What the rounding of its weights adds to a node's outputs on average, by channel."""
+    """Mean error of a node's outputs by the rounding of its weights, per channel."""
     array, axis = _array_of(node.inputs[1]), weight_axis(node)
     error = dequantized(*quantize_weight(array, axis, levels), axis).astype(np.float64) - array
     if is_onnx(node, "Conv"):
@@ -214,7 +214,7 @@ def _mean_error(node: ir.Node, mean: Array, levels: int) -> Array:
 
 
 def _bias(node: ir.Node) -> tuple[ir.Node, int] | None:
-    """Where the constant bias of a node with constant weights is: the node that reads it, which."""
+    """The node that reads the constant bias of a weighted node, and the index of its input."""
     weight = weight_of(node)
     if weight is None or is_onnx(node, "ConvTranspose"):
         return None
@@ -228,10 +228,10 @@ def _bias(node: ir.Node) -> tuple[ir.Node, int] | None:
     readers = [reader for reader, _ in node.outputs[0].uses()]
     if len(weight.shape or ()) != 2 or len(readers) != 1 or not is_onnx(readers[0], "Add"):
         return None
-    place = next((p for p in (0, 1) if tensor_of(readers[0].inputs[p]) is not None), None)
-    if place is None or len(readers[0].inputs[place].shape or ()) != 1:  # type: ignore[union-attr]
+    found = next((p for p in (0, 1) if tensor_of(readers[0].inputs[p]) is not None), None)
+    if found is None or len(readers[0].inputs[found].shape or ()) != 1:  # type: ignore[union-attr]
         return None
-    return readers[0], place
+    return readers[0], found
 
 
 def _channel_axis(node: ir.Node) -> int:
@@ -244,15 +244,15 @@ def _array_of(value: ir.Value | None) -> Array:
     return np.asarray(tensor.numpy())
 
 
-def _replace(node: ir.Node, place: int, array: Array) -> None:
-    old = node.inputs[place]
+def _replace(node: ir.Node, index: int, array: Array) -> None:
+    old = node.inputs[index]
     assert old is not None
     assert isinstance(node.graph, ir.Graph)
     new = add_constant(node.graph, f"{old.name}_adjusted", array.astype(np.float32))
-    node.replace_input_with(place, new)
+    node.replace_input_with(index, new)
 
 
 Improvement = Callable[[Model, Iterable[Arrays], Sequence[Path]], bool]
 
 IMPROVEMENTS: Mapping[str, Improvement] = {"smooth": smooth, "equalize": equalize}
-"""By name, in the order in which they are tried: what moves ranges, before biases are corrected."""
+"""Corrections by name, in the order in which they are tried, before biases are corrected."""

@@ -1,4 +1,4 @@
-"""int8 and fp8 as rewrites: explicit Q/DQ around what computes in 8 bits."""
+"""int8 and fp8 as rewrites: explicit Q/DQ around nodes that compute in 8 bits."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _OF_BACKEND = {"openvino": "mixed", "tensorrt": "symmetric", "tensorrt-rtx": "sy
 
 
 def form_for(target: Target) -> str:
-    """The form of int8 that a target's backend is best with.
+    """The form of int8 that is best for a target's backend.
 
     OpenVINO 2026.4 takes ``unsigned`` too, but then computes products of two activations with
     another result than the standard's.
@@ -53,7 +53,7 @@ class Grid:
 
     Attributes:
         scale: The step.
-        zero: The number that stands for 0: int8, uint8 or float8_e4m3fn.
+        zero: The zero point: int8, uint8 or float8_e4m3fn.
     """
 
     scale: np.float32
@@ -61,7 +61,7 @@ class Grid:
 
     @classmethod
     def of(cls, low: float, high: float, form: str) -> Grid:
-        """The grid for values in a range that holds zero."""
+        """The grid for values in a range that contains zero."""
         if form == FLOAT8:
             return cls(float8_scale(low, high), ZERO)
         tiny = float(np.finfo(np.float32).tiny)
@@ -98,23 +98,23 @@ class QuantizeGraph:
 
     def _fits(self, node: ir.Node, kept: Collection[ir.Node]) -> bool:
         return node not in kept and all(
-            self._known(node.inputs[place]) for place in activation_places(node)
+            self._known(node.inputs[index]) for index in activation_places(node)
         )
 
     def _known(self, value: ir.Value | None) -> bool:
         return value is not None and value.name in self._ranges
 
     def run(self) -> None:
-        """Rewrites the graph; `nodes` are those that compute in 8 bits then."""
+        """Rewrites the graph so that the chosen nodes compute in 8 bits."""
         joined = self._joined() if self._form == "unsigned" else []
         readers = [*self.nodes, *joined]
-        wanted: dict[ir.Value, None] = {}
+        selected: dict[ir.Value, None] = {}
         for node in readers:
-            values = [node.inputs[place] for place in activation_places(node)]
+            values = [node.inputs[index] for index in activation_places(node)]
             if self._form == "unsigned" and not is_onnx(node, "MatMul", "Gemm"):
                 values.append(settled_output(node))
-            wanted.update((value, None) for value in values if value is not None)
-        for value in wanted:
+            selected.update((value, None) for value in values if value is not None)
+        for value in selected:
             self._grid(value)
         for node in self.nodes:
             self._quantize_weight(node)
@@ -123,20 +123,20 @@ class QuantizeGraph:
             self._insert(value, sharing)
 
     def _joined(self) -> list[ir.Node]:
-        """Additions and the like whose inputs and results are of nodes in 8 bits."""
+        """Additions and the like between nodes in 8 bits."""
         inside = set(self.nodes)
         made = {settled_output(node) for node in self.nodes}
-        read = {node.inputs[place] for node in self.nodes for place in activation_places(node)}
+        read = {node.inputs[index] for node in self.nodes for index in activation_places(node)}
         joined: list[ir.Node] = []
         for node in self._graph:
             if is_onnx(node, *PASSING) and self._source(node.outputs[0]) in made | read:
                 made.add(node.outputs[0])
             if not is_onnx(node, *JOINING) or node in self._kept:
                 continue
-            places = activation_places(node)
-            values = [node.inputs[place] for place in places]
+            indices = activation_places(node)
+            values = [node.inputs[index] for index in indices]
             result = settled_output(node)
-            if len(places) < len([value for value in node.inputs if is_float(value)]):
+            if len(indices) < len([value for value in node.inputs if is_float(value)]):
                 continue
             near = all(value in made or value in read for value in values)
             known = all(map(self._known, (result, *values)))
@@ -146,7 +146,7 @@ class QuantizeGraph:
         return joined
 
     def _reaches(self, value: ir.Value, inside: Collection[ir.Node]) -> bool:
-        """Whether a node in 8 bits reads a tensor, or what passes it on or joins it."""
+        """Return True if a node in 8 bits reads a tensor, maybe through passing nodes."""
         for reader, _ in value.uses():
             if reader in inside:
                 return True
@@ -157,7 +157,7 @@ class QuantizeGraph:
         return False
 
     def _source(self, value: ir.Value) -> ir.Value:
-        """The tensor that a tensor's elements were taken from."""
+        """The tensor whose elements a tensor has, through nodes that only pass them on."""
         producer = value.producer()
         while producer is not None and is_onnx(producer, *PASSING):
             before = producer.inputs[0]
@@ -167,7 +167,7 @@ class QuantizeGraph:
         return value
 
     def _passing(self) -> list[ir.Node]:
-        """Nodes that pass quantized tensors on: they read and give them in 8 bits."""
+        """Nodes that pass quantized tensors on: they read and write 8 bits."""
         if self._form == FLOAT8:
             return []
         if self._form != "unsigned":
@@ -179,7 +179,7 @@ class QuantizeGraph:
         ]
 
     def _grid(self, value: ir.Value) -> None:
-        """Settles a tensor's grid; what is passed on has the grid of where it came from."""
+        """Chooses a tensor's grid; a tensor that is passed on has the grid of its source."""
         if value in self._grids:
             return
         source = self._source(value) if self._form == "unsigned" else value
@@ -196,12 +196,12 @@ class QuantizeGraph:
     def _insert(self, value: ir.Value, readers: Collection[ir.Node]) -> None:
         """Puts a Q/DQ pair behind a tensor, for the readers that compute in 8 bits."""
         uses = [
-            (node, place)
-            for node, place in value.uses()
-            if node in readers and place in activation_places(node)
+            (node, index)
+            for node, index in value.uses()
+            if node in readers and index in activation_places(node)
         ]
         if not uses and self._form == "unsigned":
-            # A convolution gives 8 bits even to readers in float32: it has no other fast form.
+            # A convolution writes 8 bits even for readers in float32: it has no other fast form.
             uses = list(value.uses())
         if not uses:
             return
@@ -221,8 +221,8 @@ class QuantizeGraph:
             self._graph.insert_after(producer, [quantize, dequantize])
         else:
             self._graph.insert_before(self._graph[0], [quantize, dequantize])
-        for node, place in uses:
-            node.replace_input_with(place, dequantize.outputs[0])
+        for node, index in uses:
+            node.replace_input_with(index, dequantize.outputs[0])
 
     def _quantize_weight(self, node: ir.Node) -> None:
         value = weight_of(node)

@@ -1,4 +1,4 @@
-"""Which nodes can compute in 8 bits, and which of their tensors that concerns."""
+"""Nodes that can compute in 8 bits, and their tensors."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from modelport.ir.constants import tensor_of
 from modelport.ir.domains import is_onnx
 
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
-"""Operators that do the work: sums of products of activations and weights."""
+"""Weighted operators: sums of products of activations and weights."""
 
 JOINING = ("Add", "Concat", "AveragePool", "GlobalAveragePool")
-"""Operators that runtimes compute in 8 bits between those, on a range of their own."""
+"""Operators that runtimes compute in 8 bits between weighted ones, with a range of their own."""
 
 PASSING = ("MaxPool", "Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Slice")
 """Operators whose results are among their inputs, and so have their range."""
@@ -25,7 +25,7 @@ QUANTIZED = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear")
 
 
 def weighted_nodes(graph: ir.Graph) -> list[ir.Node]:
-    """The nodes that do the work and can do it in 8 bits, in order."""
+    """The weighted nodes that can compute in 8 bits, in order."""
     return [
         node
         for node in graph
@@ -36,16 +36,16 @@ def weighted_nodes(graph: ir.Graph) -> list[ir.Node]:
 
 
 def is_float(value: ir.Value | None) -> bool:
-    """Whether a value is a float32 tensor."""
+    """Return True if a value is a float32 tensor."""
     return value is not None and value.dtype is ir.DataType.FLOAT
 
 
 def activation_places(node: ir.Node) -> list[int]:
-    """Which inputs of a node are float32 and computed, not constant; biases do not count."""
+    """Indices of a node's inputs that are float32 and computed, not constant; without biases."""
     last = 2 if is_onnx(node, *WEIGHTED) else len(node.inputs)
     return [
-        place
-        for place, value in enumerate(node.inputs[:last])
+        index
+        for index, value in enumerate(node.inputs[:last])
         if is_float(value) and tensor_of(value) is None
     ]
 
@@ -72,7 +72,7 @@ def weight_axis(node: ir.Node) -> int | None:
 
 
 def settled_output(node: ir.Node) -> ir.Value:
-    """What a node gives once the activation that follows it alone has been merged into it."""
+    """A node's output, after the activation if that alone reads it and can be merged."""
     value = node.outputs[0]
     readers = [reader for reader, _ in value.uses()]
     if len(readers) == 1 and is_onnx(readers[0], *ACTIVATIONS) and not value.is_graph_output():
@@ -92,7 +92,7 @@ def tensors_to_calibrate(graph: ir.Graph) -> list[str]:
 def _candidates(graph: ir.Graph) -> Iterator[ir.Value]:
     for node in graph:
         if is_onnx(node, *WEIGHTED, *JOINING, *PASSING):
-            yield from _values(node.inputs[place] for place in activation_places(node))
+            yield from _values(node.inputs[index] for index in activation_places(node))
             yield node.outputs[0]
             yield settled_output(node)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -33,14 +34,16 @@ from modelport.precision.scheme import NAMES
 from modelport.precision.score import Metric, Scorer
 from modelport.progress import Progress, Stages
 
+_LOG = logging.getLogger("modelport.precision")
+
 QUANTIZATION_KEY = "modelport.quantization"
-"""Key of what was chosen, in an ONNX file's metadata."""
+"""Key of the choice in an ONNX file's metadata."""
 
 PRECISIONS = ("int8", "fp8", "fp16", "bf16", *SCHEMES)
-"""What `quantize` can bring a model to."""
+"""Precisions of `quantize`."""
 
 MAX_DROP = 0.005
-"""How much of the score may be lost by default."""
+"""Allowed loss of the score by default."""
 
 _JUDGED, _SENSITIVITY_CASES, _DRAWN = 32, 2, 8
 
@@ -61,7 +64,7 @@ def quantize(
     libraries: Sequence[Path] | None = None,
     progress: Progress | None = None,
 ) -> Quantization:
-    """Brings a model to lower precision, and leaves as few operators in float32 as accuracy asks.
+    """Quantizes a model, with as few operators in float32 as the accuracy needs.
 
     The model is simplified and calibrated. Where it then loses more than allowed, what helps of
     SmoothQuant, cross-layer equalization and bias correction is done (int8), and if that does not
@@ -79,9 +82,10 @@ def quantize(
         form: Of int8: ``unsigned`` for CPUs, or ``symmetric``, which TensorRT asks for.
         method: How ranges are chosen: one of `modelport.precision.calibration.METHODS`.
         percentile: Share of the magnitudes inside of a range, in percent, for ``percentile``.
-        table: Ranges to take in place of calibrating. The data are then for judging alone, unless
-            `judge_on` gives others for that: then what an improvement moves is calibrated anew.
-        keep: What stays in float32 in any case: names of nodes, patterns with ``*``, operators.
+        table: Ranges to use instead of calibrating. The data are then for judging alone, unless
+            `judge_on` is passed as well: then tensors that a correction changes are calibrated
+            again.
+        keep: Names of nodes, patterns with ``*``, or operators that stay in float32 in any case.
         metric: A user's measure of accuracy, of which more is better; by default the agreement with
             the original, as the cosine between their outputs.
         judge_on: Data to judge by; by default every fifth case of `data`, which is then not
@@ -122,7 +126,7 @@ def quantize(
 
 
 class _Work:
-    """The way of one model to lower precision."""
+    """One quantization, step by step."""
 
     def __init__(
         self,
@@ -153,7 +157,7 @@ class _Work:
         percentile: float,
         table: CalibrationTable | None,
     ) -> None:
-        """Opens the data, and takes the cases to judge by out of them."""
+        """Opens the data, and separates the cases to judge by."""
         signature = self._original.signature
         if data is None:
             drawn = itertools.islice(draw_cases(signature, {}), _DRAWN)
@@ -171,7 +175,7 @@ class _Work:
 
     def walk(self, metric: Metric | None, max_drop: float) -> Quantization:
         """Calibrates, improves, and searches until the bound holds."""
-        with self.stage("run the original"):
+        with self.stage("run the reference"):
             scorer = Scorer(self._original, self._judged, metric, self._libraries)
         with self.stage("calibrate"):
             self._table = self._given or self._calibrated(self._original)
@@ -198,6 +202,11 @@ class _Work:
                     whole,
                     self._progress,
                 )
+        for item in attempts:
+            _LOG.debug("%d operators excluded: drop %.3g", len(item.kept), item.drop)
+        for name in best.kept:
+            cost = sensitivity.get(name, 0.0)
+            _LOG.debug("node %r: excluded, drop %.3g when quantized alone", name, cost)
         if best.drop > max_drop:
             raise _impossible(best, max_drop, len(names), scorer.original_score)
         with self.stage("measure speed"):
@@ -236,7 +245,7 @@ class _Work:
         return result
 
     def _improve(self, scorer: Scorer, whole: Attempt) -> Attempt:
-        """Does what lowers the drop, one thing after the other."""
+        """Applies the corrections that lower the drop, one after the other."""
         for name, improve in IMPROVEMENTS.items():
             candidate = self._ready.copy()
             if not improve(candidate, self._cases, self._libraries):
@@ -246,7 +255,10 @@ class _Work:
             if self._calibrates:
                 self._table = self._calibrated(candidate)
             drop = scorer.drop(self._converted(()))
-            if drop < whole.drop:
+            is_better = drop < whole.drop
+            outcome = "used" if is_better else "not used"
+            _LOG.debug("%s: %s, drop %.3g, before %.3g", name, outcome, drop, whole.drop)
+            if is_better:
                 whole = Attempt((), drop)
                 self._improvements.append(name)
             else:
@@ -288,7 +300,7 @@ class _Work:
         return convert(ready, self._precision, table=self._table, keep=keep, form=self._form)
 
     def _operators(self) -> list[str]:
-        """Names of the nodes, in 16 bits of operators, that the search may leave in float32."""
+        """Names that the search may exclude: nodes, or operators for 16 bits."""
         kept = set(self._keep)
         if self._precision in ("fp16", "bf16"):
             half = convert(self._ready, self._precision, table=self._table, keep=self._keep)
@@ -309,7 +321,7 @@ def _computing(model: ir.Model) -> set[str]:
 
 
 def _name_nodes(model: ir.Model) -> None:
-    """Gives every node a name of its own, by which it can be asked to stay."""
+    """Sets a unique name for every node, by which it can be excluded."""
     taken: set[str] = set()
     for node in model.graph.all_nodes():
         base = node.name or f"{node.op_type}_{node.outputs[0].name}"

@@ -1,18 +1,44 @@
-"""What `quantize` gives."""
+"""Result of `quantize`."""
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 from modelport.model import Model
 from modelport.precision.calibration_table import CalibrationTable
 
 
+class QuantizationChoice(TypedDict):
+    """Choice of `quantize`, as it is written into a file's metadata and a manifest.
+
+    Attributes:
+        precision: One of `PRECISIONS`.
+        calibration: Name of the calibration method.
+        cases: Number of cases for the calibration.
+        score: Score of the reference.
+        drop: Loss of the score.
+        max_drop: Allowed loss.
+        operators: Number of operators that could be quantized.
+        kept: Names of those that are excluded.
+        improvements: Corrections that were applied.
+    """
+
+    precision: str
+    calibration: str
+    cases: int
+    score: float
+    drop: float
+    max_drop: float
+    operators: int
+    kept: list[str]
+    improvements: list[str]
+
+
 @dataclass(frozen=True)
 class Point:
-    """A set of operators that was tried, and what came of it.
+    """A set of operators that was tried, with its result.
 
     Attributes:
         kept: How many operators stayed in float32.
@@ -29,7 +55,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Quantization:
-    """What `quantize` did.
+    """Result of `quantize`.
 
     Attributes:
         model: The model in lower precision.
@@ -72,8 +98,8 @@ class Quantization:
         }
 
     @property
-    def choice(self) -> dict[str, Any]:
-        """What was chosen and why: for the file's metadata and the manifest."""
+    def choice(self) -> QuantizationChoice:
+        """The choice and its reasons: for the file's metadata and the manifest."""
         return {
             "precision": self.precision,
             "calibration": self.table.method,

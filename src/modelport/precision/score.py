@@ -1,4 +1,4 @@
-"""How good a rewritten model is, and how fast: measured beside the original."""
+"""Accuracy and speed of a rewritten model, measured beside the reference."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from modelport.precision.observation import open_engine
 
 Run = Callable[[Mapping[str, Array]], Arrays]
 Metric = Callable[[Run], float]
-"""A user's measure of accuracy: given a way to run the model on arrays by name, it gives a number,
-of which more is better."""
+"""A user's measure of accuracy: a function of a runner (arrays by name to arrays by name) that
+returns a number; a higher one is better."""
 
 _ROUNDS = 7
 
 
 class Scorer:
-    """Scores models beside the original in float32.
+    """Scores models beside the reference in float32.
 
     Args:
         original: The model in float32.
@@ -53,11 +53,11 @@ class Scorer:
         self.original_score = 1.0 if metric is None else self._apply(metric, self._original)
 
     def drop(self, model: Model) -> float:
-        """How much a model's score is below the original's."""
+        """The difference between the reference's score and a model's."""
         return self.original_score - self._score(self._open(model))
 
     def measure(self, model: Model) -> tuple[float, float, float]:
-        """A model's drop, the milliseconds of a run, and those of the original's beside it."""
+        """A model's drop, the milliseconds of a run, and those of the reference."""
         engine = self._open(model)
         seconds: tuple[list[float], list[float]] = ([], [])
         for _ in range(_ROUNDS):
@@ -88,23 +88,27 @@ class Scorer:
         except Exception as error:  # the user's code may raise anything
             raise UsageError(
                 f"{name} failed: {type(error).__name__}: {error}",
-                fix="it takes a function from arrays by input name to arrays by output name, and "
-                "gives a number",
+                fix="it gets a function from arrays by input name to arrays by output name, and "
+                "returns a number",
             ) from error
         if not np.isfinite(score):
-            raise UsageError(f"{name} gave {score}", fix="it gives a number, more is better")
+            raise UsageError(
+                f"{name} returned {score}", fix="return a finite number, higher is better"
+            )
         return score
 
 
 def _agreement(expected: Arrays, actual: Arrays) -> float:
     """The cosine of the worst output; whole numbers agree where they are equal."""
     found = [1.0]
-    for name, wanted in expected.items():
-        came = actual[name]
-        if wanted.dtype.kind != "f":
-            found.append(float(np.mean(wanted == came)) if wanted.shape == came.shape else 0.0)
-        elif wanted.shape != came.shape or not np.isfinite(came).all():
+    for name, reference in expected.items():
+        output = actual[name]
+        if reference.dtype.kind != "f":
+            found.append(
+                float(np.mean(reference == output)) if reference.shape == output.shape else 0.0
+            )
+        elif reference.shape != output.shape or not np.isfinite(output).all():
             found.append(0.0)
         else:
-            found.append(cosine(wanted.astype(np.float64), came.astype(np.float64)))
+            found.append(cosine(reference.astype(np.float64), output.astype(np.float64)))
     return min(found)

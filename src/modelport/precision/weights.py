@@ -24,7 +24,7 @@ def quantize_weight(array: Array, axis: int | None, levels: int = 127) -> tuple[
     Returns:
         int8 of the same shape, and the scales, float32 [channels] or [].
     """
-    others = tuple(place for place in range(array.ndim) if place != axis)
+    others = tuple(index for index in range(array.ndim) if index != axis)
     largest = np.abs(array).max(axis=None if axis is None else others, initial=0.0)
     scales = np.asarray(_scale(largest, levels))
     shape = [1] * array.ndim
@@ -54,13 +54,13 @@ def quantize_blocks(array: Array, bits: int, block: int) -> tuple[Array, Array]:
 
 
 def _scale(largest: Array, levels: float) -> Array:
-    """Steps that reach the largest magnitude; 1 where all is zero."""
+    """Scales that reach the largest magnitude; 1 for zeros alone."""
     scales: Array = np.where(largest > 0.0, largest / np.float32(levels), 1.0).astype(np.float32)
     return np.maximum(scales, np.finfo(np.float32).tiny)
 
 
 def dequantized(array: Array, scales: Array, axis: int | None) -> Array:
-    """What a runtime makes of weights and scales of `quantize_weight`, float32."""
+    """Values of quantized weights after dequantization by a runtime, float32."""
     shape = [1] * array.ndim
     if axis is not None:
         shape[axis] = -1
@@ -71,7 +71,7 @@ def dequantized(array: Array, scales: Array, axis: int | None) -> Array:
 def add_dequantized(
     node: ir.Node, value: ir.Value, array: Array, scales: Array, attributes: dict[str, int]
 ) -> ir.Value:
-    """Puts rounded weights and a DequantizeLinear into a graph, in front of the node given.
+    """Inserts rounded weights and a DequantizeLinear before a node.
 
     Args:
         node: The node that reads the weights.

@@ -1,4 +1,4 @@
-"""What people look at."""
+"""HTML reports."""
 
 import typing
 

@@ -1,4 +1,4 @@
-"""The page about a comparison: histograms of errors, and where in an output they lie."""
+"""Page of a comparison: histograms of errors, and their positions in an output."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from modelport.report.html import environment
 
 _CELL = 6
 _FLOOR = 1e-12
-"""Error from which a cell of the map is no longer of the palest colour."""
+"""Error below which a cell of the map has the palest colour."""
 
 
 class Compared(Protocol):
-    """What a comparison tells; see `modelport.debug.Comparison`."""
+    """Interface of a comparison; see `modelport.debug.Comparison`."""
 
     @property
     def reference(self) -> str:
-        """What says what is right."""
+        """Name of the reference."""
 
     @property
     def candidate(self) -> str:
-        """What is compared with it."""
+        """Name of the model that is compared with the reference."""
 
     @property
     def cases(self) -> Sequence[ComparedCase]:
@@ -41,7 +41,7 @@ class Compared(Protocol):
 
     @property
     def seed(self) -> int:
-        """Seed of what was drawn."""
+        """Seed of the drawn cases."""
 
     @property
     def rerun(self) -> str:
@@ -49,7 +49,7 @@ class Compared(Protocol):
 
     @property
     def ok(self) -> bool:
-        """Whether every case agrees."""
+        """True if every case agrees."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def _detail(case: ComparedCase, output: ComparedOutput) -> Detail:
 
 
 def _columns(measures: Measures) -> tuple[Column, ...]:
-    """From the first to the last column that counts anything, and always the exact ones."""
+    """Columns from the first to the last that is not empty, and the column of exact elements."""
     labels = ["0", *(f"1e{edge}" for edge in HISTOGRAM_EDGES)]
     counted = [index for index, count in enumerate(measures.histogram) if index and count]
     shown = [0, *range(min(counted, default=1), max(counted, default=0) + 1)]
@@ -132,7 +132,7 @@ def _columns(measures: Measures) -> tuple[Column, ...]:
 
 
 def _heat_map(errors: Array) -> tuple[str, int, int]:
-    """Errors on a logarithmic scale, from pale to red; black where NaN or infinity came."""
+    """Errors on a logarithmic scale, from pale to red; black for NaN or infinity."""
     from PIL import Image
 
     finite = np.where(np.isfinite(errors), errors, 0.0)

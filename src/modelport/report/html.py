@@ -25,14 +25,14 @@ _MAX_PICTURE_BYTES = 2_000_000
 
 @dataclass(frozen=True)
 class ReportData:
-    """What a report tells.
+    """Data of a report.
 
     Attributes:
         model: The graph that was deployed.
-        runner: What ran the original.
+        runner: The runner of the reference model.
         verifications: The comparison, by target.
-        example: The example with the original's outputs.
-        engine_outputs: What the first target's engine made of the example.
+        example: The example with the outputs of the reference model.
+        engine_outputs: Outputs of the first target's engine for the example.
     """
 
     model: Model
@@ -73,7 +73,7 @@ def render_report(data: ReportData) -> str:
 
 @functools.cache
 def environment() -> jinja2.Environment:
-    """What renders the templates of this package: strict, and escaping."""
+    """Jinja environment of this package: strict, and escaping."""
     import jinja2
 
     return jinja2.Environment(

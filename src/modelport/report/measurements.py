@@ -18,7 +18,7 @@ class Point:
     """A measurement.
 
     Attributes:
-        x: Where it stands.
+        x: Position on the x axis.
         y: The figure, above 0.
         low: Lower end of its confidence interval.
         high: Upper end.
@@ -45,11 +45,11 @@ class Series:
 
 @dataclass(frozen=True)
 class Page:
-    """What a page about measurements tells.
+    """Data of a page about measurements.
 
     Attributes:
         title: Its title.
-        verdict: What came out, in a sentence.
+        verdict: The result, in a sentence.
         notes: Further sentences.
         heads: Heads of the table's columns.
         rows: The table.
@@ -73,7 +73,7 @@ class _Drawn:
     name: str
     colour: str
     line: str
-    places: tuple[tuple[float, float, float, float], ...]
+    boxes: tuple[tuple[float, float, float, float], ...]
 
 
 def render_measurements(page: Page) -> str:
@@ -107,7 +107,7 @@ def render_measurements(page: Page) -> str:
 
 
 class _Scale:
-    """From figures to places in the picture."""
+    """Converts figures to coordinates of the picture."""
 
     def __init__(self, points: Sequence[Point]) -> None:
         self._xs = sorted({point.x for point in points}) or [0.0]
@@ -135,9 +135,9 @@ class _Scale:
 
 
 def _draw(series: Series, colour: str, scale: _Scale) -> _Drawn:
-    places = tuple(
+    boxes = tuple(
         (scale.x(point.x), scale.y(point.y), scale.y(point.low), scale.y(point.high))
         for point in series.points
     )
-    line = " ".join(f"{x:.1f},{y:.1f}" for x, y, _, _ in places)
-    return _Drawn(series.name, colour, line, places)
+    line = " ".join(f"{x:.1f},{y:.1f}" for x, y, _, _ in boxes)
+    return _Drawn(series.name, colour, line, boxes)

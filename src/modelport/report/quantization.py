@@ -1,4 +1,4 @@
-"""The page about a quantization: accuracy against speed, and what stayed in float32."""
+"""Page of a quantization: accuracy against speed, and the operators in float32."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 60.0, 620.0, 20.0, 250.0
 _FLOOR = 1e-7
-"""Drop from which a point is at the bottom."""
+"""Drop at the bottom of the plot."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Dot:
     Attributes:
         x: Pixels from the left.
         y: Pixels from the top.
-        label: What stands beside it.
+        label: Text beside the point.
         title: What is shown when it is pointed at.
         chosen: Whether it is the one that was chosen.
     """
@@ -57,7 +57,7 @@ def render_quantization(source: str, result: Quantization) -> str:
 
     Args:
         source: What was quantized.
-        result: What `modelport.quantize` gave.
+        result: Result of `modelport.quantize`.
 
     Returns:
         HTML, whole in itself.
@@ -91,7 +91,7 @@ def render_quantization(source: str, result: Quantization) -> str:
 
 
 def _decades(drops: list[float]) -> tuple[int, int]:
-    """The powers of ten between which all drops lie."""
+    """Powers of ten around all drops."""
     logs = [math.log10(max(drop, _FLOOR)) for drop in drops]
     low, high = math.floor(min(logs)), math.ceil(max(logs))
     return low, max(high, low + 1)
@@ -109,7 +109,7 @@ def _down(drop: float, ends: tuple[int, int]) -> float:
 
 def _ticks(fastest: float, ends: tuple[int, int]) -> list[Tick]:
     step = max(0.5, round(fastest / 6, 0) or 0.5)
-    speeds = [step * place for place in range(int(fastest / step) + 1)]
+    speeds = [step * index for index in range(int(fastest / step) + 1)]
     across = [
         Tick(_across(speed, fastest), _BOTTOM + 18, f"{speed:g}", "middle") for speed in speeds
     ]

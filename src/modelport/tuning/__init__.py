@@ -1,4 +1,4 @@
-"""Measure, and choose by what was measured."""
+"""Benchmarks, and the search for the fastest plan."""
 
 import typing
 

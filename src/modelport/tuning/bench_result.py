@@ -1,4 +1,4 @@
-"""What `bench` measured."""
+"""Result of `bench`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Measured:
 
     Attributes:
         model: What was run.
-        threads: Threads that it was told to take; 0 where it was told nothing.
+        threads: Number of threads that was set; 0 if it was not set.
         sizes: Sizes of dynamic dimensions that were chosen.
         rounds: The median of each turn, in seconds a call.
         calls: Every call of every turn.
@@ -59,7 +59,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Bench:
-    """What `bench` measured.
+    """Result of `bench`.
 
     Attributes:
         against: What the ratios are over.
@@ -75,7 +75,7 @@ class Bench:
 
     @property
     def ok(self) -> bool:
-        """Whether everything could be measured."""
+        """True if everything could be measured."""
         return not any(row.failure for row in self.rows)
 
     def to_json(self) -> dict[str, Any]:

@@ -25,11 +25,11 @@ from modelport.target import Target
 from modelport.tuning.bench_result import Bench, Measured
 from modelport.tuning.bench_targets import Subject, original_of, subjects_of
 from modelport.tuning.interleaved_timing import median_interval, paired_ratios
-from modelport.tuning.worker_client import Contestant, why_failed
+from modelport.tuning.worker_client import WorkerProcess, why_failed
 from modelport.tuning.workspace import TuningWorkspace
 
 ROUNDS = 15
-"""Turns of every model, unless it is said otherwise."""
+"""Turns of every model by default."""
 
 
 def measure_plans(
@@ -43,7 +43,7 @@ def measure_plans(
         rounds: Turns of each, after one that does not count.
 
     Returns:
-        One measurement a plan, in order; a plan that fails is one.
+        One measurement per plan, in order; a plan that fails has one as well.
     """
     subjects = []
     for number, plan in enumerate(plans):
@@ -136,13 +136,13 @@ def _examine(rounds: int, at_once: int, threads: Sequence[int]) -> None:
 
 def _describe(setting: Mapping[str, int], threads: int) -> str:
     parts = [f"{name}={size}" for name, size in setting.items()]
-    return ", ".join(parts + ([f"{threads} threads"] if threads else [])) or "as it comes"
+    return ", ".join(parts + ([f"{threads} threads"] if threads else [])) or "default options"
 
 
 def _example(
     model: Path, case: str | os.PathLike[str] | None, seed: int
 ) -> tuple[Signature, Arrays]:
-    """What the first model takes, and inputs for it."""
+    """Signature and inputs of the first model."""
     if model.suffix == ".onnx":
         signature, kept = load(model).signature, []
     else:
@@ -161,14 +161,14 @@ def _example(
 
 def _settings(sizes: Mapping[str, Sequence[int]], signature: Signature) -> list[dict[str, int]]:
     known = {dim for spec in signature.inputs for dim in spec.shape or () if isinstance(dim, str)}
-    for name, wanted in sizes.items():
+    for name, requested in sizes.items():
         if name not in known:
             raise UsageError(
                 f"the model has no dynamic dimension {name!r}",
                 fix=f"it has: {', '.join(sorted(known)) or 'none'}",
             )
         dim = signature.dims.get(name)
-        outside = [size for size in wanted if size < 1 or (dim is not None and size not in dim)]
+        outside = [size for size in requested if size < 1 or (dim is not None and size not in dim)]
         if outside:
             raise UsageError(f"{name} = {outside[0]} is outside the range {dim or 'from 1'}")
     return [dict(zip(sizes, chosen, strict=True)) for chosen in itertools.product(*sizes.values())]
@@ -197,22 +197,22 @@ def _measure(
     case: Path,
 ) -> list[Measured]:
     rows = [Measured(subject.name, threads, setting) for subject in subjects]
-    contestants: list[Contestant] = []
+    contestants: list[WorkerProcess] = []
     try:
         for subject, row in zip(subjects, rows, strict=True):
-            contestants.append(Contestant(subject.name, at_once=at_once))
+            contestants.append(WorkerProcess(subject.name, at_once=at_once))
             try:
                 subject.open(contestants[-1], threads, case)
                 row.memory = contestants[-1].memory
             except RunError as error:
                 row.failure = why_failed(error)
         for number in range(rounds + 1):
-            for contestant, row in zip(contestants, rows, strict=True):
+            for worker_process, row in zip(contestants, rows, strict=True):
                 if not row.failure:
-                    _turn(contestant, row, counts=number > 0)
+                    _turn(worker_process, row, counts=number > 0)
     finally:
-        for contestant in contestants:
-            contestant.close()
+        for worker_process in contestants:
+            worker_process.close()
     first = rows[0]
     for row in rows:
         if not row.failure and not first.failure:
@@ -221,9 +221,9 @@ def _measure(
     return rows
 
 
-def _turn(contestant: Contestant, row: Measured, *, counts: bool) -> None:
+def _turn(worker_process: WorkerProcess, row: Measured, *, counts: bool) -> None:
     try:
-        calls = contestant.turn()
+        calls = worker_process.turn()
     except RunError as error:
         row.failure = why_failed(error)
         return

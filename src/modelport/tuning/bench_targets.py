@@ -1,4 +1,4 @@
-"""What is measured, and how its process opens it."""
+"""Subjects of a benchmark, and how a worker process opens each."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from modelport.bundle import Bundle
 from modelport.errors import UsageError
 from modelport.recipe import load_recipe
 from modelport.target import Target
-from modelport.tuning.worker_client import Contestant
+from modelport.tuning.worker_client import WorkerProcess
 from modelport.tuning.workspace import TuningWorkspace
 
 
 @dataclass(frozen=True)
 class Subject:
-    """Something to be measured: how its process opens it.
+    """A subject of a benchmark, and how its worker process opens it.
 
     Attributes:
         name: What it is.
@@ -32,11 +32,11 @@ class Subject:
     do: str
     what: Mapping[str, Any]
 
-    def open(self, contestant: Contestant, threads: int, case: Path) -> None:
-        """Opens it in a process.
+    def open(self, worker_process: WorkerProcess, threads: int, case: Path) -> None:
+        """Opens it in a worker process.
 
         Args:
-            contestant: The process.
+            worker_process: The process.
             threads: Threads that it is to take; 0 leaves it to the backend.
             case: The inputs to run it on.
 
@@ -44,7 +44,7 @@ class Subject:
             RunError: It cannot be opened or run.
         """
         options = {**self.what["options"], **({"threads": threads} if threads else {})}
-        contestant.open(self.do, **{**self.what, "options": options, "case": str(case)})
+        worker_process.open(self.do, **{**self.what, "options": options, "case": str(case)})
 
 
 def subjects_of(
@@ -52,7 +52,7 @@ def subjects_of(
     targets: Sequence[Target],
     rights: Mapping[str, Any],
 ) -> list[Subject]:
-    """What finished models have to be measured.
+    """Subjects of bundles and ONNX files: one for each target to measure.
 
     Args:
         models: Bundles and ONNX files.
@@ -123,7 +123,7 @@ def original_of(
                 return _loaded(str(target), model, target, rights)
         raise UsageError(
             f"{model} holds no PyTorch program for {target}",
-            fix=f"say where the original is with source, or deploy with the target {target}, too",
+            fix=f"name the PyTorch model with source, or deploy with the target {target}, too",
         )
     from modelport.capture.attempts import capture_attempts
     from modelport.capture.programs import open_program

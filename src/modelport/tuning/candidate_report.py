@@ -1,4 +1,4 @@
-"""What became of the candidates."""
+"""Results of candidates."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FINISHED, SLOWER, WRONG, FAILED, UNTRIED = "finished", "slower", "wrong", "faile
 
 @dataclass
 class Row:
-    """What became of one candidate.
+    """Result of one candidate.
 
     Attributes:
         plan: How the model was compiled.
@@ -64,7 +64,7 @@ class Row:
 
 
 def pareto(rows: Sequence[Row], keys: Sequence[Callable[[Row], float]]) -> list[Row]:
-    """The rows that no other beats in one key without being worse in another.
+    """The Pareto front: rows that no other beats in one key without being worse in another.
 
     Args:
         rows: Rows that are right.

@@ -1,4 +1,4 @@
-"""What there is to try: backends and precisions first, then variations of the best."""
+"""Candidates: backends and precisions first, then variations of the best."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from modelport.deployment.plan import Plan
 from modelport.target import Target
 
 EXACT = ("fp32",)
-"""Precisions that are tried where nothing is said about the error."""
+"""Precisions that are tried without a tolerance."""
 
 
 def cores() -> int:
@@ -21,12 +21,12 @@ def cores() -> int:
 
 
 def base_plans(targets: Sequence[Target], *, lossy: bool, calibrated: bool = False) -> list[Plan]:
-    """One plan for every way to run the model at all.
+    """One plan for every way to run the model.
 
     Args:
         targets: What to choose from; by default every backend that works here, on the CPU and,
             where there is a CUDA device, on that.
-        lossy: Whether precisions below fp32 may be taken.
+        lossy: Whether precisions below fp32 are allowed.
         calibrated: Whether there are data, which int8 asks for.
 
     Returns:
@@ -63,7 +63,7 @@ def _has_cuda() -> bool:
 
 
 def variations(plan: Plan, rewrites: Sequence[str]) -> list[Plan]:
-    """Plans that differ from one in a single thing.
+    """Variations of a plan, each in one option.
 
     Args:
         plan: The plan.
@@ -91,14 +91,14 @@ def variations(plan: Plan, rewrites: Sequence[str]) -> list[Plan]:
 
 
 def _fewer(count: int) -> Iterator[int]:
-    """1, and half of the cores where that is something else."""
+    """Numbers of threads to try: 1, and half of the cores."""
     yield 1
     if count >= 4:
         yield count // 2
 
 
 def merged(plans: Sequence[Plan]) -> Plan:
-    """One plan with all that variations of the same plan changed."""
+    """One plan with all options that variations of a plan changed."""
     options = {name: value for plan in plans for name, value in plan.options.items()}
     rewrites = tuple(dict.fromkeys(name for plan in plans for name in plan.rewrites))
     return dataclasses.replace(plans[0], options=options, rewrites=rewrites)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import functools
 import itertools
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from modelport.numerics import Case, OutputComparison, ReferenceCase, tolerance_for, verify_cases
 from modelport.precision import CalibrationTable, calibrate, quantize
 from modelport.precision.data import CalibrationData, Part, Source
+from modelport.precision.quantization_result import QuantizationChoice
 from modelport.precision.score import Metric, Run
 from modelport.signature import Signature
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from modelport.tuning.workspace import TuningWorkspace
 
 HELD_OUT = "data-"
-"""How the names of cases begin that were held out of a user's data."""
+"""Prefix of the names of cases that were held out of the user's data."""
 
 _LOST = 1e6
-"""The error of what has another shape, is not finite, or must be equal and is not."""
+"""Error of an output with a wrong shape, of one that is not finite, or of unequal integers."""
 
 _JUDGED = 8
-"""Cases at most that are held out of the data, for candidates to be judged by."""
+"""Maximum number of cases that are held out of the data."""
 
 
 def place_of(data: Source, signature: Signature, folder: Path) -> str:
-    """Data as something that other processes can read.
+    """Data in files that other processes can read.
 
     Args:
         data: What `modelport.precision.data.CalibrationData` takes.
@@ -53,25 +53,27 @@ def place_of(data: Source, signature: Signature, folder: Path) -> str:
 
 
 def is_held_out(reference: ReferenceCase) -> bool:
-    """Whether a case is one of a user's data, which int8 is judged by."""
+    """Return True if a case is held out of the user's data: int8 is judged by it."""
     return reference.case.name.startswith(HELD_OUT)
 
 
-def held_out_cases(place: str, signature: Signature) -> list[Case]:
-    """The cases that candidates are judged by.
+def held_out_cases(data: str, signature: Signature) -> list[Case]:
+    """The held-out cases, by which candidates are judged.
 
     Raises:
         UsageError: The data are empty, not finite or of wrong shapes.
     """
-    cases = Part(CalibrationData(place, signature), held_out=True)
+    cases = Part(CalibrationData(data, signature), held_out=True)
     return [
-        Case(f"{HELD_OUT}{number}", case, f"held out of {place}")
+        Case(f"{HELD_OUT}{number}", case, f"held out of {data}")
         for number, case in enumerate(itertools.islice(cases, _JUDGED))
     ]
 
 
-def quantize_workspace(workspace: TuningWorkspace, form: str, tolerance: float) -> dict[str, Any]:
-    """Writes the workspace's model in int8, with as few operators in float32 as the bound asks.
+def quantize_workspace(
+    workspace: TuningWorkspace, form: str, tolerance: float
+) -> QuantizationChoice:
+    """Quantizes the workspace's model, with as few operators in float32 as the bound needs.
 
     The ranges are read once, for all forms.
 
@@ -110,7 +112,7 @@ def quantize_workspace(workspace: TuningWorkspace, form: str, tolerance: float) 
 
 
 def _closeness(references: list[ReferenceCase], tolerance: float) -> Metric:
-    """What `quantize` is to keep: the worst error, as candidates are judged by it."""
+    """Argument ``metric`` of `quantize`: the worst error, as candidates are judged by it."""
     bounds = functools.partial(tolerance_for, precision="int8", at_most=tolerance)
 
     def closeness(run: Run) -> float:
@@ -121,15 +123,15 @@ def _closeness(references: list[ReferenceCase], tolerance: float) -> Metric:
 
 
 def _loss(output: OutputComparison) -> float:
-    """The error of an output; that of its worst element counts for as much where it is worse."""
+    """The error of an output; that of its worst element if it is larger."""
     if output.reason or not output.rms_rel_allowed:
         return 0.0 if output.ok else _LOST
     scaled = output.max_rel * output.rms_rel_allowed / output.max_rel_allowed
     return min(max(output.rms_rel, scaled), _LOST)
 
 
-def quantized_how(choice: Mapping[str, Any]) -> str:
-    """What is in int8, in words."""
+def quantized_how(choice: QuantizationChoice) -> str:
+    """Text about a quantization: the scheme, and the operators in int8."""
     kept, done = choice["kept"], choice["improvements"]
     text = f"calibrated on {choice['cases']} cases by {choice['calibration']}"
     text += f", of {choice['operators']} operators {len(kept)} stay in float32"

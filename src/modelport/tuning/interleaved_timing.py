@@ -1,4 +1,4 @@
-"""Fair timings on a shared machine: contestants take turns, medians and intervals are compared."""
+"""Fair timings on a shared machine: candidates take turns, medians and intervals are compared."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 CONFIDENCE = 0.95
-"""How sure the intervals of `median_interval` are to hold the median."""
+"""Confidence of the intervals of `median_interval`."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Timing:
     """Seconds a call.
 
     Attributes:
-        samples: One figure a round, in order.
+        samples: One figure per round, in order.
     """
 
     samples: tuple[float, ...]
@@ -82,22 +82,22 @@ def median_interval(samples: Sequence[float]) -> tuple[float, float]:
 
 
 def paired_ratios(samples: Sequence[float], base: Sequence[float]) -> list[float]:
-    """Ratios round by round: a disturbance that lasts slows both sides of one."""
+    """Ratios per round: a disturbance that lasts slows both sides of a ratio."""
     return [one / other for one, other in zip(samples, base, strict=True)]
 
 
 def interleave(
     contestants: Mapping[str, Callable[[], object]], *, rounds: int, calls: int = 1
 ) -> dict[str, Timing]:
-    """Times contestants in turn, A B C A B C ..., after a round that does not count.
+    """Times functions in turn, A B C A B C ..., after a round that does not count.
 
     Args:
         contestants: What to call, by name.
         rounds: Rounds that count.
-        calls: Calls a round and contestant; their mean is the round's figure.
+        calls: Calls per round and function; their mean is the round's figure.
 
     Returns:
-        One timing a contestant.
+        One timing per function.
     """
 
     def turn(function: Callable[[], object]) -> float:

@@ -1,35 +1,38 @@
-"""The race: who is clearly slower leaves early, who computes something else does not count."""
+"""Successive elimination: slower candidates are dropped early, incorrect ones are rejected."""
 
 from __future__ import annotations
 
+import logging
 import statistics
 import time
 from collections.abc import Sequence
-from typing import Any
 
 from modelport.deployment.plan import Plan
 from modelport.errors import RunError
 from modelport.precision import form_for
+from modelport.precision.quantization_result import QuantizationChoice
 from modelport.progress import Stages
 from modelport.tuning.candidate_report import FAILED, FINISHED, SLOWER, UNTRIED, WRONG, Row
 from modelport.tuning.candidates import merged, variations
 from modelport.tuning.interleaved_timing import median_interval, paired_ratios
-from modelport.tuning.worker_client import Contestant, why_failed
+from modelport.tuning.worker_client import WorkerProcess, why_failed
 from modelport.tuning.workspace import TuningWorkspace
+
+_LOG = logging.getLogger("modelport.tuning")
 
 _DUEL = 5
 """Rounds of a challenger against the best so far."""
 _HOPELESS = 1.5
-"""How much slower a challenger is in every one of two rounds, to need no third."""
+"""Factor by which a challenger is slower in each of two rounds, so that it is dropped."""
 _SLOWER = 1.2
-"""How much slower a challenger is in the median of a duel, to leave the race."""
+"""Factor by which a challenger is slower in the median of a duel, so that it is dropped."""
 _FINALISTS = 4
 _PATIENCE = 600.0
-"""Seconds that a candidate may take as long as no other is right, whatever the budget."""
+"""Seconds that a candidate may take while no other is correct, whatever the budget."""
 _ROUNDS = (9, 25)
-"""Rounds of the final: at least, at most."""
+"""Minimum and maximum number of rounds of the final."""
 _PRECISE = 0.02
-"""Width of the intervals of all finalists, relative to the best, with which the final ends."""
+"""Relative width of all finalists' intervals at which the final ends."""
 
 
 class Race:
@@ -64,7 +67,7 @@ class Race:
             stage: Told of every candidate.
         """
         self.rows: list[Row] = []
-        self.quantizations: dict[str, dict[str, Any]] = {}
+        self.quantizations: dict[str, QuantizationChoice] = {}
         self._workspace = workspace
         self._tolerance = tolerance
         self._at_once = at_once
@@ -72,7 +75,7 @@ class Race:
         self._by_memory = by_memory
         self._rewrites = rewrites
         self._stage = stage
-        self._running: dict[int, Contestant] = {}
+        self._running: dict[int, WorkerProcess] = {}
         self._unquantizable: dict[str, RunError] = {}
 
     def run(self, plans: Sequence[Plan]) -> Row | None:
@@ -91,17 +94,17 @@ class Race:
                 self._vary(row)
             return self._final()
         finally:
-            for contestant in self._running.values():
-                contestant.close()
+            for worker_process in self._running.values():
+                worker_process.close()
 
-    def quantization_of(self, row: Row) -> dict[str, Any] | None:
-        """What was chosen for a candidate in int8; None where it was not quantized here."""
+    def quantization_of(self, row: Row) -> QuantizationChoice | None:
+        """The quantization of an int8 candidate; None if it was not quantized here."""
         if row.plan.target.precision != "int8":
             return None
         return self.quantizations.get(form_for(row.plan.target))
 
     def _left(self) -> float:
-        """Seconds that a step may take: until one candidate is right, it gets the time it needs."""
+        """Seconds left for a step; until one candidate is correct, as many as it needs."""
         left = self._deadline - time.monotonic()
         return max(left, 0.0) if self._ranked() else max(left, _PATIENCE)
 
@@ -112,16 +115,17 @@ class Race:
         return float(row.memory) if self._by_memory else statistics.median(row.samples)
 
     def _ranked(self) -> list[Row]:
-        """Those that are right and still in the race, the best first."""
+        """Correct candidates that were not dropped, the best first."""
         left = [row for row in self.rows if id(row) in self._running and row.error is not None]
         return sorted(left, key=self._key)
 
     def _leave(self, row: Row, state: str, why: str) -> None:
         row.state, row.why = state, why
+        _LOG.debug("%s: dropped, %s: %s", row.plan, state, why)
         self._running.pop(id(row)).close()
 
     def _vary(self, row: Row) -> None:
-        """Tries what differs from a candidate in one thing, and all at once that paid."""
+        """Tries variations of a candidate in one option, then all options that helped together."""
         base = statistics.median(row.samples)
         better = [
             other
@@ -135,17 +139,17 @@ class Race:
             self._try(together)
 
     def _try(self, plan: Plan) -> Row | None:
-        """Opens a candidate, compares it, and lets it run against the best so far."""
+        """Opens a candidate, compares it, and times it against the best so far."""
         row = Row(plan)
         self.rows.append(row)
         if self._is_over():
             row.why = "the budget was spent"
             return None
         with self._stage(str(plan)):
-            contestant = Contestant(str(plan), at_once=self._at_once)
-            self._running[id(row)] = contestant
+            worker_process = WorkerProcess(str(plan), at_once=self._at_once)
+            self._running[id(row)] = worker_process
             try:
-                self._enter(row, contestant)
+                self._enter(row, worker_process)
             except RunError as error:
                 if self._is_over():
                     self._leave(row, UNTRIED, "the budget was spent before it was done")
@@ -160,7 +164,7 @@ class Race:
             raise self._unquantizable[form]
         if form in self.quantizations:
             return
-        with self._stage(f"quantize, {form}"), Contestant("the quantization") as quantizer:
+        with self._stage(f"quantize, {form}"), WorkerProcess("the quantization") as quantizer:
             try:
                 reply = quantizer.ask(
                     "quantize",
@@ -174,12 +178,12 @@ class Race:
                 raise
         self.quantizations[form] = reply["choice"]
 
-    def _enter(self, row: Row, contestant: Contestant) -> None:
+    def _enter(self, row: Row, worker_process: WorkerProcess) -> None:
         if row.plan.target.precision == "int8" and self._workspace.data.exists():
             self._quantize(form_for(row.plan.target))
         folder = self._workspace.folder.parent / f"candidate-{len(self.rows)}"
         self._workspace.copy(folder)
-        opened = contestant.open(
+        opened = worker_process.open(
             "compile",
             self._left(),
             folder=str(folder),
@@ -188,15 +192,15 @@ class Race:
             rewrites=row.plan.rewrites,
             case=str(self._workspace.inputs),
         )
-        row.opened, row.memory = opened["opened"], contestant.memory
+        row.opened, row.memory = opened["opened"], worker_process.memory
         # One case before any time is spent on it, the others where it is fast enough to matter.
-        if self._is_right(row, contestant, only_first=True):
-            self._duel(row, contestant)
+        if self._is_right(row, worker_process, only_first=True):
+            self._duel(row, worker_process)
         if id(row) in self._running:
-            self._is_right(row, contestant, only_first=False)
+            self._is_right(row, worker_process, only_first=False)
 
-    def _is_right(self, row: Row, contestant: Contestant, *, only_first: bool) -> bool:
-        found = contestant.ask(
+    def _is_right(self, row: Row, worker_process: WorkerProcess, *, only_first: bool) -> bool:
+        found = worker_process.ask(
             "verify", self._left(), tolerance=self._tolerance, only_first=only_first
         )
         if not found["ok"]:
@@ -205,16 +209,16 @@ class Race:
             row.error = found["error"]
         return bool(found["ok"])
 
-    def _duel(self, row: Row, contestant: Contestant) -> None:
-        """Runs a challenger and the best in turn, until it is clear whether it may win."""
+    def _duel(self, row: Row, worker_process: WorkerProcess) -> None:
+        """Times a challenger and the best, interleaved, until it is clear whether it may win."""
         best = next(iter(self._ranked()), None)
         if best is None or self._by_memory:
-            row.samples = [statistics.median(contestant.turn()) for _ in range(_DUEL)]
+            row.samples = [statistics.median(worker_process.turn()) for _ in range(_DUEL)]
             return
         rival, against = self._running[id(best)], list[float]()
         row.samples = []
         for number in range(_DUEL):
-            row.samples.append(statistics.median(contestant.turn()))
+            row.samples.append(statistics.median(worker_process.turn()))
             against.append(statistics.median(rival.turn()))
             ratios = paired_ratios(row.samples, against)
             if number == 1 and min(ratios) > _HOPELESS:
@@ -225,14 +229,14 @@ class Race:
             self._leave(row, SLOWER, f"{ratio:.2f} times the time of {best.plan}")
 
     def _thin_out(self) -> None:
-        """Keeps as many in the race as can be in the final."""
+        """Drops all but as many candidates as the final has."""
         for row in self._ranked()[_FINALISTS:]:
             ratio = self._key(row) / self._key(self._ranked()[0])
             what = "memory" if self._by_memory else "time"
             self._leave(row, SLOWER, f"{ratio:.2f} times the {what} of the best")
 
     def _final(self) -> Row | None:
-        """Runs all that are left in turn; of those that cannot be told apart the plainest wins."""
+        """Times all that are left, interleaved; of equally fast ones the simplest wins."""
         finalists = self._ranked()
         if not finalists:
             return None
@@ -271,6 +275,7 @@ class Race:
     def _judge(self, finalists: list[Row]) -> Row:
         ranked = sorted(finalists, key=self._key)
         winner = ranked[0] if self._by_memory else self._plainest(ranked)
+        _LOG.debug("%s: chosen of %d finalists", winner.plan, len(ranked))
         for row in ranked:
             ratios = paired_ratios(row.samples, winner.samples)
             row.state, row.ratio = FINISHED, statistics.median(ratios)
@@ -278,7 +283,7 @@ class Race:
         return winner
 
     def _plainest(self, ranked: Sequence[Row]) -> Row:
-        """Of those whose time may be the best's, the one with the fewest options."""
+        """Of candidates within the noise of the best, the one with the fewest options."""
         alike = [
             row
             for row in ranked

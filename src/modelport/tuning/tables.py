@@ -1,4 +1,4 @@
-"""What was measured, as tables and pages."""
+"""Tables and pages of measurements."""
 
 from __future__ import annotations
 

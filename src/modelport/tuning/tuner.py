@@ -1,4 +1,4 @@
-"""`tune`: the fastest way to run a model here that is still right."""
+"""`tune`: the fastest correct plan on this machine."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from modelport.model import Model
 from modelport.passes import applicable
 from modelport.precision import form_for
 from modelport.precision.data import Source
+from modelport.precision.quantization_result import QuantizationChoice
 from modelport.progress import Progress, Stages
 from modelport.recipe import Recipe, load_recipe
 from modelport.target import Target
@@ -33,15 +34,15 @@ if TYPE_CHECKING:
 
 METRICS = ("latency", "throughput", "memory")
 BUDGET = 300.0
-"""Seconds that the candidates may take, unless it is said otherwise."""
+"""Budget in seconds by default."""
 
 _LEAST_ERROR = 1e-7
-"""Errors below differ by rounding alone."""
+"""Error below which differences are rounding alone."""
 
 
 @dataclass(frozen=True)
 class Tuning:
-    """What `tune` found.
+    """Result of `tune`.
 
     Attributes:
         source: The model's name.
@@ -67,7 +68,7 @@ class Tuning:
     front: tuple[Row, ...]
     reason: str
     deployment: Deployment | None
-    quantizations: Mapping[str, Mapping[str, Any]]
+    quantizations: Mapping[str, QuantizationChoice]
     seconds: Mapping[str, float]
 
     def to_json(self) -> dict[str, Any]:
@@ -99,7 +100,7 @@ def tune(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Tuning:
-    """Tries what there is, and keeps what is fastest here among what is right.
+    """Measures candidates, and chooses the fastest correct one on this machine.
 
     Each candidate is a backend with its options, and runs in a process of its own. One that is
     clearly slower than the best so far leaves after a few turns; the others are compared with the
@@ -150,12 +151,12 @@ def tune(
             "data are to calibrate int8 on, which is not tried without a tolerance",
             fix="say how large the error may be: --tolerance 0.05",
         )
-    wanted = [Target.parse(target) for target in targets]
-    for target in wanted:
+    parsed_targets = [Target.parse(target) for target in targets]
+    for target in parsed_targets:
         get_backend(target)
     stage = Stages(progress)
     recipe = open_program(source if isinstance(source, Recipe) else load_recipe(os.fspath(source)))
-    plans = base_plans(wanted, lossy=tolerance is not None, calibrated=data is not None)
+    plans = base_plans(parsed_targets, lossy=tolerance is not None, calibrated=data is not None)
     with tempfile.TemporaryDirectory(prefix="modelport-") as name:
         with stage("prepare"):
             folder = Path(name) / "model"
@@ -222,20 +223,22 @@ def _memory(row: Row) -> float:
 
 
 def _decade(row: Row) -> float:
-    """Errors of one power of ten are alike."""
+    """The power of ten of an error: errors of one power count as equal."""
     return float(math.floor(math.log10(max(row.error or 0.0, _LEAST_ERROR))))
 
 
 def _no_winner(rows: Sequence[Row]) -> ProofError:
     return ProofError(
-        "no candidate computes what the original computes, within the tolerance",
+        "no candidate agrees with the reference model within the tolerance",
         why="\n    ".join(f"{row.plan}: {row.state}: {row.why}" for row in rows),
         fix="give a wider tolerance, a larger budget or other targets",
     )
 
 
-def _reason(winner: Row, rows: Sequence[Row], metric: str, choice: Mapping[str, Any] | None) -> str:
-    """Why the winner won, in a sentence."""
+def _reason(
+    winner: Row, rows: Sequence[Row], metric: str, choice: QuantizationChoice | None
+) -> str:
+    """The reason for the winner, in a sentence."""
     if metric == "memory":
         figure = f"{winner.memory / 2**20:.0f} MiB"
     else:
@@ -243,19 +246,19 @@ def _reason(winner: Row, rows: Sequence[Row], metric: str, choice: Mapping[str, 
         assert timing is not None
         low, high = timing.interval
         figure = f"{timing.median * 1e3:.3g} ms a call ({low * 1e3:.3g} to {high * 1e3:.3g})"
-    told = [
+    reasons = [
         f"tuned for {metric}: {winner.plan}, of {len(rows)} candidates, with {figure} and an error "
         f"of {winner.error or 0:.1e}"
     ]
     rivals = [row for row in rows if row.state == FINISHED and row is not winner]
     if metric != "memory" and any(row.ratio is not None and row.ratio < 1 for row in rivals):
-        told.append("those that are faster cannot be told from it, and have more options")
-    told += [
+        reasons.append("faster ones are within the noise and have more options")
+    reasons += [
         f"{row.plan} takes {row.ratio:.2f} times the time ({row.ratio_interval[0]:.2f} to "
         f"{row.ratio_interval[1]:.2f})"
         for row in rivals
         if row.ratio is not None and row.ratio_interval is not None
     ]
     if choice is not None:
-        told.append(quantized_how(choice))
-    return "; ".join(told)
+        reasons.append(quantized_how(choice))
+    return "; ".join(reasons)

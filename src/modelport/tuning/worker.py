@@ -1,4 +1,4 @@
-"""What is measured runs here, in a process of its own: a crash is a result, not the end.
+"""Worker process of measurements: a crash in it is a result, and does not end the search.
 
 ``python -m modelport.tuning.worker DESCRIPTOR`` reads one JSON object a line from stdin, and
 answers with one a line on the file descriptor: what runtimes print cannot come between. See
@@ -109,7 +109,7 @@ class Worker:
         return self._engine.run_shared(self._inputs)
 
     def verify(self, tolerance: float | None, only_first: bool) -> Reply:
-        """Compares with the original on the workspace's cases.
+        """Compares with the reference on the workspace's cases.
 
         An engine is opened anew afterwards: other sizes may have changed how it runs.
         """
@@ -189,14 +189,14 @@ def _forget_peak_memory() -> None:
 
 
 def _peak_memory() -> int:
-    """Bytes of memory that the process held at most since `_forget_peak_memory`."""
+    """Peak memory of the process in bytes since `reset_peak`."""
     status = Path("/proc/self/status").read_text()
     line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
     return int(line.split()[1]) << 10
 
 
 def main(arguments: list[str]) -> int:
-    """Answers until there are no more questions."""
+    """Answers requests until there are no more."""
     ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
     worker = Worker()
     with os.fdopen(int(arguments[0]), "w", encoding="utf-8") as answers:

@@ -1,4 +1,4 @@
-"""A process that runs one engine, as it is seen from outside."""
+"""Client of a worker process that runs one engine."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from typing import IO, Any
 from modelport.errors import ModelportError, RunError
 
 _TURN = 0.1
-"""Seconds that a turn is to take, at least: short calls are repeated."""
+"""Minimum duration of a turn, in seconds: short calls are repeated."""
 _MOST_CALLS = 1000
 _LONG = 0.3
-"""Seconds a call from which a turn needs no call to warm up."""
+"""Seconds per call from which a turn needs no warm-up."""
 _TIMEOUT = 600.0
 
 
-class Contestant:
+class WorkerProcess:
     """A process that opens one engine, and runs it on demand.
 
-    It stands still between its turns, so that its threads take nothing from the others.
+    It is stopped between its turns, so that its threads take nothing from the others.
 
     Attributes:
         name: What it is, for messages.
@@ -62,7 +62,7 @@ class Contestant:
         self._selector = selectors.DefaultSelector()
         self._selector.register(reading, selectors.EVENT_READ)
 
-    def __enter__(self) -> Contestant:
+    def __enter__(self) -> WorkerProcess:
         return self
 
     def __exit__(
@@ -87,7 +87,7 @@ class Contestant:
             self._printed.close()
 
     def open(self, do: str, timeout: float = _TIMEOUT, **what: Any) -> dict[str, Any]:
-        """Opens an engine, runs it twice, and says how long a turn is to be.
+        """Opens an engine, runs it twice, and chooses the number of calls per turn.
 
         Args:
             do: ``compile`` or ``load``; see `modelport.tuning.worker.Worker`.
@@ -107,7 +107,7 @@ class Contestant:
         return reply
 
     def turn(self, timeout: float = _TIMEOUT) -> list[float]:
-        """Seconds of every call of one turn.
+        """Seconds of each call of one turn.
 
         Raises:
             RunError: As for `open`.
@@ -118,7 +118,7 @@ class Contestant:
         return list(reply["seconds"])
 
     def ask(self, do: str, timeout: float = _TIMEOUT, **what: Any) -> dict[str, Any]:
-        """Asks the process for something and waits for the answer.
+        """Sends a request and waits for the answer.
 
         Raises:
             RunError: It says that it failed, takes too long, or the process died.
@@ -143,10 +143,10 @@ class Contestant:
             if not self._selector.select(max(0.0, deadline - time.monotonic())):
                 self._process.kill()
                 raise RunError(f"{self.name} did not answer", why="it took too long")
-            heard = os.read(self._answers, 1 << 16)
-            if not heard:
+            received = os.read(self._answers, 1 << 16)
+            if not received:
                 return None
-            self._heard += heard
+            self._heard += received
         line, self._heard = self._heard.split(b"\n", 1)
         answer: dict[str, Any] = json.loads(line)
         return answer
@@ -165,5 +165,5 @@ class Contestant:
 
 
 def why_failed(error: ModelportError) -> str:
-    """What a contestant's error says, on one line."""
+    """The message of a worker's error, on one line."""
     return " ".join((error.why or error.what).split())

@@ -1,4 +1,4 @@
-"""A folder with what contestants need: the graph, its libraries and program, and cases."""
+"""The folder of a search: the graph, its libraries and program, and cases, for workers."""
 
 from __future__ import annotations
 
@@ -46,20 +46,20 @@ class TuningWorkspace(Workspace):
 
     @property
     def data(self) -> Path:
-        """A file that says where the data to calibrate on are; missing where there are none."""
+        """File with the path of the calibration data; missing without data."""
         return self.folder / "data.txt"
 
     @property
     def table(self) -> Path:
-        """Where the ranges of the model's tensors are, once it was calibrated."""
+        """File of the ranges of the model's tensors, once it was calibrated."""
         return self.folder / "table.json"
 
     def quantized(self, form: str) -> Path:
-        """Where the model in int8 is, in a form of Q/DQ, once it was quantized."""
+        """File of the model in int8, for a scheme of Q/DQ, once it was quantized."""
         return self.folder / "graphs" / f"quantized-{form}.onnx"
 
     def write_cases(self, references: Sequence[ReferenceCase], inputs: Mapping[str, Array]) -> None:
-        """Keeps cases with the original's outputs, and what to time on.
+        """Stores cases with the reference's outputs, and the case to time.
 
         Args:
             references: The cases, the one to look at first in front.
@@ -71,7 +71,7 @@ class TuningWorkspace(Workspace):
         write_case(self.inputs, inputs, {})
 
     def references(self, signature: Signature) -> list[ReferenceCase]:
-        """The cases, with what the original made of them, under the names that they were given."""
+        """The cases, with the reference's outputs, under their names."""
         return [
             ReferenceCase(
                 Case(
@@ -86,7 +86,7 @@ class TuningWorkspace(Workspace):
 
 
 def read_inputs(path: Path, signature: Signature) -> dict[str, Array]:
-    """The inputs of a case in a file, in the dtypes that a model takes."""
+    """The inputs of a case in a file, in the model's dtypes."""
     return as_declared(read_case(path)[0].inputs, signature.inputs)
 
 
@@ -99,7 +99,7 @@ def make_workspace(
     data: Source | None = None,
     seed: int = 0,
 ) -> TuningWorkspace:
-    """Writes what candidates need: the graph, and cases that the reference model was run on.
+    """Writes the workspace: the graph, and cases with the reference model's outputs.
 
     Args:
         folder: Where; it must not exist.
@@ -140,7 +140,7 @@ def make_workspace(
 def _references(
     attempt: CaptureAttempt, held_out: Sequence[Case], seed: int
 ) -> list[ReferenceCase]:
-    """The reference model on its example, on drawn cases, and on those of a user's data.
+    """Outputs of the reference model for its example, drawn cases, and cases of the user's data.
 
     Without an example, the largest that was drawn is first.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -30,6 +31,9 @@ from modelport.target import Target
 
 # What a class or a module holds is seen by the whole process, so there is one exporting thread at
 # a time; it may open further scopes inside its own.
+
+_LOG = logging.getLogger("modelport.capture")
+
 _exporting = threading.RLock()
 
 
@@ -82,7 +86,10 @@ def rewriting(
             active.model = replace_modules(model, selected, situation, active, undo)
             modules += [part for part in active.model.modules() if part not in set(modules)]
         _rewrite_functions(situation, shipped, modules, active, undo)
-        yield active
+        try:
+            yield active
+        finally:
+            _log_calls(active)
 
 
 def _rewrite_functions(
@@ -131,6 +138,15 @@ def _rewrite_functions(
     if situation.capture == "trace":
         # A function that is compiled when it is traced is compiled from source, and from originals.
         undo.enter_context(compiling_within(originals))
+
+
+def _log_calls(active: Active) -> None:
+    for record in active.called:
+        _LOG.debug("rewrite %s", record)
+    for record in active.unused:
+        _LOG.debug("rewrite %s: not called", record.registration)
+    idle = [record.name for record in active if record.shipped and not record.calls]
+    _LOG.debug("shipped rewrites without a call: %s", ", ".join(idle) or "none")
 
 
 def _note_script(selected: list[tuple[Slot, Registration]], active: Active) -> None:

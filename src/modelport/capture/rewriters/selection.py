@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import sys
 from collections.abc import Hashable, Iterable
 
@@ -10,6 +11,8 @@ from modelport.capture.rewriters.conditions import Situation
 from modelport.capture.rewriters.paths import Slot, resolve, resolve_class
 from modelport.capture.rewriters.registry import Registration, class_of, registrations
 from modelport.errors import UsageError
+
+_LOG = logging.getLogger("modelport.capture")
 
 
 def select_functions(situation: Situation, shipped: bool) -> list[tuple[Slot, Registration]]:
@@ -65,6 +68,8 @@ def most_specific(found: Iterable[Registration], situation: Situation) -> Regist
         )
     ]
     if len(best) == 1:
+        if len(entries) > 1:
+            _LOG.debug("rewrite %s: chosen of %d, the most specific", best[0], len(entries))
         return best[0]
     raise UsageError(
         f"{len(best)} rewrites of {best[0].name} apply, and none is more specific than the others",
@@ -92,11 +97,18 @@ def _is_met(entry: Registration) -> bool:
     return found is not None
 
 
+def _holds(entry: Registration, situation: Situation) -> bool:
+    is_held = entry.conditions.hold(situation)
+    if not is_held and not entry.shipped:
+        _LOG.debug("rewrite %s: not used, its conditions do not hold: %s", entry, situation)
+    return is_held
+
+
 def _holding(kind: str, situation: Situation, shipped: bool) -> list[Registration]:
     return [
         entry
         for entry in registrations()
         if entry.kind == kind
         and ((shipped and _is_met(entry)) or not entry.shipped)
-        and entry.conditions.hold(situation)
+        and _holds(entry, situation)
     ]

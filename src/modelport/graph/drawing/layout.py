@@ -1,4 +1,4 @@
-"""Where boxes and groups lie.
+"""Layered layout of boxes and groups.
 
 Layers by longest path, order within a layer by the mean place of what comes before (the first two
 steps of K. Sugiyama, S. Tagawa and M. Toda, "Methods for Visual Understanding of Hierarchical
@@ -24,7 +24,7 @@ class Placed:
 
     Attributes:
         label: The title.
-        lines: What stands below.
+        lines: Text below the title.
         box: The box's place in the scene; None for a group.
         path: The group's path.
         x: Left edge, in pixels.
@@ -71,7 +71,7 @@ def lay_out(scene: Scene, level: int, detailed: bool) -> Layout:
     root = Placed("", (), None, ())
     groups: dict[Path, Placed] = {(): root}
     leaves: list[Placed] = []
-    for place, box in enumerate(scene.boxes):
+    for index, box in enumerate(scene.boxes):
         for depth in range(1, min(len(box.path), level + 1) + 1):
             path = box.path[:depth]
             if path not in groups:
@@ -83,7 +83,7 @@ def lay_out(scene: Scene, level: int, detailed: bool) -> Layout:
             leaves.append(folded)
             continue
         lines = box.lines if detailed or box.kind != "node" else ()
-        leaf = Placed(box.title, tuple(map(_cut, lines)), place, box.path)
+        leaf = Placed(box.title, tuple(map(_cut, lines)), index, box.path)
         groups[box.path].inside.append(leaf)
         leaves.append(leaf)
     drawn: dict[tuple[int, int], tuple[Placed, Placed, list[str]]] = {}
@@ -95,7 +95,7 @@ def lay_out(scene: Scene, level: int, detailed: bool) -> Layout:
         drawn.setdefault((id(a), id(b)), (a, b, []))[2].append(text)
         common, first, second = _parting(a, b, groups)
         siblings[common][id(first), id(second)] = None
-    _place(root, siblings)
+    _position(root, siblings)
     _move(root, 0.0, 0.0)
     return Layout(root, list(drawn.values()))
 
@@ -121,8 +121,8 @@ def _chain(item: Placed) -> list[Path]:
     return [path[:depth] for depth in range(1, len(path) + 1)]
 
 
-def _place(group: Placed, siblings: dict[Path, dict[tuple[int, int], None]]) -> None:
-    """Places what a group shows, relative to it, and gives it its size."""
+def _position(group: Placed, siblings: dict[Path, dict[tuple[int, int], None]]) -> None:
+    """Positions the content of a group relative to it, and sets its size."""
     if group.box is not None or not group.inside:
         lines = (f"{group.count} nodes",) if group.box is None and group.count else group.lines
         group.lines = lines
@@ -131,7 +131,7 @@ def _place(group: Placed, siblings: dict[Path, dict[tuple[int, int], None]]) -> 
         group.height = 2 * 7.0 + LINE * (1 + len(lines))
         return
     for item in group.inside:
-        _place(item, siblings)
+        _position(item, siblings)
     rows = _layers(group.inside, siblings.get(group.path, {}))
     top = HEAD if group.path else PAD
     width = max(sum(item.width + GAP_X for item in row) - GAP_X for row in rows)
@@ -146,30 +146,30 @@ def _place(group: Placed, siblings: dict[Path, dict[tuple[int, int], None]]) -> 
 
 
 def _layers(items: list[Placed], lines: dict[tuple[int, int], None]) -> list[list[Placed]]:
-    order = {id(item): place for place, item in enumerate(items)}
+    order = {id(item): index for index, item in enumerate(items)}
     before: dict[int, list[int]] = defaultdict(list)
     for begin, end in lines:
         # A module that is used twice leads back: such lines do not count.
         if order[begin] < order[end]:
             before[order[end]].append(order[begin])
     layer: list[int] = []
-    for place in range(len(items)):
-        layer.append(max((layer[other] + 1 for other in before[place]), default=0))
+    for index in range(len(items)):
+        layer.append(max((layer[other] + 1 for other in before[index]), default=0))
     rows: list[list[int]] = [[] for _ in range(max(layer) + 1)]
-    for place, number in enumerate(layer):
-        rows[number].append(place)
+    for index, number in enumerate(layer):
+        rows[number].append(index)
     middle: dict[int, float] = {}
     for row in rows:
-        wanted = {
-            place: sum(middle[other] for other in before[place]) / len(before[place])
-            if before[place]
+        position = {
+            index: sum(middle[other] for other in before[index]) / len(before[index])
+            if before[index]
             else float(rank) / max(len(row), 1)
-            for rank, place in enumerate(row)
+            for rank, index in enumerate(row)
         }
-        row.sort(key=lambda place: wanted[place])
-        for rank, place in enumerate(row):
-            middle[place] = (rank + 0.5) / len(row)
-    return [[items[place] for place in row] for row in rows]
+        row.sort(key=lambda index: position[index])
+        for rank, index in enumerate(row):
+            middle[index] = (rank + 0.5) / len(row)
+    return [[items[index] for index in row] for row in rows]
 
 
 def _move(item: Placed, x: float, y: float) -> None:

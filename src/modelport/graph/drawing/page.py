@@ -124,9 +124,9 @@ def _box(box: Box) -> dict[str, Any]:
     if box.node is None:
         return {"title": f"{box.kind} {box.title}", "facts": [["type", box.lines[0]]]}
     node = box.node
-    place = source_place(node)
+    location = source_place(node)
     facts = [["module", shown(module_path(node))]] if module_path(node) else []
-    facts += [["source", shown(place)]] if place not in (node.name, node.op_type) else []
+    facts += [["source", shown(location)]] if location not in (node.name, node.op_type) else []
     facts += [[shown(item.name), attribute_text(item)] for item in node.attributes.values()]
     return {
         "title": operator_text(node),

@@ -1,4 +1,4 @@
-"""What a picture of a graph shows: boxes in groups, and lines between them."""
+"""Scene of a drawn graph: boxes in groups, and lines between them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Box:
         path: The groups that it is in, the outermost first.
         kind: ``node``, ``input`` or ``output``.
         title: The operator, or the tensor's name.
-        lines: What stands below: attributes and weights.
+        lines: Text below the title: attributes and weights.
         node: The node.
         value: The input or output.
     """
@@ -51,7 +51,7 @@ class Scene:
 
     @property
     def depth(self) -> int:
-        """How deep groups are nested."""
+        """Depth of nested groups."""
         return max((len(box.path) for box in self.boxes), default=0)
 
 
@@ -69,13 +69,13 @@ def scene_of(model: onnx_ir.Model) -> Scene:
             lines = (type_text(value),)
             scene.boxes.append(Box((), "input", shown(value.name), lines, value=value))
     for node, path in _with_paths(model.graph, ()):
-        place = len(scene.boxes)
+        index = len(scene.boxes)
         box = Box(path, "node", operator_text(node), tuple(_lines(node)), node=node)
         scene.boxes.append(box)
-        makers |= dict.fromkeys(node.outputs, place)
+        makers |= dict.fromkeys(node.outputs, index)
         read = [value for value in node.inputs if value is not None]
         read += [value for graph in subgraphs(node) for value in graph.outputs]
-        scene.lines += [(makers[value], place, _flow(value)) for value in read if value in makers]
+        scene.lines += [(makers[value], index, _flow(value)) for value in read if value in makers]
     for value in model.graph.outputs:
         if value in makers:
             scene.lines.append((makers[value], len(scene.boxes), _flow(value)))
@@ -95,8 +95,8 @@ def _with_paths(graph: onnx_ir.Graph, outer: Path) -> Iterator[tuple[onnx_ir.Nod
         names = [
             a.name for a in node.attributes.values() if not a.is_ref() and "GRAPH" in a.type.name
         ]
-        for place, sub in enumerate(inner):
-            label = names[place] if len(names) == len(inner) else f"graph {place}"
+        for index, sub in enumerate(inner):
+            label = names[index] if len(names) == len(inner) else f"graph {index}"
             yield from _with_paths(sub, (*path, label))
         yield node, path
 

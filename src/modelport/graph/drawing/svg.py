@@ -47,8 +47,8 @@ def svg_of(layout: Layout, kinds: list[str], *, alone: bool, labelled: bool) -> 
 
 
 def _rect(item: Placed) -> str:
-    place = f'x="{item.x:.1f}" y="{item.y:.1f}"'
-    return f'<rect {place} width="{item.width:.1f}" height="{item.height:.1f}"/>'
+    geometry = f'x="{item.x:.1f}" y="{item.y:.1f}"'
+    return f'<rect {geometry} width="{item.width:.1f}" height="{item.height:.1f}"/>'
 
 
 def _groups(item: Placed) -> Iterator[str]:

@@ -21,7 +21,7 @@ def rename(model: AnyModel, names: Mapping[str, str]) -> AnyModel:
         names: New names by old ones, of tensors or else of nodes. Names may be swapped.
 
     Raises:
-        UsageError: A name is unknown, or a new name is taken.
+        UsageError: A name is unknown, or a new name is in use.
     """
 
     def apply(ir: onnx_ir.Model) -> None:
@@ -32,7 +32,7 @@ def rename(model: AnyModel, names: Mapping[str, str]) -> AnyModel:
         for old in tensors:
             if not names[old] or names[old] in left:
                 raise UsageError(
-                    f"{old!r} cannot be renamed: the name {names[old]!r} is taken or empty",
+                    f"{old!r} cannot be renamed: the name {names[old]!r} is in use or empty",
                     fix="choose another one",
                 )
             left.add(names[old])

@@ -1,4 +1,4 @@
-"""Nodes put in, exchanged and taken out."""
+"""Nodes inserted, replaced and removed."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ def insert_node(
         producers = [p for v in (value, *others) if (p := v.producer()) and p.graph is graph]
         value.replace_all_uses_with(result, replace_graph_outputs=True)
         node.replace_input_with(0, value)
-        for place, other in enumerate(others, 1):
-            node.replace_input_with(place, other)
-        order = {item: place for place, item in enumerate(graph)}
+        for index, other in enumerate(others, 1):
+            node.replace_input_with(index, other)
+        order = {item: index for index, item in enumerate(graph)}
         last = max(producers, key=order.__getitem__, default=None)
         if last is not None:
             graph.insert_after(last, node)
@@ -127,22 +127,22 @@ def delete_node(model: AnyModel, node: str) -> AnyModel:
         used = [value for value in old.outputs if value.uses() or value.is_graph_output()]
         if used and (used[0] is not old.outputs[0] or len(used) > 1 or not any(old.inputs[:1])):
             raise UsageError(
-                f"the node {node!r} ({old.op_type}) cannot be taken out: what it gives is needed",
-                why="only a node that reads a tensor and whose first output alone is used can be",
+                f"the node {node!r} ({old.op_type}) cannot be removed: its output is in use",
+                why="a node can be removed if it reads a tensor and only its first output is used",
             )
         if used:
             before, after = old.inputs[0], old.outputs[0]
             assert before is not None
             if None not in (before.dtype, after.dtype) and before.dtype is not after.dtype:
                 raise UsageError(
-                    f"the node {node!r} ({old.op_type}) cannot be taken out: it reads "
-                    f"{before.dtype} and gives {after.dtype}",
+                    f"the node {node!r} ({old.op_type}) cannot be removed: it reads "
+                    f"{before.dtype} and computes {after.dtype}",
                     fix="replace it by a Cast",
                 )
             if after.is_graph_output():
                 if before.is_graph_input() or before.is_graph_output() or before.is_initializer():
                     raise UsageError(
-                        f"the node {node!r} cannot be taken out: {after.name!r} is an output, and "
+                        f"the node {node!r} cannot be removed: {after.name!r} is an output, and "
                         f"{before.name!r} an input, an initializer or an output as well",
                         fix="replace it by an Identity",
                     )

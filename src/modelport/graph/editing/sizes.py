@@ -30,8 +30,8 @@ def set_dims(model: AnyModel, dims: Mapping[str, Mapping[int, int | str]]) -> An
 
     Args:
         model: The model; it stays as it is.
-        dims: For an input and an axis a size, or the name of a dynamic dimension. Where the
-            dimension had a name before, all inputs' dimensions of that name change.
+        dims: For each input and axis, a size or the name of a dynamic dimension. If the dimension
+            had a name before, the dimensions of that name change in all inputs.
 
     Raises:
         UsageError: There is no such input or axis, or a size is negative.
@@ -40,28 +40,28 @@ def set_dims(model: AnyModel, dims: Mapping[str, Mapping[int, int | str]]) -> An
     def apply(ir: onnx_ir.Model) -> None:
         import onnx_ir
 
-        given = {value.name or "": value for value in ir.graph.inputs}
+        inputs = {value.name or "": value for value in ir.graph.inputs}
         for name, axes in dims.items():
-            if name not in given:
-                raise UsageError(f"the model has no input {name!r}", fix=did_you_mean(name, given))
+            if name not in inputs:
+                raise UsageError(f"the model has no input {name!r}", fix=did_you_mean(name, inputs))
             for axis, size in axes.items():
-                shape = given[name].shape
+                shape = inputs[name].shape
                 if shape is None or not -len(shape) <= axis < len(shape):
                     raise UsageError(f"the input {name!r} has no axis {axis}: its shape is {shape}")
                 if size == "" or (isinstance(size, int) and size < 0):
                     raise UsageError(f"{size!r} is neither a size nor the name of a dimension")
                 old = shape[axis]
                 for value in ir.graph.inputs:
-                    if value is given[name] or (
+                    if value is inputs[name] or (
                         value.shape is not None and not isinstance(old, int) and old.value
                     ):
                         value.shape = onnx_ir.Shape(
                             [
                                 size
-                                if (value is given[name] and place == axis % len(shape))
+                                if (value is inputs[name] and index == axis % len(shape))
                                 or (not isinstance(old, int) and old.value and dim == old)
                                 else dim
-                                for place, dim in enumerate(value.shape or ())
+                                for index, dim in enumerate(value.shape or ())
                             ]
                         )
         infer_shapes_anew(ir)
@@ -99,7 +99,7 @@ def reshape_targets(model: AnyModel, rule: ReshapeRule) -> AnyModel:
             target = list(new)
             if any(type(size) is not int or size < -1 for size in target) or target.count(-1) > 1:
                 raise UsageError(
-                    f"the rule gives the Reshape {name!r} the target {target}",
+                    f"the rule returns the target {target} for the Reshape {name!r}",
                     fix="a target is a list of sizes, of which one may be -1",
                 )
             assert node.graph is not None

@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from modelport.errors import UsageError
 from modelport.files.replacement import replacing
+
+_LOG = logging.getLogger("modelport.ops")
 
 
 def cache_folder() -> Path:
@@ -53,7 +56,9 @@ def kept(name: str, make: Callable[[Path], None]) -> Path:
     """
     path = cache_folder() / name
     if path.is_file():
+        _LOG.debug("%s: reused from the cache", name)
         return path
+    _LOG.debug("%s: built, the cache has no file of this key", name)
     with _locked(path.parent):
         if path.is_file():
             return path

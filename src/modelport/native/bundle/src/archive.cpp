@@ -91,7 +91,7 @@ class Archive {
     zip_file_get_external_attributes(zip_.get(), index, 0, &system, &attributes);
     const uint32_t type = (attributes >> 16) & type_bits;
     if (type != 0 && type != plain_file && type != directory)
-      throw bundle_error(name + " is no plain file", {where_, "a bundle has no links", {}});
+      throw bundle_error(name + " is not a regular file", {where_, "a bundle has no links", {}});
   }
 
   std::string where_;

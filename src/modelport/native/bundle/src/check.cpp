@@ -24,7 +24,7 @@ std::map<std::string, uint64_t> walk(const fs::path& folder, const std::string& 
     const fs::file_type type = entry.symlink_status().type();
     if (type == fs::file_type::regular) found[name] = entry.file_size();
     else if (type != fs::file_type::directory)
-      throw bundle_error(name + " is no plain file",
+      throw bundle_error(name + " is not a regular file",
                          {where, "a bundle has neither links nor devices", "copy the bundle with its files: cp -rL"});
   }
   return found;

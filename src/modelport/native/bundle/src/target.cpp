@@ -62,7 +62,7 @@ Target Target::parse(const std::string& text) {
     const Vocabulary& vocabulary = vocabulary_of(token, text);
     std::string& value = target.*vocabulary.member;
     if (std::find(given.begin(), given.end(), vocabulary.field) != given.end())
-      throw usage_error("target " + quoted(text) + " gives two values for its " + vocabulary.field + ": " + value +
+      throw usage_error("target " + quoted(text) + " has two values for its " + vocabulary.field + ": " + value +
                         ", " + token);
     given.push_back(vocabulary.field);
     value = token;

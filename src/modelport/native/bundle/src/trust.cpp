@@ -56,7 +56,7 @@ Key read_key(const fs::path& path) {
   ERR_clear_error();
   if (!key) throw usage_error("cannot read the key " + path.string(), {{}, {}, make_keys});
   if (EVP_PKEY_id(key.get()) != EVP_PKEY_ED25519)
-    throw usage_error(path.string() + " is no public ed25519 key", {{}, {}, make_keys});
+    throw usage_error(path.string() + " is not a public ed25519 key", {{}, {}, make_keys});
   return key;
 }
 

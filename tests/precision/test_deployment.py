@@ -34,4 +34,4 @@ def test_targets_have_graphs_of_their_own(tmp_path: Path, precision: str, dtype:
 def test_command(cli: RunCli, recipe_file: Path, tmp_path: Path) -> None:
     ran = cli("deploy", recipe_file, "-o", tmp_path / "t.port", "--target", "onnxruntime:fp16")
     assert ran.code == 0, ran.err
-    assert "onnxruntime:cpu:fp16: agrees with the original" in ran.out
+    assert "onnxruntime:cpu:fp16: agrees with the reference" in ran.out

@@ -1,0 +1,1 @@
+"""Rules of names and sentences, as counts that may only fall; CONTRIBUTING.md explains them."""
