@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 _LARGEST = 1 << 31
 """Bytes up to which a sparse initializer becomes a dense one."""
 
+_DEFAULTS = 4
+"""Version of the format from which an initializer need not be an input."""
+
 
 def expand_sparse_initializers(proto: onnx.ModelProto) -> None:
     """Makes sparse initializers dense: no runtime but ONNX Runtime reads them.
@@ -32,9 +35,10 @@ def expand_sparse_initializers(proto: onnx.ModelProto) -> None:
 def use_current_forms(model: onnx_ir.Model) -> None:
     """Makes initializers no inputs, and negative sizes unknown.
 
-    Version 3 of the format lists initializers among the inputs; compilers take those for inputs
-    that a caller feeds. Some converters write -1 for a size that is not known. ONNX Runtime takes
-    0 for a size, so that it stays one.
+    Before version 4 of the format all initializers are inputs as well, and compilers take those
+    for inputs that a caller feeds; later it means a default that a caller may override. Some
+    converters write -1 for a size that is not known. ONNX Runtime takes 0 for a size, so that it
+    stays one.
 
     Args:
         model: The model; changed in place.
@@ -42,11 +46,9 @@ def use_current_forms(model: onnx_ir.Model) -> None:
     import onnx_ir
 
     graph = model.graph
-    inputs = [value for value in graph.inputs if value.name not in graph.initializers]
-    if len(inputs) < len(graph.inputs):
-        graph.inputs[:] = inputs
-        # Before version 4 of the format, initializers had to be inputs as well.
-        model.ir_version = max(model.ir_version, 4)
+    if model.ir_version < _DEFAULTS:
+        graph.inputs[:] = [v for v in graph.inputs if v.name not in graph.initializers]
+        model.ir_version = _DEFAULTS
     for part in model.graphs():
         for value in (*part.inputs, *(value for node in part for value in node.outputs)):
             if value.shape is not None and any(_is_negative(dim) for dim in value.shape):
