@@ -17,6 +17,7 @@ from modelport.graph import expose, extract
 from tests.support import onnx_text
 
 Arrays = Mapping[str, np.ndarray[Any, Any]]
+X23 = np.array([[-1, 2, -3], [4, -5, 6]], np.float32)
 
 CHAIN = """g (float[N, 3] x, float[N, 3] z) => (float[N, 3] y) <float[3] w = {1.0, 2.0, 3.0}> {
     a = Mul(x, w)
@@ -233,3 +234,25 @@ def test_what_cannot_be_shown_is_refused(
 ) -> None:
     with pytest.raises(UsageError, match=message):
         expose(read(body), **asked)
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "expected"),
+    [
+        (["y"], ["z"], -X23),
+        (["y"], ["w"], -X23 + X23),
+        (["z", "y"], ["w"], 2 * X23),
+        (["x"], ["z"], -np.maximum(X23, 0)),
+        (["z"], ["v"], np.abs(X23)),
+    ],
+)
+def test_outputs_of_the_model_are_inputs_of_a_part(
+    tmp_path: Path, begin: list[str], end: list[str], expected: np.ndarray[Any, Any]
+) -> None:
+    body = """g (float[2, 3] x) => (float[2, 3] y, float[2, 3] z, float[2, 3] w, float[2, 3] v)
+        { y = Relu(x) z = Neg(y) w = Add(z, y) v = Abs(z) }"""
+    part = extract(Model.load(onnx_text(tmp_path / "m.onnx", body)), begin, end)
+    path = part.save(tmp_path / "part.onnx")
+    onnx.checker.check_model(onnx.load(path), full_check=True)
+    (result,) = modelport.load(path).run(dict.fromkeys(begin, X23)).values()
+    np.testing.assert_array_equal(result, expected)

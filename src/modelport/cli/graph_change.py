@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelport.cli import console
-from modelport.errors import UsageError
+from modelport.errors import ModelportError, ProofError, UsageError
 
 if TYPE_CHECKING:
     from modelport.model import Model
@@ -66,6 +67,11 @@ def _add_edits(parser: argparse.ArgumentParser) -> None:
     add("--delete", "NODE", "take a node out; its first input takes its output's place")
     add("--reshape", "FILE.py:FUNCTION", "targets of Reshapes by a rule on (name, shape)")
     parser.add_argument("--opset", type=int, help="convert to this opset")
+    parser.add_argument(
+        "--no-check",
+        action="store_true",
+        help="write without a run in ONNX Runtime (--dim) or a comparison there (--opset)",
+    )
 
 
 def _load(arguments: argparse.Namespace) -> Model:
@@ -134,12 +140,54 @@ def _edit(arguments: argparse.Namespace) -> int:
     from modelport import graph
 
     changes = [*_changes(arguments, graph)]
-    if not changes:
+    opset: int | None = arguments.opset
+    if not changes and opset is None:
         raise UsageError("no change is asked for", fix="`modelport graph edit --help` lists them")
-    model = _load(arguments)
+    source = model = _load(arguments)
     for change in changes:
         model = change(model)
+    if arguments.dim and not arguments.no_check:
+        _check_runs(source, model)
+    if opset is not None:
+        converted = graph.convert_opset(model, opset)
+        if not arguments.no_check:
+            _check_same(model, converted)
+        model = converted
     return _written(arguments, {arguments.output: model})
+
+
+def _check_runs(source: Model, model: Model) -> None:
+    from modelport.passes.equivalence import check_runs
+
+    if _runs(source):
+        check_runs(model, 0)
+
+
+def _check_same(model: Model, converted: Model) -> None:
+    from modelport.passes.equivalence import check_agreement
+
+    try:
+        if _runs(model):
+            check_agreement(model, converted, 0, None)
+    except UsageError as error:
+        _warn_unchecked(error)
+
+
+def _runs(model: Model) -> bool:
+    """Whether ONNX Runtime runs a model; a warning says why it does not."""
+    from modelport.passes.equivalence import check_runs
+
+    try:
+        check_runs(model, 0)
+    except (ProofError, UsageError) as error:
+        _warn_unchecked(error)
+        return False
+    return True
+
+
+def _warn_unchecked(error: ModelportError) -> None:
+    why = f": {error.why}" if error.why else ""
+    print(f"warning: the result is not checked: {error.what}{why}", file=sys.stderr)
 
 
 def _changes(arguments: argparse.Namespace, graph: Any) -> list[Callable[[Model], Model]]:
@@ -170,8 +218,6 @@ def _changes(arguments: argparse.Namespace, graph: Any) -> list[Callable[[Model]
 
         rule = load_function(source)
         changes.append(lambda m, r=rule: graph.reshape_targets(m, r))  # type: ignore[misc]
-    if arguments.opset is not None:
-        changes.append(lambda model: graph.convert_opset(model, arguments.opset))
     return changes
 
 

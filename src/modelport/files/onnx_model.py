@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelport.errors import UsageError, first_cause
+from modelport.files.legacy_onnx import expand_sparse_initializers, use_current_forms
 from modelport.ir.subgraphs import subgraphs
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ _REWRITE = "the file is truncated or of another format: write or copy it again"
 def read_onnx(path: Path) -> onnx_ir.Model:
     """Reads an ONNX file; weights that lie beside it are not read before they are used.
 
-    Nodes that are not in topological order are brought into one.
+    Nodes that are not in topological order are brought into one. Forms of older files become
+    today's: initializers are no inputs, none is sparse, and a size of -1 is unknown.
 
     Args:
         path: The file.
@@ -37,7 +39,7 @@ def read_onnx(path: Path) -> onnx_ir.Model:
     if not path.is_file():
         raise UsageError(f"no such file: {path}")
     try:
-        model = onnx_ir.load(path)
+        model = _deserialized(path)
         if not model.ir_version:
             raise ValueError("it has no version of the format")
     except (
@@ -54,6 +56,18 @@ def read_onnx(path: Path) -> onnx_ir.Model:
     _require_data_inside(model, path)
     _require_data_fits(model, path)
     require_sound(model, str(path))
+    use_current_forms(model)
+    return model
+
+
+def _deserialized(path: Path) -> onnx_ir.Model:
+    import onnx
+    import onnx_ir
+
+    proto = onnx.load(path, load_external_data=False)
+    expand_sparse_initializers(proto)
+    model = onnx_ir.from_proto(proto)
+    onnx_ir.external_data.set_base_dir(model.graph, path.parent)
     return model
 
 

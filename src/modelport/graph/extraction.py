@@ -145,6 +145,10 @@ class _Cut:
         old = self._ir.graph
         nodes = [node for node in _inner_first(old) if node in self._nodes]
         self._keep_outputs_inside()
+        # What is an output of the whole may be an input of the part.
+        for graph in self._ir.graphs():
+            if graph not in self._kept:
+                graph.outputs.clear()
         for value, new in self._inputs.items():
             value.replace_all_uses_with(new)
         self._take_apart()
@@ -240,9 +244,6 @@ class _Cut:
 
     def _take_apart(self) -> None:
         """Frees what the new graph is made of, and cuts what is left over off from it."""
-        graphs = [graph for graph in self._ir.graphs() if graph not in self._kept]
-        for graph in graphs:
-            graph.outputs.clear()
         for node in list(self._ir.graph.all_nodes()):
             if node in self._nodes:
                 assert node.graph is not None

@@ -42,7 +42,7 @@ def infer_shapes(model: onnx_ir.Model, *, overwrite: bool = False, prefix: str =
     import onnx_ir
 
     try:
-        with _weights_left_out(model):
+        with weights_left_out(model):
             proto = onnx_ir.to_proto(model)
         proto = onnx.shape_inference.infer_shapes(proto, data_prop=True)
     except (onnx.shape_inference.InferenceError, onnx_ir.serde.SerdeError, TypeError, ValueError):
@@ -82,7 +82,7 @@ def infer_shapes_anew(model: onnx_ir.Model) -> None:
 
 
 @contextmanager
-def _weights_left_out(model: onnx_ir.Model) -> Iterator[None]:
+def weights_left_out(model: onnx_ir.Model) -> Iterator[None]:
     """Puts a reference to a file that is never read in the place of each large initializer."""
     import onnx_ir
 

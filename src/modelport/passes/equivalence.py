@@ -8,13 +8,15 @@ from pathlib import Path
 
 from modelport.backends import REFERENCE_RUNTIME, open_engine
 from modelport.backends.interface import Artifact
-from modelport.errors import ProofError, UsageError
+from modelport.errors import BuildError, ProofError, UsageError
 from modelport.ir.random_operators import draws
 from modelport.model import Model
 from modelport.numerics import Verification, draw_cases, run_reference, verify_cases
 from modelport.numerics.verification import Runner
 
 CASES = 3
+
+_UNCHECKED = "`check=False` (--no-check) leaves the check out"
 
 
 def check_agreement(
@@ -47,7 +49,7 @@ def check_agreement(
         references, refused = run_reference(
             reference, draw_cases(signature, {}, seed=seed), count=CASES, least=1
         )
-        candidate = run(rewritten.save(folder / "rewritten.onnx"))
+        candidate = _opened(run, rewritten.save(folder / "rewritten.onnx"))
         verification = verify_cases(references, candidate, refused=refused)
     failed = [case for case in verification.cases if not case.ok]
     if failed:
@@ -59,6 +61,37 @@ def check_agreement(
             "(--no-check) skips the comparison",
         )
     return verification
+
+
+def check_runs(model: Model, seed: int, run: Callable[[Path], Runner] | None = None) -> None:
+    """Runs a changed model on a drawn case: sizes that do not fit each other show there.
+
+    Args:
+        model: The changed model.
+        seed: Seed of the case.
+        run: Opens a file for running; ONNX Runtime on the CPU by default.
+
+    Raises:
+        UsageError: An input has no known rank.
+        ProofError: The runtime does not take the model, or refuses every case.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        runner = _opened(run or _open, model.save(Path(name) / "changed.onnx"))
+        try:
+            run_reference(runner, draw_cases(model.signature, {}, seed=seed), count=1, least=1)
+        except ProofError as error:
+            raise ProofError(
+                "the changed model does not run", why=error.why or error.what, fix=_UNCHECKED
+            ) from error
+
+
+def _opened(run: Callable[[Path], Runner], path: Path) -> Runner:
+    try:
+        return run(path)
+    except BuildError as error:
+        raise ProofError(
+            "the runtime does not take the changed model", why=error.why, fix=_UNCHECKED
+        ) from error
 
 
 def _require_determined(model: Model) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import logging
 import tempfile
 from collections.abc import Collection, Iterable, Iterator
@@ -18,6 +19,7 @@ from modelport.graph import convert_opset
 from modelport.ir.constants import tensor_of
 from modelport.ir.domains import is_onnx
 from modelport.model import Model
+from modelport.passes.duplicate_initializers import ShareInitializers
 from modelport.precision.excluded_nodes import asked_for
 from modelport.precision.weights import add_dequantized, quantize_blocks
 
@@ -103,6 +105,7 @@ def _compress_weights(nodes: Iterable[ir.Node], bits: int) -> None:
 def _dynamic(model: Model, kept: Collection[ir.Node]) -> Model:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
+    _separate_weights(model.ir)
     _forget_shapes(model.ir)
     with tempfile.TemporaryDirectory(prefix="modelport-") as name, _quiet():
         folder = Path(name)
@@ -123,7 +126,29 @@ def _dynamic(model: Model, kept: Collection[ir.Node]) -> Model:
             ) from error
         after = Model.load(folder / "after.onnx")
         ir.external_data.load_to_model(after.ir)
+    ShareInitializers()(after.ir)
     return dataclasses.replace(model, ir=after.ir)
+
+
+def _separate_weights(model: ir.Model) -> None:
+    """Gives each Gemm weights of its own: ONNX Runtime's rewrite transposes them in place."""
+    for node in model.graph.all_nodes():
+        value = node.inputs[1] if is_onnx(node, "Gemm") else None
+        if value is None or not value.is_initializer() or len(value.uses()) < 2:
+            continue
+        graph = value.graph
+        assert isinstance(graph, ir.Graph)
+        names = {other.name for part in model.graphs() for other in _values(part)}
+        name = next(n for i in itertools.count(1) if (n := f"{value.name}_{i}") not in names)
+        own = ir.Value(name=name, type=value.type, shape=value.shape, const_value=value.const_value)
+        graph.register_initializer(own)
+        node.replace_input_with(1, own)
+
+
+def _values(graph: ir.Graph) -> Iterator[ir.Value]:
+    yield from (*graph.inputs, *graph.initializers.values())
+    for node in graph:
+        yield from node.outputs
 
 
 def _forget_shapes(model: ir.Model) -> None:

@@ -58,3 +58,18 @@ def unsteady(no_evidence: bool) -> dict[str, str]:
 def test_case_at_which_rounding_hides_everything_proves_nothing() -> None:
     assert "off by 0.02 of its result there, by rounding alone" in unsteady(True)["drawn-0"]
     assert unsteady(False) == {}
+
+
+def test_case_of_an_onnx_file_needs_no_example() -> None:
+    text = f'<ir_version: 10, opset_import: ["" : 18]> {GRAPHS["orders"]}'
+    ir = onnx_ir.serde.deserialize_model(onnx.parser.parse_model(text))
+    x = np.array([0, 1, 2, 3, 4, 5, 6, 6 - 1e-6], np.float32)
+
+    def run(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {"y": np.argmax(inputs["x"], keepdims=True)}
+
+    original = ReferenceModel(SIGNATURE, run, {}, (), "ONNX Runtime")
+    case = Case("drawn-0", {"x": x}, "drawn")
+    references = [ReferenceCase(case, run(case.inputs))]
+    results = [CaseResult("drawn-0", "drawn", {"x": (8,)}, (OutputComparison("y", False),))]
+    assert "a millionth off" in fragile_probes(original, ir, [], references, results)["drawn-0"]

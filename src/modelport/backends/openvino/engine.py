@@ -12,6 +12,7 @@ import numpy as np
 from modelport.arrays import Array, Arrays
 from modelport.backends.interface import Artifact, Binding, Engine
 from modelport.backends.openvino.core import import_openvino, open_compiled, reason
+from modelport.backends.openvino.ports import port_indices, read_inputs
 from modelport.errors import BuildError, RunError
 from modelport.signature import Signature
 from modelport.target import Target
@@ -38,29 +39,42 @@ def load(
     folder: Path, artifact: Artifact, target: Target, signature: Signature | None = None
 ) -> OpenVinoEngine:
     """Opens a graph; see `modelport.backends.Backend.load`."""
-    compiled = open_compiled(folder / artifact.graph, target, artifact.options)
+    path = folder / artifact.graph
+    compiled = open_compiled(path, target, artifact.options)
     if signature is None:
         from modelport.model import Model
 
         # OpenVINO forgets the names of dimensions.
-        signature = Model.load(folder / artifact.graph).signature
-    return OpenVinoEngine(compiled, target, signature)
+        signature = Model.load(path).signature
+    names = [spec.name for spec in signature.inputs]
+    if len(names) != len(compiled.inputs):
+        names = read_inputs(path)
+    return OpenVinoEngine(compiled, target, signature, names)
 
 
 class OpenVinoEngine(Engine):
     """A model that OpenVINO compiled, behind the interface of every engine."""
 
     def __init__(
-        self, compiled: openvino.CompiledModel, target: Target, signature: Signature
+        self,
+        compiled: openvino.CompiledModel,
+        target: Target,
+        signature: Signature,
+        inputs: Sequence[str],
     ) -> None:
+        """An engine.
+
+        Args:
+            compiled: The compiled model.
+            target: What it runs on.
+            signature: What the model takes and gives.
+            inputs: Names of the inputs that the compiled model has, in their order.
+        """
         self.require_dtypes(compiled)
         super().__init__(signature, target)
         self._compiled = compiled
-        # OpenVINO drops inputs that nothing depends on, and gives others the names of their casts.
-        places = _places(compiled.inputs)
-        known = [spec.name for spec in signature.inputs]
-        self._inputs = {name: places[name] for name in known if name in places}
-        self._outputs = _places(compiled.outputs)
+        self._inputs = port_indices("input", inputs, compiled.inputs)
+        self._outputs = port_indices("output", self._output_names, compiled.outputs)
         self._narrowed = [spec.name for spec in signature.inputs if spec.dtype in _NARROWED]
         # A request serves one run at a time; runs of several threads take one each.
         self._requests: deque[openvino.InferRequest] = deque()
@@ -162,10 +176,6 @@ class OpenVinoBinding(Binding):
                     fix="bind an array of that shape",
                 )
         return self.outputs
-
-
-def _places(ports: Sequence[openvino.ConstOutput]) -> dict[str, int]:
-    return {name: place for place, port in enumerate(ports) for name in port.get_names()}
 
 
 def _dtype_of(port: openvino.ConstOutput) -> str:

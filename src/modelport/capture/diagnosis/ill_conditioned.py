@@ -155,9 +155,10 @@ def _outputs_beside(
     """What the original gives where inputs are off by millionths; None where it refuses them."""
     nearby = dict(reference.case.inputs)
     for name in level:
-        example = original.examples[name].astype(np.float64)
-        scale = float(np.std(example[np.isfinite(example)])) or 1.0
         array = nearby[name]
+        # The source of an ONNX file has no examples.
+        example = original.examples.get(name, array).astype(np.float64)
+        scale = float(np.std(example[np.isfinite(example)])) or 1.0
         nearby[name] = (array + _NEARBY * scale * draw(array.shape)).astype(array.dtype)
     try:
         return original.run(nearby)
