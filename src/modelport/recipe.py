@@ -60,6 +60,10 @@ class Recipe:
         postprocess: Steps after the model, likewise; functions get the model's outputs. With
             them, ``output_names`` are the names by which steps read the outputs.
         result: Meaning of the outputs, for people: a `modelport.pipeline.Result`.
+        rtol: Bound on the error of an output as a whole, relative to its scale, in place of the
+            usual one of its dtype; one number for all float outputs, or by output name. An element
+            may be ten times worse.
+        atol: An error that is allowed besides, in the output's own unit; likewise.
     """
 
     model: Any
@@ -80,6 +84,8 @@ class Recipe:
     preprocess: Sequence[Any] = ()
     postprocess: Sequence[Any] = ()
     result: Any = None
+    rtol: float | Mapping[str, float] | None = None
+    atol: float | Mapping[str, float] | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.args, tuple | list):

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from modelport.backends.adapters import ADAPTERS_OPTION
 from modelport.backends.interface import Artifact
 from modelport.errors import BundleError, UsageError
+from modelport.numerics.tolerance import Bounds
 from modelport.signature import Signature
 from modelport.target import Target
 
@@ -60,6 +61,7 @@ class Manifest:
         stages: The stages of a pipeline of several models; each names a folder that is a bundle.
         outputs: Where each output of a pipeline comes from: ``stage.output`` by name.
         result: What the outputs mean; None for plain arrays.
+        bounds: The user's own bounds on outputs' errors.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Manifest:
     stages: tuple[Mapping[str, Any], ...] = ()
     outputs: Mapping[str, str] = field(default_factory=dict)
     result: Mapping[str, Any] | None = None
+    bounds: Bounds = field(default_factory=Bounds)
 
     @property
     def versions(self) -> Mapping[str, str]:
@@ -105,6 +108,7 @@ class Manifest:
             "outputs": dict(self.outputs),
             "result": self.result,
             "cases": list(self.cases),
+            "bounds": self.bounds.to_json(),
             "verification": self.verification,
             "findings": list(self.findings),
             "provenance": self.provenance,
@@ -187,6 +191,18 @@ def is_inside(path: str) -> bool:
     return plain and not {"", ".", ".."} & set(parts)
 
 
+def _bounds(content: Any) -> Bounds:
+    """The bounds of a manifest, which older ones lack."""
+    found = _expect(content, dict, "bounds")
+    if found.keys() - {"rtol", "atol"}:
+        raise ValueError("bounds has more than rtol and atol")
+    for bound in found.values():
+        for value in bound.values() if isinstance(bound, dict) else (bound,):
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise TypeError("a bound is not a number")
+    return Bounds(**found)
+
+
 def _read(content: dict[str, Any]) -> Manifest:
     files = {
         _path(name): FileRecord(_digest(record["sha256"]), _expect(record["bytes"], int, name))
@@ -213,6 +229,7 @@ def _read(content: dict[str, Any]) -> Manifest:
         verification=_mapping(content["verification"], dict, "verification"),
         findings=tuple(_expect(item, dict, "a finding") for item in content["findings"]),
         provenance=_provenance(content["provenance"]),
+        bounds=_bounds(content.get("bounds", {})),
         stages=tuple(_stage(item, files) for item in content["stages"]),
         outputs=_mapping(content.get("outputs", {}), str, "outputs"),
         result=None if content["result"] is None else _result(content["result"]),

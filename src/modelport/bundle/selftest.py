@@ -17,6 +17,7 @@ from modelport.bundle.environment import differences
 from modelport.bundle.reader import Bundle
 from modelport.errors import BuildError, UsageError
 from modelport.numerics import (
+    Bounds,
     ReferenceCase,
     Verification,
     draw_cases,
@@ -29,6 +30,7 @@ from modelport.recipe import Recipe, load_recipe
 from modelport.target import Target
 
 _RUNS = 50
+Bound = float | Mapping[str, float] | None
 _SECONDS = 1.0
 """Number of runs, and seconds, after which the measurement of latency stops."""
 
@@ -173,7 +175,7 @@ def _run_here(
         return EngineTest(target, skipped=_one_line(error))
     except BuildError as error:
         return EngineTest(target, failure=_one_line(error))
-    verification = verify_engine(engine, target, references)
+    verification = verify_engine(engine, target, references, bounds=bundle.manifest.bounds)
     timed = _time(engine, references[0]) if verification.ok else None
     return EngineTest(target, verification=verification, milliseconds=timed)
 
@@ -212,6 +214,8 @@ def verify(
     seed: int = 1,
     *,
     trust: bool = False,
+    rtol: float | Mapping[str, float] | None = None,
+    atol: float | Mapping[str, float] | None = None,
 ) -> dict[Target, Verification]:
     """Runs every engine of a bundle again and compares.
 
@@ -221,6 +225,9 @@ def verify(
             by default the reference cases that the bundle carries.
         seed: Seed of the fresh cases; another one than deploying uses.
         trust: As for `load`.
+        rtol: Bound on an output's error relative to its scale, in place of the bundle's; one number
+            for all float outputs, or by output name.
+        atol: Error that is allowed besides, in place of the bundle's.
 
     Returns:
         The comparison, by target. Where an engine cannot run on this machine, it is that of its
@@ -233,19 +240,25 @@ def verify(
     """
     with Bundle.open(bundle, trust=trust) as opened:
         if against is None:
-            return _verify_kept(opened)
+            return _verify_kept(opened, rtol, atol)
         if opened.stages:
             raise UsageError(
                 f"{bundle} is a pipeline of several models, which {against} is not",
                 fix="verify the bundle of each stage against its own original",
             )
-        return _verify_model(opened, *_fresh_references(opened, against, seed))
+        bounds = _replaced(opened.manifest.bounds, rtol, atol)
+        return _verify_model(opened, *_fresh_references(opened, against, seed), bounds)
 
 
-def _verify_kept(opened: Bundle) -> dict[Target, Verification]:
+def _verify_kept(opened: Bundle, rtol: Bound, atol: Bound) -> dict[Target, Verification]:
     if not opened.stages:
-        return _verify_model(opened, kept_references(opened), ())
-    return _merge({stage: _verify_kept(own) for stage, own in opened.stages.items()})
+        bounds = _replaced(opened.manifest.bounds, rtol, atol)
+        return _verify_model(opened, kept_references(opened), (), bounds)
+    return _merge({name: _verify_kept(own, rtol, atol) for name, own in opened.stages.items()})
+
+
+def _replaced(bounds: Bounds, rtol: Bound, atol: Bound) -> Bounds:
+    return Bounds(bounds.rtol if rtol is None else rtol, bounds.atol if atol is None else atol)
 
 
 def _merge(stages: Mapping[str, Mapping[Target, Verification]]) -> dict[Target, Verification]:
@@ -266,13 +279,13 @@ def _merge(stages: Mapping[str, Mapping[Target, Verification]]) -> dict[Target, 
 
 
 def _verify_model(
-    opened: Bundle, references: Sequence[ReferenceCase], refused: Sequence[str]
+    opened: Bundle, references: Sequence[ReferenceCase], refused: Sequence[str], bounds: Bounds
 ) -> dict[Target, Verification]:
     results = {}
     for target in opened.manifest.artifacts:
         why_not = get_backend(target).why_not_run(target)
         engine = _fallback(opened, target) if why_not else opened.load(target)
-        results[target] = verify_engine(engine, target, references, refused)
+        results[target] = verify_engine(engine, target, references, refused, bounds)
     return results
 
 
@@ -289,10 +302,13 @@ def verify_engine(
     target: Target,
     references: Sequence[ReferenceCase],
     refused: Sequence[str] = (),
+    bounds: Bounds | None = None,
 ) -> Verification:
     """Compares an engine with what was recorded, within the tolerance of its precision."""
     tolerance = functools.partial(tolerance_for, precision=target.precision)
-    result = verify_cases(references, engine.run_shared, tolerance=tolerance, refused=refused)
+    result = verify_cases(
+        references, engine.run_shared, tolerance=tolerance, refused=refused, bounds=bounds
+    )
     result = dataclasses.replace(result, substituted=engine.substituted)
     return result.without(far_cases([item.case for item in references], target.precision))
 

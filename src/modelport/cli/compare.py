@@ -52,7 +52,7 @@ def add(commands: console.Subparsers[argparse.ArgumentParser]) -> None:
         metavar="FILE.py:FUNCTION",
         help="a function of expected and actual array; False is a failure; repeatable",
     )
-    parser.add_argument("--rtol", type=float, help="bound on the error over the output's rms")
+    console.add_bounds(parser)
     parser.add_argument("--report", type=Path, metavar="FILE", help="write an HTML page")
     console.add_trust(parser, key=False)
     console.add_json(parser)
@@ -71,7 +71,8 @@ def _run(arguments: argparse.Namespace) -> int:
         save_io=arguments.save_io,
         failures=arguments.failures,
         metrics=_metrics(arguments.metric),
-        rtol=arguments.rtol,
+        rtol=console.bound(arguments.rtol, "--rtol"),
+        atol=console.bound(arguments.atol, "--atol"),
         seed=arguments.seed,
         trust=arguments.trust,
         progress=None if arguments.json else console.progress(),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelport.cli import log
+from modelport.errors import UsageError
 from modelport.progress import Silent
 
 if TYPE_CHECKING:
@@ -79,6 +80,47 @@ def source(arguments: argparse.Namespace) -> str | Recipe:
     from modelport.recipe_draft import recipe_for_shapes
 
     return recipe_for_shapes(arguments.source, arguments.input_shapes)
+
+
+def add_bounds(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--rtol`` and ``--atol``."""
+    parser.add_argument(
+        "--rtol",
+        action="append",
+        metavar="[OUTPUT=]X",
+        help="bound on an output's error as a whole, relative to its scale, in place of that of "
+        "its dtype; an element may be ten times worse; repeatable",
+    )
+    parser.add_argument(
+        "--atol",
+        action="append",
+        metavar="[OUTPUT=]X",
+        help="error that is allowed besides, in the output's own unit; repeatable",
+    )
+
+
+def bound(words: Sequence[str] | None, option: str) -> float | dict[str, float] | None:
+    """The bound that ``--rtol`` or ``--atol`` sets: one number, or numbers by output name."""
+    if not words:
+        return None
+    found: dict[str, float] = {}
+    for word in words:
+        name, _, number = word.rpartition("=")
+        try:
+            found[name] = float(number)
+        except ValueError:
+            raise UsageError(
+                f"{option} {word!r} is not a number",
+                fix=f"write {option} 1e-3, or {option} OUTPUT=1e-3",
+            ) from None
+    if "" not in found:
+        return found
+    if len(found) > 1:
+        raise UsageError(
+            f"{option} is given with and without the name of an output",
+            fix="name every output, or give one number for all",
+        )
+    return found[""]
 
 
 def add_cases(parser: argparse.ArgumentParser, number: str) -> None:

@@ -30,6 +30,7 @@ def add(commands: console.Subparsers[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("--zip", action="store_true", help="write one zip file")
     parser.add_argument("--seed", type=int, default=0, help="seed of the verification's cases")
+    console.add_bounds(parser)
     console.add_json(parser)
     parser.set_defaults(run=_run)
 
@@ -44,6 +45,8 @@ def _run(arguments: argparse.Namespace) -> int:
         data=arguments.data,
         zipped=arguments.zip,
         seed=arguments.seed,
+        rtol=console.bound(arguments.rtol, "--rtol"),
+        atol=console.bound(arguments.atol, "--atol"),
         progress=None if arguments.json else console.progress(),
     )
     if arguments.json:

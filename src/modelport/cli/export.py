@@ -16,6 +16,7 @@ def add(commands: console.Subparsers[argparse.ArgumentParser]) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="the ONNX file")
     console.add_input_shapes(parser)
     console.add_capture(parser)
+    console.add_bounds(parser)
     parser.add_argument("--target", help="what the graph is for, which decides on rewrites")
     console.add_json(parser)
     parser.set_defaults(run=_run)
@@ -27,6 +28,9 @@ def _run(arguments: argparse.Namespace) -> int:
 
     source = console.source(arguments)
     recipe = load_recipe(source) if isinstance(source, str) else source
+    recipe = recipe.with_options(
+        rtol=console.bound(arguments.rtol, "--rtol"), atol=console.bound(arguments.atol, "--atol")
+    )
     model = export(
         recipe, opset=arguments.opset, capture=arguments.capture, target=arguments.target
     )

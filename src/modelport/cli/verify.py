@@ -18,6 +18,7 @@ def add(commands: console.Subparsers[argparse.ArgumentParser]) -> None:
         help="source of the PyTorch model; the bundle's own reference cases by default",
     )
     parser.add_argument("--seed", type=int, default=1, help="seed of fresh cases")
+    console.add_bounds(parser)
     console.add_trust(parser, key=False)
     console.add_json(parser)
     parser.set_defaults(run=_run)
@@ -26,7 +27,14 @@ def add(commands: console.Subparsers[argparse.ArgumentParser]) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     from modelport.bundle import verify
 
-    results = verify(arguments.bundle, arguments.against, arguments.seed, trust=arguments.trust)
+    results = verify(
+        arguments.bundle,
+        arguments.against,
+        arguments.seed,
+        trust=arguments.trust,
+        rtol=console.bound(arguments.rtol, "--rtol"),
+        atol=console.bound(arguments.atol, "--atol"),
+    )
     good = all(result.ok for result in results.values())
     if arguments.json:
         targets = {str(target): item.to_json() for target, item in results.items()}

@@ -13,6 +13,7 @@ from typing import Any
 from modelport.debug.runnable import Source, Subject, open_subject, parse_targets, taking
 from modelport.errors import UsageError
 from modelport.numerics import (
+    Bounds,
     Case,
     ComparedCase,
     Judge,
@@ -87,7 +88,8 @@ def compare(
     save_io: str | os.PathLike[str] | None = None,
     failures: str | os.PathLike[str] | None = None,
     metrics: Mapping[str, Metric] | None = None,
-    rtol: float | None = None,
+    rtol: float | Mapping[str, float] | None = None,
+    atol: float | Mapping[str, float] | None = None,
     seed: int = 0,
     trust: bool = False,
     progress: Progress | None = None,
@@ -109,7 +111,9 @@ def compare(
         metrics: Further functions of expected and actual array, by name; a figure is shown, and
             False is a failure.
         rtol: Bound on an output's error as a whole, relative to its rms, in place of the one for
-            its dtype; a single element may be ten times worse.
+            its dtype; a single element may be ten times worse. One number for all float outputs, or
+            by output name.
+        atol: Error that is allowed besides, in the output's own unit; likewise.
         seed: Seed of what is drawn.
         trust: Whether bundles may bring code that is not known here; as for `modelport.load`.
         progress: Told of every stage.
@@ -125,6 +129,7 @@ def compare(
         ProofError: The reference refuses too many drawn cases.
     """
     stage = Stages(progress)
+    bounds = Bounds(rtol, atol)
     parsed_targets = parse_targets(targets)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -137,7 +142,7 @@ def compare(
         with stage("run the reference"):
             references, refused = _references(first, fixed, cases, seed, recorded)
         naming = _Naming(reference, candidate, parsed_targets, trust)
-        side = _SideBySide(first, second, _judge(first, second, metrics, rtol), save_io, failures)
+        side = _SideBySide(first, second, _judge(first, second, metrics, bounds), save_io, failures)
         with stage("compare"):
             results = tuple(map(side, references))
     failed = next((case for case in results if case.saved and not case.ok), None)
@@ -232,20 +237,15 @@ def _judge(
     first: Subject,
     second: Subject,
     metrics: Mapping[str, Metric] | None,
-    rtol: float | None,
+    bounds: Bounds,
 ) -> Judge:
     precisions = {first.precision, second.precision} - {"fp32"}
 
     def tolerance(dtype: str) -> Tolerance:
         found = [tolerance_for(dtype, precision) for precision in precisions or {"fp32"}]
-        widest = max(found, key=lambda item: item.overall)
-        if rtol is None or not widest.overall:
-            return widest
-        return Tolerance(rtol, 10 * rtol, "given")
+        return max(found, key=lambda item: item.overall)
 
-    if rtol is not None and not rtol > 0:
-        raise UsageError(f"the tolerance {rtol} is not above 0")
-    return Judge(tolerance, metrics or {})
+    return Judge(tolerance, metrics or {}, bounds=bounds)
 
 
 class _SideBySide:

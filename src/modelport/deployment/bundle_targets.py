@@ -92,7 +92,7 @@ def _add_target(
         workspace = _workspace(writer.folder, Path(name), libraries)
         build = workspace.build(Plan(target))
         engine = workspace.open(build)
-        verification = verify_engine(engine, target, references)
+        verification = verify_engine(engine, target, references, bounds=manifest.bounds)
         verification.require(f"the {'graph' if engine.substituted else 'engine'} for {target}")
         own = {*workspace.files([]), *libraries}
         made = [item for item in workspace.files([build.artifact]) if item not in own]

@@ -75,6 +75,8 @@ def deploy(
     data: Source | None = None,
     zipped: bool = False,
     seed: int = 0,
+    rtol: float | Mapping[str, float] | None = None,
+    atol: float | Mapping[str, float] | None = None,
     progress: Progress | None = None,
 ) -> Deployment:
     """Deploys a model: capture, check, build, verify, write a bundle.
@@ -93,6 +95,8 @@ def deploy(
             `modelport.precision.data.CalibrationData`.
         zipped: Write one zip file instead of a directory.
         seed: Seed of the verification's cases.
+        rtol: Bound on an output's error relative to its scale, in place of the recipe's.
+        atol: Error that is allowed besides, in place of the recipe's.
         progress: Told of every stage.
 
     Returns:
@@ -114,7 +118,9 @@ def deploy(
     stage = Stages(progress)
     with stage("read the source"):
         recipe = source if isinstance(source, Recipe) else load_recipe(os.fspath(source))
-        recipe = open_program(recipe.with_options(opset=opset, capture=capture))
+        recipe = open_program(
+            recipe.with_options(opset=opset, capture=capture, rtol=rtol, atol=atol)
+        )
     target = common_target([plan.target for plan in plans])
     attempts = capture_attempts(recipe, target, stage)
     return deploy_attempts(

@@ -13,7 +13,7 @@ from modelport.deployment.build import Build
 from modelport.deployment.verification import Verdict
 from modelport.deployment.workspace import Workspace
 from modelport.model import Model
-from modelport.numerics import Verification
+from modelport.numerics import Bounds, Verification
 from modelport.target import Target
 
 
@@ -57,6 +57,7 @@ def publish(
                 findings=tuple(dataclasses.asdict(item) for item in model.findings),
                 provenance={**model.provenance, "machine": this_machine()},
                 result=recipe.result and recipe.result.to_json(),
+                bounds=Bounds(recipe.rtol, recipe.atol),
             )
         )
 

@@ -22,6 +22,7 @@ from modelport.findings import Finding, Severity
 from modelport.numerics import (
     CONSTANT,
     EXAMPLE,
+    Bounds,
     ReferenceCase,
     Verification,
     count_evidence,
@@ -255,6 +256,7 @@ def compare_engines(
     """Runs engines on the references' cases, each within the tolerance of its precision."""
     found = {}
     scales = output_scales(references.cases)
+    bounds = Bounds(attempt.recipe.rtol, attempt.recipe.atol)
     for target, engine in engines.items():
         tolerance = functools.partial(tolerance_for, precision=target.precision)
         result = verify_cases(
@@ -264,6 +266,7 @@ def compare_engines(
             refused=references.refused,
             scales=scales,
             exact=attempt.reference.run_in_float64,
+            bounds=bounds,
         )
         found[target] = dataclasses.replace(result, substituted=engine.substituted)
     return found

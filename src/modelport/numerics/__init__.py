@@ -18,7 +18,7 @@ if typing.TYPE_CHECKING:
     )
     from modelport.numerics.result import OutputComparison, compare_outputs
     from modelport.numerics.statistics import HISTOGRAM_EDGES, Measures, Spread, measure
-    from modelport.numerics.tolerance import Tolerance, node_tolerance_for, tolerance_for
+    from modelport.numerics.tolerance import Bounds, Tolerance, node_tolerance_for, tolerance_for
     from modelport.numerics.verification import (
         CONSTANT,
         CaseResult,
@@ -49,7 +49,7 @@ else:
                 "worst_output",
             ),
             "statistics": ("HISTOGRAM_EDGES", "Measures", "Spread", "measure"),
-            "tolerance": ("Tolerance", "node_tolerance_for", "tolerance_for"),
+            "tolerance": ("Bounds", "Tolerance", "node_tolerance_for", "tolerance_for"),
             "verification": (
                 "CONSTANT",
                 "CaseResult",
@@ -70,6 +70,7 @@ __all__ = [
     "CONSTANT",
     "EXAMPLE",
     "HISTOGRAM_EDGES",
+    "Bounds",
     "Case",
     "CaseResult",
     "ComparedCase",

@@ -13,7 +13,7 @@ from modelport.errors import RunError, UsageError
 from modelport.numerics.cases import Case
 from modelport.numerics.result import OutputComparison, compare_outputs
 from modelport.numerics.statistics import Measures, measure
-from modelport.numerics.tolerance import Tolerance
+from modelport.numerics.tolerance import Bounds, Tolerance
 from modelport.numerics.verification import Runner
 
 Metric = Callable[[Array, Array], float | bool]
@@ -107,11 +107,13 @@ class Judge:
     Attributes:
         tolerance: The tolerance for a dtype.
         metrics: The user's functions, by name.
+        bounds: The user's own bounds on outputs' errors.
         measuring: Whether to measure more than the verdict needs.
     """
 
     tolerance: Callable[[str], Tolerance]
     metrics: Mapping[str, Metric] = field(default_factory=dict)
+    bounds: Bounds = field(default_factory=Bounds)
     measuring: bool = True
 
     def __call__(
@@ -137,7 +139,7 @@ class Judge:
         if actual.dtype != expected.dtype and _both_floats(expected, actual):
             coarser = min((expected, actual), key=lambda array: _digits(array)).dtype.name
             actual = actual.astype(expected.dtype)
-        tolerance = self.tolerance(coarser)
+        tolerance = self.bounds.applied(self.tolerance(coarser), name)
         verdict = compare_outputs({name: expected}, {name: actual}, lambda _: tolerance)[0]
         figures = {
             key: _call(key, metric, expected, actual) for key, metric in self._usable(verdict)

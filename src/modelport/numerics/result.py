@@ -10,7 +10,7 @@ import numpy as np
 
 from modelport.arrays import Array
 from modelport.numerics.metrics import cosine, rms
-from modelport.numerics.tolerance import Tolerance
+from modelport.numerics.tolerance import Bounds, Tolerance
 
 _ROUNDINGS = 4.0
 """How many times the reference's own rounding error two runtimes may lie apart by rounding."""
@@ -80,6 +80,7 @@ def compare_outputs(
     scales: Mapping[str, float] | None = None,
     exact: Mapping[str, Array] | None = None,
     finite: Collection[str] = (),
+    bounds: Bounds | None = None,
 ) -> list[OutputComparison]:
     """Compares every expected output.
 
@@ -98,6 +99,7 @@ def compare_outputs(
         exact: The reference's outputs in float64 by name.
         finite: Names of outputs that are finite in the example: where the reference has NaN or
             infinity nevertheless, an element is not compared.
+        bounds: The user's own bounds, which go before the tolerance.
 
     Returns:
         One comparison an expected output; one that is missing is not ok.
@@ -107,9 +109,11 @@ def compare_outputs(
         if name not in actual:
             results.append(OutputComparison(name, False, reason="missing"))
             continue
-        bounds = tolerance(wanted.dtype.name)
+        allowed = tolerance(wanted.dtype.name)
+        if bounds is not None:
+            allowed = bounds.applied(allowed, name)
         scale = (scales or {}).get(name, 0.0)
-        given = _Measure(bounds, scale, (exact or {}).get(name), name in finite)
+        given = _Measure(allowed, scale, (exact or {}).get(name), name in finite)
         results.append(_compare(name, wanted, actual[name], given))
     return results
 
@@ -173,7 +177,7 @@ def _compare_numbers(
     relative[(magnitude == 0) & (error > 0)] = np.inf
     rms_rel = rms(error) / scale if scale else (0.0 if not error.any() else np.inf)
     own = _rounding(wanted, special, measure.exact)
-    if tolerance.element == 0.0:
+    if tolerance.element == tolerance.absolute == 0.0:
         ok = bool(np.array_equal(expected, actual))
     else:
         ok = _is_within(error, magnitude, scale, tolerance, own, _floor(expected))

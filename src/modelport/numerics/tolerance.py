@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any, TypeGuard
+
+from modelport.errors import UsageError
 
 _UNIT_ROUNDOFF = {
     "float64": 2.0**-53,
@@ -60,6 +65,85 @@ class Tolerance:
     source: str
     levels: float = 0.0
     absolute: float = 0.0
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Bounds that a user sets in place of the usual ones, for all float outputs or by output name.
+
+    Attributes:
+        rtol: Bound on the error of an output as a whole, relative to its scale; an element may be
+            ten times worse. None for the usual bound of its dtype.
+        atol: An error that is allowed besides, in the output's own unit; None for none.
+
+    Raises:
+        UsageError: A bound is no number from 0 up.
+    """
+
+    rtol: float | Mapping[str, float] | None = None
+    atol: float | Mapping[str, float] | None = None
+
+    def __post_init__(self) -> None:
+        for kind, bound in (("rtol", self.rtol), ("atol", self.atol)):
+            named = bound if isinstance(bound, Mapping) else {"": bound}
+            for name, value in named.items():
+                if value is not None and not 0 <= value < math.inf:
+                    raise UsageError(
+                        f"{kind} {value} is not a number from 0 up",
+                        where=f"output {name!r}" if name else None,
+                        fix=f"give a bound such as {kind}=1e-3",
+                    )
+
+    def applied(self, usual: Tolerance, output: str) -> Tolerance:
+        """Returns the tolerance for an output.
+
+        A bound without a name holds for floats alone: integers stay equal unless one is named.
+
+        Args:
+            usual: The tolerance without bounds of the user's.
+            output: The output's name.
+        """
+        rtol = _bound(self.rtol, output, exact=usual.element == 0.0)
+        atol = _bound(self.atol, output, exact=usual.element == 0.0)
+        changed = usual
+        if rtol is not None:
+            element = _ELEMENT_FACTOR * rtol
+            changed = dataclasses.replace(changed, overall=rtol, element=element, source="given")
+        if atol is not None:
+            changed = dataclasses.replace(changed, absolute=atol)
+        return changed
+
+    def require_known(self, outputs: Collection[str]) -> None:
+        """Requires that every name is an output's.
+
+        Raises:
+            UsageError: A bound names something else.
+        """
+        for bound in (self.rtol, self.atol):
+            unknown = [name for name in bound if name not in outputs] if _is_named(bound) else []
+            if unknown:
+                raise UsageError(
+                    f"a tolerance names {unknown[0]!r}, which is no output",
+                    fix=f"the outputs are {', '.join(outputs)}",
+                )
+
+    def to_json(self) -> dict[str, Any]:
+        """The bounds as plain dicts; empty where none is set."""
+        return {
+            kind: dict(bound) if isinstance(bound, Mapping) else bound
+            for kind, bound in (("rtol", self.rtol), ("atol", self.atol))
+            if bound is not None
+        }
+
+
+def _is_named(bound: float | Mapping[str, float] | None) -> TypeGuard[Mapping[str, float]]:
+    return isinstance(bound, Mapping)
+
+
+def _bound(bound: float | Mapping[str, float] | None, output: str, *, exact: bool) -> float | None:
+    if isinstance(bound, Mapping):
+        return bound.get(output)
+    return None if exact else bound
 
 
 def tolerance_for(dtype: str, precision: str = "fp32", at_most: float | None = None) -> Tolerance:

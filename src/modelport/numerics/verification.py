@@ -15,7 +15,7 @@ from modelport.errors import ProofError, RunError
 from modelport.numerics.cases import EXAMPLE, Case, is_far
 from modelport.numerics.metrics import rms
 from modelport.numerics.result import OutputComparison, as_float64, compare_outputs
-from modelport.numerics.tolerance import Tolerance, tolerance_for
+from modelport.numerics.tolerance import Bounds, Tolerance, tolerance_for
 
 Runner = Callable[[Mapping[str, Array]], Arrays]
 ExactRunner = Callable[[Mapping[str, Array]], Arrays | None]
@@ -314,6 +314,7 @@ def verify_cases(
     refused: Sequence[str] = (),
     scales: Mapping[str, float] | None = None,
     exact: ExactRunner | None = None,
+    bounds: Bounds | None = None,
 ) -> Verification:
     """Runs a candidate on cases and compares.
 
@@ -324,17 +325,22 @@ def verify_cases(
         refused: What `run_reference` says of refused cases; kept for the report.
         scales: How large each output is; `output_scales` of the references by default.
         exact: The reference in float64, which is run where a case differs.
+        bounds: The user's own bounds on outputs' errors.
 
     Returns:
         The results; an error of the candidate is a result too.
     """
     references = list(references)
+    if bounds is not None and references:
+        bounds.require_known(references[0].outputs)
     if scales is None:
         scales = output_scales(references)
     example = next((item for item in references if item.case.name == EXAMPLE), None)
     outputs = {} if example is None else example.outputs
     finite = {name for name, array in outputs.items() if _is_finite(array)}
-    compare = functools.partial(compare_outputs, tolerance=tolerance, scales=scales, finite=finite)
+    compare = functools.partial(
+        compare_outputs, tolerance=tolerance, scales=scales, finite=finite, bounds=bounds
+    )
     return Verification(
         tuple(_verify_case(item, candidate, compare, exact) for item in references), tuple(refused)
     )
