@@ -16,7 +16,7 @@ class Bisection:
     case: Case
     outputs: ComparedCase | None
     culprit: Culprit | None
-    links: tuple[Link, ...]
+    links: tuple[TensorPair, ...]
     not_run: Mapping[str, str]
     notes: tuple[str, ...]
     seconds: Mapping[str, float]
@@ -25,7 +25,7 @@ class Bisection:
     @property
     def verdict(self) -> str: ...
     def to_json(self) -> dict[str, Any]: ...
-    def __init__(self, reference: str, candidate: str, case: Case, outputs: ComparedCase | None, culprit: Culprit | None, links: tuple[Link, ...], not_run: Mapping[str, str], notes: tuple[str, ...], seconds: Mapping[str, float]) -> None: ...
+    def __init__(self, reference: str, candidate: str, case: Case, outputs: ComparedCase | None, culprit: Culprit | None, links: tuple[TensorPair, ...], not_run: Mapping[str, str], notes: tuple[str, ...], seconds: Mapping[str, float]) -> None: ...
 
 class BuildError(ModelportError):
     def __init__(self, what: str, *, where: str | None = None, why: str | None = None, fix: str | None = None) -> None: ...
@@ -240,7 +240,7 @@ class Quantization:
     seconds: dict[str, float]
     def to_json(self) -> dict[str, Any]: ...
     @property
-    def choice(self) -> dict[str, Any]: ...
+    def choice(self) -> QuantizationChoice: ...
     def __init__(self, model: Model, precision: str, table: CalibrationTable, score: float, drop: float, max_drop: float, operators: int, kept: tuple[str, ...], sensitivity: dict[str, float], improvements: tuple[str, ...], points: tuple[Point, ...], seconds: dict[str, float]) -> None: ...
 
 class Recipe:
@@ -327,10 +327,10 @@ class Tuning:
     front: tuple[Row, ...]
     reason: str
     deployment: Deployment | None
-    quantizations: Mapping[str, Mapping[str, Any]]
+    quantizations: Mapping[str, QuantizationChoice]
     seconds: Mapping[str, float]
     def to_json(self) -> dict[str, Any]: ...
-    def __init__(self, source: str, metric: str, tolerance: float | None, rows: tuple[Row, ...], winner: Row, plan: Plan, front: tuple[Row, ...], reason: str, deployment: Deployment | None, quantizations: Mapping[str, Mapping[str, Any]], seconds: Mapping[str, float]) -> None: ...
+    def __init__(self, source: str, metric: str, tolerance: float | None, rows: tuple[Row, ...], winner: Row, plan: Plan, front: tuple[Row, ...], reason: str, deployment: Deployment | None, quantizations: Mapping[str, QuantizationChoice], seconds: Mapping[str, float]) -> None: ...
 
 class UsageError(ModelportError):
     exit_code: object
