@@ -46,7 +46,7 @@ def write(tmp_path: Path) -> Write:
 def test_models_that_agree(write: Write) -> None:
     result = bisect(write(chain()), write(chain()), all_nodes=True)
     assert result.ok
-    assert result.verdict == "no node parts"
+    assert result.verdict == "no node differs"
     assert [link.tensor for link in result.links] == ["a", "b", "c", "d", "e", "y"]
     assert all(link.own is not None and link.own.ok for link in result.links)
 
@@ -367,7 +367,7 @@ def test_wrong_use(write: Write, tmp_path: Path) -> None:
     odd = onnx.load(write(CONSTANT))
     odd.graph.node[0].attribute[0].name = "valuv"
     (tmp_path / "odd.onnx").write_bytes(odd.SerializeToString())
-    with pytest.raises(UsageError, match="no valid model"):
+    with pytest.raises(UsageError, match="not a valid model"):
         bisect(tmp_path / "odd.onnx")
     with pytest.raises(UsageError, match="budget of 0"):
         bisect(write(chain()), budget=0)

@@ -134,7 +134,7 @@ def test_bound_calls(engines: dict[str, Counting]) -> None:
         ([Stage("twice", "", {})], OUTPUTS, "gets nothing for its input 'x'"),
         ([Stage("twice", "", {"x": "more.y"})], OUTPUTS, "says 'more.y'"),
         (STAGES, {"a": "more.z"}, "no stage has the output more.z"),
-        ([STAGES[0], STAGES[0]], {"a": "twice.y"}, "no name for one stage"),
+        ([STAGES[0], STAGES[0]], {"a": "twice.y"}, "not a name for a stage"),
     ],
 )
 def test_what_does_not_fit_is_said(engines: Any, stages: Any, outputs: Any, said: str) -> None:

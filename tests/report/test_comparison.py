@@ -42,7 +42,7 @@ def test_the_map_is_red_where_the_error_is() -> None:
     cells = picture[cell // 2 :: cell, cell // 2 :: cell].astype(int)
     assert np.argwhere(cells[..., 0] - cells[..., 2] > 100).tolist() == [[4, 9]]
     assert np.argwhere(cells.sum(-1) == 0).tolist() == [[2, 2]]
-    assert "the first place is [0, 0, 2, 2]" in page
+    assert "the first index is [0, 0, 2, 2]" in page
 
 
 def test_names_cannot_break_out_of_the_page() -> None:

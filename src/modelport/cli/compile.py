@@ -196,7 +196,7 @@ def _integer(text: str, whole: str, form: str) -> int:
         return int(text)
     except ValueError:
         raise UsageError(
-            f"{whole!r} does not have the form {form}: {text!r} is not a number"
+            f"{whole!r} is not of the form {form}: {text!r} is not a number"
         ) from None
 
 
