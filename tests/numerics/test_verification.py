@@ -317,6 +317,7 @@ def test_evidence_is_counted_for_each_output() -> None:
     assert count_evidence(cases) == {"y": 3}
     assert count_evidence([case("a", [1], [7, 7]), case("b", [2], [7])]) == {"y": CONSTANT}
     assert count_evidence([case("a", [1], [7, 7]), case("b", [2], [8])]) == {"y": 2}
+    assert count_evidence([case("a", [1], [7]), case("b", [2], [])]) == {"y": 2}
     assert count_evidence([]) == {}
 
 

@@ -243,11 +243,13 @@ def count_evidence(references: Sequence[ReferenceCase]) -> dict[str, int]:
 def _count(arrays: Sequence[Array]) -> int:
     if arrays[0].dtype.kind in "UOS":
         return len(arrays)
+    # An empty output says that nothing was found.
+    empty = sum(not array.size for array in arrays)
     finite = [array[np.isfinite(array)] for array in arrays]
     values = [array for array in finite if array.size]
-    if values and all((array == values[0][0]).all() for array in values):
+    if values and not empty and all((array == values[0][0]).all() for array in values):
         return CONSTANT
-    return len(values)
+    return len(values) + empty
 
 
 def run_reference(
