@@ -67,8 +67,10 @@ def test_a_difference_is_measured(write: Write, tmp_path: Path) -> None:
 def test_a_wider_tolerance_may_be_given(write: Write) -> None:
     assert compare(write(DOUBLE), write(SLIGHTLY), rtol=0.01).ok
     assert not compare(write(DOUBLE), write(SLIGHTLY), rtol=1e-4).ok
-    with pytest.raises(UsageError, match="not above 0"):
-        compare(write(DOUBLE), write(SLIGHTLY), rtol=0.0)
+    assert not compare(write(DOUBLE), write(SLIGHTLY), rtol=0.0).ok
+    assert compare(write(DOUBLE), write(DOUBLE), rtol=0.0).ok
+    with pytest.raises(UsageError, match="from 0 up"):
+        compare(write(DOUBLE), write(SLIGHTLY), rtol=-1.0)
 
 
 def test_metrics_of_ones_own(write: Write) -> None:
