@@ -46,7 +46,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.wording", description=__doc__)
     parser.add_argument("folder", nargs="*", help="list the breaches in these folders")
     parser.add_argument("--rule", help="list those of one rule")
-    parser.add_argument("--record", action="store_true", help="record the counts, where they fell")
+    parser.add_argument("--record", action="store_true", help="record the counts, risen ones too")
     arguments = parser.parse_args()
     found = breaches()
     if arguments.folder or arguments.rule:
@@ -60,7 +60,7 @@ def main() -> int:
     risen = record.risen(record.stored(), counts)
     for line in risen:
         print(line, file=sys.stderr)
-    if risen:
+    if risen and not arguments.record:
         print(
             "List them with `python -m tests.wording FOLDER` and say it in plain words; an "
             "exception needs a reason in tests/wording/exceptions.txt.",

@@ -19,11 +19,19 @@ _SHOWN = 12
 
 def add(commands: console.Subparsers[argparse.ArgumentParser]) -> None:
     """Adds the command."""
-    parser = commands.add_parser("bisect", help="find the node where two models part")
-    parser.add_argument("reference", help="a source, .onnx, .pt2 or bundle: says what is right")
-    parser.add_argument("candidate", nargs="?", help="what is wrong; the reference by default")
+    parser = commands.add_parser("bisect", help="find the first node where two models differ")
+    parser.add_argument(
+        "reference", help="the model with the right outputs: a source, .onnx, .pt2 or bundle"
+    )
+    parser.add_argument(
+        "candidate",
+        nargs="?",
+        help="the model to examine; by default the reference, on another target",
+    )
     console.add_cases(parser, "how many to try")
-    parser.add_argument("--all-nodes", action="store_true", help="go on behind the first culprit")
+    parser.add_argument(
+        "--all-nodes", action="store_true", help="continue behind the first culprit"
+    )
     parser.add_argument(
         "--save",
         type=Path,

@@ -195,9 +195,7 @@ def _integer(text: str, whole: str, form: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise UsageError(
-            f"{whole!r} is not of the form {form}: {text!r} is not a number"
-        ) from None
+        raise UsageError(f"{whole!r} is not of the form {form}: {text!r} is not a number") from None
 
 
 def _shape(text: str) -> tuple[str, list[int | str]]:

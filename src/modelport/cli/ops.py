@@ -19,7 +19,7 @@ def add(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
             the parsed arguments that returns the exit code.
     """
     group = subparsers.add_parser(
-        "ops", help="write operators; look them up: a model's, PyTorch's, ONNX's"
+        "ops", help="write operators, and look up those of a model, PyTorch or ONNX"
     )
     commands = group.add_subparsers(dest="ops_command", required=True, metavar="COMMAND")
     support = _command(

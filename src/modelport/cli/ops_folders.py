@@ -57,7 +57,7 @@ def add(commands: Subparsers[argparse.ArgumentParser]) -> None:
     test.add_argument(
         "--tensorrt",
         action="store_true",
-        help="test the TensorRT plugins: a host program plays TensorRT's part",
+        help="test the TensorRT plugins in a host program, without TensorRT",
     )
     _add_arch(test)
 

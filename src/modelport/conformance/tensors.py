@@ -96,7 +96,7 @@ def flat(items: Sequence[Item]) -> Iterator[torch.Tensor]:
 
 
 def wide(item: Item) -> Item:
-    """The same in float64, integers as they are.
+    """A tensor in float64; integers are not changed.
 
     Values of 16 bits lie on a coarse grid, where functions often have their kinks, at which a
     gradient is a matter of choice: they are moved off it by a thousandth.

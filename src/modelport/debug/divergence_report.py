@@ -164,7 +164,7 @@ def _maker(recorded: Recorded, tensor: str) -> onnx_ir.Node | None:
 def _main_node(
     region: list[onnx_ir.Node], tensor: str, partner: onnx_ir.Node | None
 ) -> onnx_ir.Node:
-    """Of several nodes the one with the partner's operator, else the one that makes the tensor."""
+    """The main node of a region: that with the partner's operator, else the tensor's producer."""
     maker = next(node for node in region if any(out.name == tensor for out in node.outputs))
     if partner is None or maker.op_identifier() == partner.op_identifier():
         return maker

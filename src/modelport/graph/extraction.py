@@ -229,7 +229,7 @@ class _Cut:
             )
 
     def _keep_outputs_inside(self) -> None:
-        """A graph's results must be computed in it: what moves out of it comes back in."""
+        """Adds Identity nodes where a subgraph would return a tensor of the outer graph."""
         import onnx_ir
 
         for graph in self._kept:

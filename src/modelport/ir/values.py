@@ -27,7 +27,7 @@ def sizes(value: onnx_ir.Value | None) -> list[int] | None:
 
 
 def replace_value(old: onnx_ir.Value, new: onnx_ir.Value) -> bool:
-    """Lets all that read one value read another.
+    """Replaces a value by another one in all nodes that read it.
 
     Args:
         old: What a node makes; the node itself stays, for dead code removal.

@@ -38,7 +38,7 @@ _OF_BACKEND = {"openvino": "mixed", "tensorrt": "symmetric", "tensorrt-rtx": "sy
 
 
 def form_for(target: Target) -> str:
-    """The form of int8 that is best for a target's backend.
+    """The Q/DQ scheme of int8 that is best for a target's backend.
 
     OpenVINO 2026.4 takes ``unsigned`` too, but then computes products of two activations with
     another result than the standard's.
@@ -194,7 +194,7 @@ class QuantizeGraph:
         self._grids.setdefault(value, grid)
 
     def _insert(self, value: ir.Value, readers: Collection[ir.Node]) -> None:
-        """Puts a Q/DQ pair behind a tensor, for the readers that compute in 8 bits."""
+        """Inserts a Q/DQ pair behind a tensor, for the readers that compute in 8 bits."""
         uses = [
             (node, index)
             for node, index in value.uses()

@@ -79,7 +79,7 @@ class Race:
         self._unquantizable: dict[str, RunError] = {}
 
     def run(self, plans: Sequence[Plan]) -> Row | None:
-        """Holds the race.
+        """Measures all candidates, and chooses one.
 
         Args:
             plans: The candidates; variations of the best of them are tried as well.

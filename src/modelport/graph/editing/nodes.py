@@ -110,7 +110,7 @@ def replace_node(
 
 
 def delete_node(model: AnyModel, node: str) -> AnyModel:
-    """Takes a node out: what read its output reads its first input then.
+    """Removes a node: the readers of its output read its first input instead.
 
     Args:
         model: The model; it stays as it is.
