@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 from modelport.backends.adapters import ADAPTERS_OPTION
 from modelport.backends.interface import Artifact
 from modelport.errors import BundleError, UsageError
-from modelport.numerics.tolerance import Bounds
 from modelport.signature import Signature
 from modelport.target import Target
 
@@ -61,7 +60,8 @@ class Manifest:
         stages: The stages of a pipeline of several models; each names a folder that is a bundle.
         outputs: Where each output of a pipeline comes from: ``stage.output`` by name.
         result: What the outputs mean; None for plain arrays.
-        bounds: The user's own bounds on outputs' errors.
+        bounds: The user's own bounds on outputs' errors, ``rtol`` and ``atol``; each a number, or
+            numbers by output name.
     """
 
     name: str
@@ -76,7 +76,7 @@ class Manifest:
     stages: tuple[Mapping[str, Any], ...] = ()
     outputs: Mapping[str, str] = field(default_factory=dict)
     result: Mapping[str, Any] | None = None
-    bounds: Bounds = field(default_factory=Bounds)
+    bounds: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def versions(self) -> Mapping[str, str]:
@@ -108,7 +108,7 @@ class Manifest:
             "outputs": dict(self.outputs),
             "result": self.result,
             "cases": list(self.cases),
-            "bounds": self.bounds.to_json(),
+            "bounds": dict(self.bounds),
             "verification": self.verification,
             "findings": list(self.findings),
             "provenance": self.provenance,
@@ -191,7 +191,7 @@ def is_inside(path: str) -> bool:
     return plain and not {"", ".", ".."} & set(parts)
 
 
-def _bounds(content: Any) -> Bounds:
+def _bounds(content: Any) -> Mapping[str, Any]:
     """The bounds of a manifest, which older ones lack."""
     found = _expect(content, dict, "bounds")
     if found.keys() - {"rtol", "atol"}:
@@ -200,7 +200,9 @@ def _bounds(content: Any) -> Bounds:
         for value in bound.values() if isinstance(bound, dict) else (bound,):
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise TypeError("a bound is not a number")
-    return Bounds(**found)
+            if not 0 <= value < math.inf:
+                raise ValueError("a bound is not a number from 0 up")
+    return found
 
 
 def _read(content: dict[str, Any]) -> Manifest:

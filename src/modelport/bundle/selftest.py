@@ -175,7 +175,9 @@ def _run_here(
         return EngineTest(target, skipped=_one_line(error))
     except BuildError as error:
         return EngineTest(target, failure=_one_line(error))
-    verification = verify_engine(engine, target, references, bounds=bundle.manifest.bounds)
+    verification = verify_engine(
+        engine, target, references, bounds=Bounds(**bundle.manifest.bounds)
+    )
     timed = _time(engine, references[0]) if verification.ok else None
     return EngineTest(target, verification=verification, milliseconds=timed)
 
@@ -246,13 +248,13 @@ def verify(
                 f"{bundle} is a pipeline of several models, which {against} is not",
                 fix="verify the bundle of each stage against its own original",
             )
-        bounds = _replaced(opened.manifest.bounds, rtol, atol)
+        bounds = _replaced(Bounds(**opened.manifest.bounds), rtol, atol)
         return _verify_model(opened, *_fresh_references(opened, against, seed), bounds)
 
 
 def _verify_kept(opened: Bundle, rtol: Bound, atol: Bound) -> dict[Target, Verification]:
     if not opened.stages:
-        bounds = _replaced(opened.manifest.bounds, rtol, atol)
+        bounds = _replaced(Bounds(**opened.manifest.bounds), rtol, atol)
         return _verify_model(opened, kept_references(opened), (), bounds)
     return _merge({name: _verify_kept(own, rtol, atol) for name, own in opened.stages.items()})
 

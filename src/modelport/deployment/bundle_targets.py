@@ -19,6 +19,7 @@ from modelport.bundle.writer import BundleWriter, engine_key
 from modelport.deployment.plan import Plan
 from modelport.deployment.workspace import Workspace
 from modelport.model import Model
+from modelport.numerics import Bounds
 from modelport.ops.elf_check import FOLDER, platform_name
 from modelport.target import Target
 
@@ -92,7 +93,7 @@ def _add_target(
         workspace = _workspace(writer.folder, Path(name), libraries)
         build = workspace.build(Plan(target))
         engine = workspace.open(build)
-        verification = verify_engine(engine, target, references, bounds=manifest.bounds)
+        verification = verify_engine(engine, target, references, bounds=Bounds(**manifest.bounds))
         verification.require(f"the {'graph' if engine.substituted else 'engine'} for {target}")
         own = {*workspace.files([]), *libraries}
         made = [item for item in workspace.files([build.artifact]) if item not in own]

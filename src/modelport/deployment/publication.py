@@ -57,7 +57,7 @@ def publish(
                 findings=tuple(dataclasses.asdict(item) for item in model.findings),
                 provenance={**model.provenance, "machine": this_machine()},
                 result=recipe.result and recipe.result.to_json(),
-                bounds=Bounds(recipe.rtol, recipe.atol),
+                bounds=Bounds(recipe.rtol, recipe.atol).to_json(),
             )
         )
 
