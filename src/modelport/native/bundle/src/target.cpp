@@ -62,8 +62,8 @@ Target Target::parse(const std::string& text) {
     const Vocabulary& vocabulary = vocabulary_of(token, text);
     std::string& value = target.*vocabulary.member;
     if (std::find(given.begin(), given.end(), vocabulary.field) != given.end())
-      throw usage_error("target " + quoted(text) + " has two values for its " + vocabulary.field + ": " + value +
-                        ", " + token);
+      throw usage_error("target " + quoted(text) + " has two values for its " + vocabulary.field + ": " + value + ", " +
+                        token);
     given.push_back(vocabulary.field);
     value = token;
   }
