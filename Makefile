@@ -87,7 +87,7 @@ public: $(VENV)/.test
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
+	$(BIN)/ruff check --no-cache .
 	$(BIN)/mypy
 	$(BIN)/python -m tests.surface --python
 	$(BIN)/python -m tests.native

@@ -17,7 +17,7 @@ from modelport.backends.interface import Artifact
 from modelport.bundle import BundleWriter, Manifest
 from modelport.target import Target
 from tests.models.resnet import resnet50
-from tests.runtime.building import environment, sdk
+from tests.runtime.native_build import environment, sdk
 
 HERE = Path(__file__).parent
 CLIENTS = 8
