@@ -82,9 +82,8 @@ def _open_fallback(
     folder: Path, artifact: Artifact, signature: Signature | None, fallback: Fallback
 ) -> Engine:
     """The reference runtime on an artifact's graph; its option ``kernels`` lists libraries."""
-    libraries = [str(folder / name) for name in artifact.options.get("kernels", ())]
     options = {
-        "libraries": libraries,
+        "libraries": artifact.options.get("kernels", ()),
         **{name: item for name, item in artifact.options.items() if name == ADAPTERS_OPTION},
     }
     path = folder / artifact.graph
@@ -93,5 +92,7 @@ def _open_fallback(
     with tempfile.TemporaryDirectory() as name:
         if runnable is not model:
             path = runnable.save(Path(name) / "model.onnx")
-        graph = Artifact(path.name, options=options)
+        graph = Artifact(
+            path.name, options=options, code=lambda _, library: artifact.code(folder, library)
+        )
         return _open(path.parent, graph, REFERENCE_RUNTIME, signature)

@@ -11,8 +11,9 @@ from pathlib import Path
 from modelport.bundle.manifest import FILE_NAME, SIGNATURE_NAME, Manifest, is_inside
 from modelport.errors import BundleError, UsageError
 
-MANIFEST_LIMIT = 64 << 20
+MANIFEST_LIMIT = 16 << 20
 """Bytes of a manifest at most."""
+SIGNATURE_LIMIT = 4096
 FREE_BYTES = 1 << 30
 EXPANSION = 100
 """A zip file of more than `FREE_BYTES` unpacked may be that many times as large as packed."""
@@ -56,7 +57,7 @@ def unpack(path: Path, folder: Path) -> None:
             entries = _entries(archive, where)
             if FILE_NAME not in entries:
                 raise UsageError(f"{where} is not a bundle: it has no {FILE_NAME}")
-            sizes = {FILE_NAME: MANIFEST_LIMIT, SIGNATURE_NAME: MANIFEST_LIMIT}
+            sizes = {FILE_NAME: MANIFEST_LIMIT, SIGNATURE_NAME: SIGNATURE_LIMIT}
             _extract(archive, entries.pop(FILE_NAME), folder, MANIFEST_LIMIT, where)
             manifest = Manifest.parse((folder / FILE_NAME).read_bytes(), where)
             sizes |= {name: record.size for name, record in manifest.files.items()}

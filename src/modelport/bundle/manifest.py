@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import posixpath
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
-from modelport.backends.adapters import ADAPTERS_OPTION
 from modelport.backends.interface import Artifact
+from modelport.bundle.option_schema import require_options
+from modelport.bundle.strict_json import CONTROL, read_json
 from modelport.errors import BundleError, UsageError
+from modelport.files.trusted_code import TrustedCode
 from modelport.signature import Signature
 from modelport.target import Target
 
@@ -26,6 +28,23 @@ _TAIL = ',\n  "sha256": "{}"\n}}\n'
 _TAIL_BYTES = len(_TAIL.format("0" * 64))
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _AGAIN = "copy the bundle again, or deploy again"
+
+MAX_PARTS = 32
+"""Folders in each other, the file included; a pipeline of pipelines is no deeper either."""
+MAX_FILES = 1 << 16
+MAX_TARGETS = 64
+MAX_TENSORS = 4096
+MAX_RANK = 64
+MAX_STAGES = 64
+DTYPES = frozenset(
+    (
+        *("float16", "float32", "float64", "bfloat16", "bool", "str"),
+        *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+        # Engines of TensorRT have these; ml_dtypes names them.
+        *("float8_e4m3fn", "float8_e5m2", "float4_e2m1fn", "int4", "uint4"),
+    )
+)
+"""NumPy's names of the dtypes that tensors of a bundle have."""
 
 T = TypeVar("T")
 
@@ -105,9 +124,9 @@ class Manifest:
             "outputs": dict(self.outputs),
             "result": self.result,
             "cases": list(self.cases),
-            "verification": self.verification,
-            "findings": list(self.findings),
-            "provenance": self.provenance,
+            "verification": _printable(self.verification),
+            "findings": _printable(list(self.findings)),
+            "provenance": _printable(self.provenance),
             "files": {
                 name: {"sha256": record.sha256, "bytes": record.size}
                 for name, record in sorted(self.files.items())
@@ -132,9 +151,7 @@ class Manifest:
             BundleError: The bytes were altered, are of another format, or say what cannot be.
         """
         try:
-            # RFC 8259 has UTF-8 alone; json would guess at others.
-            content = json.loads(data.decode(), object_pairs_hook=_once)
-            content = _expect(content, dict, FILE_NAME)
+            content = _expect(read_json(data), dict, FILE_NAME)
             version = content["format"]
         except (ValueError, KeyError, RecursionError) as error:
             raise BundleError(
@@ -183,8 +200,11 @@ class Manifest:
 def is_inside(path: str) -> bool:
     """Whether a path stays inside the folder that it is relative to, written in the plain way."""
     parts = path.split("/")
-    plain = not any(character < " " or character in "\\:" for character in path)
-    return plain and not {"", ".", ".."} & set(parts)
+    plain = not any(character in "\\:\t\n" for character in path) and not CONTROL.search(path)
+    short = len(parts) <= MAX_PARTS and all(
+        len(part.encode(errors="replace")) < 256 for part in parts
+    )
+    return plain and short and not {"", ".", ".."} & set(parts)
 
 
 def _read(content: dict[str, Any]) -> Manifest:
@@ -192,28 +212,37 @@ def _read(content: dict[str, Any]) -> Manifest:
         _path(name): FileRecord(_digest(record["sha256"]), _expect(record["bytes"], int, name))
         for name, record in _expect(content["files"], dict, "files").items()
     }
+    _require_few(files, MAX_FILES, "files")
     if {FILE_NAME, SIGNATURE_NAME} & set(files):
         raise ValueError("files names the manifest itself")
     artifacts: dict[Target, Artifact] = {}
     keys: dict[Target, str] = {}
-    for entry in _expect(content["targets"], list, "targets"):
+    for entry in _require_few(_expect(content["targets"], list, "targets"), MAX_TARGETS, "targets"):
         target = Target.parse(_expect(entry["target"], str, "target"))
         if target in artifacts:
             raise ValueError(f"two engines for {target}")
-        artifacts[target] = _artifact(entry, files)
+        artifacts[target] = _artifact(entry, files, target.backend)
         keys[target] = _expect(entry["key"], str, "key")
     cases = tuple(_file(name, files) for name in _expect(content["cases"], list, "cases"))
     return Manifest(
-        name=_expect(content["name"], str, "name"),
+        name=_name(content["name"], "name"),
         signature=_signature(content["signature"]),
         artifacts=artifacts,
         keys=keys,
         cases=cases,
         files=files,
         verification=_mapping(content["verification"], dict, "verification"),
-        findings=tuple(_expect(item, dict, "a finding") for item in content["findings"]),
+        findings=tuple(
+            _expect(item, dict, "a finding")
+            for item in _expect(content["findings"], list, "findings")
+        ),
         provenance=_provenance(content["provenance"]),
-        stages=tuple(_stage(item, files) for item in content["stages"]),
+        stages=tuple(
+            _stage(item, files)
+            for item in _require_few(
+                _expect(content["stages"], list, "stages"), MAX_STAGES, "stages"
+            )
+        ),
         outputs=_mapping(content.get("outputs", {}), str, "outputs"),
         result=None if content["result"] is None else _result(content["result"]),
     )
@@ -228,7 +257,7 @@ def _provenance(content: Any) -> dict[str, Any]:
 
 def _stage(content: Any, files: Mapping[str, FileRecord]) -> dict[str, Any]:
     stage = _expect(content, dict, "a stage")
-    _expect(stage["name"], str, "a stage's name")
+    _name(stage["name"], "a stage's name")
     _file(f"{stage['bundle']}/{FILE_NAME}", files)
     _mapping(stage["inputs"], str, "a stage's inputs")
     _expect(stage["batch"], int, "a stage's batch")
@@ -239,53 +268,46 @@ def _result(content: Any) -> dict[str, Any]:
     result = _expect(content, dict, "result")
     _expect(result["kind"], str, "a result's kind")
     for label in _expect(result.get("labels", []), list, "a result's labels"):
-        _expect(label, str, "a label")
+        _name(label, "a label")
     _mapping(result.get("outputs", {}), str, "a result's outputs")
     return result
 
 
-def _artifact(entry: Mapping[str, Any], files: Mapping[str, FileRecord]) -> Artifact:
+def _artifact(entry: Mapping[str, Any], files: Mapping[str, FileRecord], backend: str) -> Artifact:
     graph = _file(entry["graph"], files)
     if not graph.endswith(".onnx"):
         raise ValueError(f"{graph} is no graph")
     named = [_path(name) for name in _expect(entry["files"], list, "files")]
     own = tuple(name if PLATFORM in name else _file(name, files) for name in named)
     options = _expect(entry["options"], dict, "options")
-    for name, value in options.items():
-        # Adapters have names of tensors, which may look like anything.
-        for text in _texts(value) if name != ADAPTERS_OPTION else ():
-            if text not in own and _is_path(text, files):
-                raise ValueError(f"the option {text!r} is a path that is not one of its files")
-    return Artifact(graph, own, options)
+    require_options(backend, options, set(own))
+    return Artifact(graph, own, options, code=_untrusted_code)
 
 
-def _is_path(text: str, files: Mapping[str, FileRecord]) -> bool:
-    """Whether a backend that takes a text for a path would get somewhere."""
-    outside = text.startswith(("/", "~")) or "\\" in text or ".." in text.split("/")
-    return outside or PLATFORM in text or posixpath.normpath(text) in files
-
-
-def _texts(value: Any) -> list[str]:
-    if isinstance(value, str):
-        return [value]
-    if isinstance(value, dict):
-        return [text for item in value.values() for text in _texts(item)]
-    return [text for item in value for text in _texts(item)] if isinstance(value, list) else []
+def _untrusted_code(folder: Path, name: str) -> TrustedCode:
+    raise BundleError(f"{name} is code of a bundle that was not asked about", where=str(folder))
 
 
 def _signature(content: Any) -> Signature:
     entries = _expect(content, dict, "signature")
+    _expect(entries["dimensions"], dict, "dimensions")
+    for side in ("inputs", "outputs"):
+        _expect(entries[side], list, side)
     for entry in (*entries["inputs"], *entries["outputs"]):
         if entry["shape"] is not None:
             _expect(entry["shape"], list, "a tensor's shape")
     signature = Signature.from_json(entries)
-    for spec in (*signature.inputs, *signature.outputs):
-        _expect(spec.name, str, "a tensor's name")
-        _expect(spec.dtype, str, "a tensor's dtype")
-        for size in spec.shape or ():
-            if not isinstance(size, str):
+    for spec in _require_few((*signature.inputs, *signature.outputs), MAX_TENSORS, "tensors"):
+        _name(spec.name, "a tensor's name")
+        if _expect(spec.dtype, str, "a tensor's dtype") not in DTYPES:
+            raise ValueError(f"unknown dtype {spec.dtype!r:.60}")
+        for size in _require_few(spec.shape or (), MAX_RANK, "axes"):
+            if isinstance(size, str):
+                _name(size, "a dimension's name")
+            else:
                 _expect(size, int, "a tensor's size")
     for dim in signature.dims.values():
+        _name(dim.name, "a dimension's name")
         _expect(dim.min, int, "min")
         _expect(dim.multiple, int, "multiple")
         if dim.max is not None:
@@ -305,6 +327,20 @@ def _path(name: Any) -> str:
     return str(name)
 
 
+def _name(value: Any, what: str) -> str:
+    """A text of one line."""
+    name = _expect(value, str, what)
+    if "\n" in name or "\t" in name:
+        raise ValueError(f"{what} is {name!r:.60}, which has more than one line")
+    return name
+
+
+def _require_few(values: Any, limit: int, what: str) -> Any:
+    if len(values) > limit:
+        raise ValueError(f"it has {len(values)} {what}, more than {limit}")
+    return values
+
+
 def _digest(text: Any) -> str:
     if not _DIGEST.fullmatch(_expect(text, str, "sha256")):
         raise ValueError(f"{text!r} is no SHA-256")
@@ -322,11 +358,14 @@ def _expect(value: Any, kind: type[T], what: str) -> T:
     return value
 
 
-def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name is twice in an object")
-    return found
+def _printable(value: Any) -> Any:
+    """The same with escapes for the characters of texts that no reader takes."""
+    if isinstance(value, str):
+        text = value.encode(errors="backslashreplace").decode()
+        return CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+    if isinstance(value, Mapping):
+        return {_printable(name): _printable(item) for name, item in value.items()}
+    return [_printable(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _plain(value: Any) -> Any:

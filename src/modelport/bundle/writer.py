@@ -120,7 +120,7 @@ class BundleWriter:
         (self.folder / FILE_NAME).write_bytes(manifest.render())
         code = {files[name].sha256 for name in all_code(manifest)} - set(foreign)
         if code:
-            from modelport.bundle.trust import remember
+            from modelport.ops.build.known_code import remember
 
             remember(code)
         self.place()
