@@ -365,9 +365,13 @@ def _opened(path: Path, trust: bool, key: Path | None) -> Iterator[tuple[Bundle,
 def _open_folder(folder: Path, where: str, trust: bool, key: Path | None) -> tuple[Bundle, Check]:
     try:
         data = read_beneath(folder, FILE_NAME, MANIFEST_LIMIT)
-    except OSError as error:
+    except FileNotFoundError as error:
         raise UsageError(
-            f"{where} is not a bundle: it has no {FILE_NAME}", why=error.strerror or str(error)
+            f"{where} is not a bundle: it has no {FILE_NAME}", why=error.strerror
+        ) from error
+    except OSError as error:
+        raise BundleError(
+            f"{FILE_NAME} cannot be read", where=where, why=error.strerror or str(error)
         ) from error
     manifest = Manifest.parse(data, where)
     signature = _read_signature(folder, where)

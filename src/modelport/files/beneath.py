@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable
@@ -30,7 +31,7 @@ def open_beneath(folder: Path, name: str) -> int:
     """
     *parents, last = name.split("/")
     if not name or {"", ".", ".."} & {*parents, last} or "\0" in name:
-        raise OSError(f"{name!r} is no path below a folder")
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), name)
     here = os.open(folder, _FOLDER & ~os.O_NOFOLLOW)
     try:
         for part in parents:
@@ -42,7 +43,7 @@ def open_beneath(folder: Path, name: str) -> int:
         os.close(here)
     if not stat.S_ISREG(os.fstat(opened).st_mode):
         os.close(opened)
-        raise OSError(f"{name!r} is no plain file")
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), name)
     return opened
 
 
@@ -60,7 +61,7 @@ def read_beneath(folder: Path, name: str, limit: int | None = None) -> bytes:
     with open(open_beneath(folder, name), "rb") as file:
         size = os.fstat(file.fileno()).st_size
         if limit is not None and size > limit:
-            raise OSError(f"{name!r} has more than {limit:,} bytes")
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), name)
         return file.read(size)
 
 

@@ -108,7 +108,7 @@ Manifest unpack(const fs::path& path, const fs::path& folder) {
   if (first == entries.end()) throw usage_error(where + " is not a bundle: it has no " + manifest_name);
   archive.extract(manifest_name, first->second, folder, manifest_limit);
   entries.erase(first);
-  Manifest manifest = Manifest::parse(read_file(folder / manifest_name, manifest_limit, where), where);
+  Manifest manifest = Manifest::parse(read_file(folder, manifest_name, manifest_limit, where).value_or(""), where);
   uint64_t total = 0;
   for (const auto& [name, entry] : entries) {
     if (name != seal_name && !manifest.files.count(name))
@@ -121,7 +121,7 @@ Manifest unpack(const fs::path& path, const fs::path& folder) {
                        {where, "it has " + grouped(packed) + ", and no model shrinks that much",
                         "unpack it by hand, if you trust it, and load the directory"});
   for (const auto& [name, entry] : entries)
-    archive.extract(name, entry, folder, name == seal_name ? manifest_limit : manifest.files.at(name).bytes);
+    archive.extract(name, entry, folder, name == seal_name ? signature_limit : manifest.files.at(name).bytes);
   return manifest;
 }
 

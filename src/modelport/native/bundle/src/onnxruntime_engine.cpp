@@ -198,10 +198,12 @@ class OnnxRuntimeEngine final : public Engine {
   Handle<Session> session_;
 };
 
-void register_library(const Api& api, SessionOptions* options, const std::filesystem::path& path) {
-  require_loadable(path);
+void register_library(const Api& api, SessionOptions* options, const TrustedCode& library) {
+  const std::filesystem::path path = library.where();
+  const std::string copy = library.path();
+  require_loadable(copy, path);
   void* handle = nullptr;
-  Status* failed = api.call(RegisterCustomOpsLibrary, options, path.c_str(), &handle);
+  Status* failed = api.call(RegisterCustomOpsLibrary, options, copy.c_str(), &handle);
   if (!failed) return;
   const std::string why = explain(api, failed);
   // That of onnxruntime-extensions is a module of Python, as its wheel has it.
@@ -245,7 +247,7 @@ std::shared_ptr<Engine> load_onnxruntime(const Bundle& bundle, const Artifact& a
   require(api.call(SetSessionGraphOptimizationLevel, made, level));
   if (!settings.spinning) require(api.call(AddSessionConfigEntry, made, "session.intra_op.allow_spinning", "0"));
   for (const std::string& library : settings.libraries)
-    register_library(api, made, bundle.folder / bundle.here(library));
+    register_library(api, made, bundle.trusted_code(bundle.here(library)));
   Session* session = nullptr;
   require(api.call(CreateSession, static_cast<const Env*>(runtime.env), place.c_str(),
                    static_cast<const SessionOptions*>(made), &session));
