@@ -17,7 +17,7 @@ from modelport.capture.custom_operators import has_kernel
 from modelport.capture.dynamic import DynamicDims, to_torch_shapes
 from modelport.capture.inputs import BoundInputs
 from modelport.capture.names import drop_invented_names, separate_outputs
-from modelport.capture.rewriters import Active, Applied, rewriting
+from modelport.capture.rewriters import Active, Applied, patch, rewriting
 from modelport.capture.rewriters.translations import shipped_translations
 from modelport.capture.symbolic import honour_symbolics
 from modelport.capture.symbolic_int import sizes_stay_whole
@@ -316,7 +316,7 @@ def _listening() -> Iterator[list[Heard]]:
 _BETWEEN = (
     "/torch/_tensor.py",
     "/torch/overrides.py",
-    "/capture/rewriters/patching.py",
+    str(patch.__file__),
     "/site-packages/numpy/",
     "/warnings.py",
     __file__,

@@ -6,7 +6,7 @@ import inspect
 import itertools
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -211,7 +211,13 @@ def _runs_at(model: nn.Module, guesses: Sequence[Guess], sizes: Sequence[dict[in
 
 
 def _shapes(outputs: Any) -> list[tuple[int, ...]]:
+    """The shapes of the tensors in an output: a tensor, or a container of outputs."""
     import torch
-    from torch.utils._pytree import tree_leaves
 
-    return [tuple(leaf.shape) for leaf in tree_leaves(outputs) if isinstance(leaf, torch.Tensor)]
+    if isinstance(outputs, torch.Tensor):
+        return [tuple(outputs.shape)]
+    if isinstance(outputs, Mapping):
+        outputs = tuple(outputs.values())
+    if isinstance(outputs, tuple | list):
+        return [shape for item in outputs for shape in _shapes(item)]
+    return []

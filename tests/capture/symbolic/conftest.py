@@ -1,38 +1,18 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 import pytest
 import torch
-from torch.onnx._internal.exporter._registration import ONNXRegistry
 
 from modelport.capture.symbolic import honour_symbolics
+from modelport.capture.torch_private import registries
 
 ort.set_default_logger_severity(3)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _one_registry() -> Iterator[None]:
-    """Keeps PyTorch's table of translations between exports: half of a small export's time."""
-    original = ONNXRegistry.__dict__["from_torchlib"]
-    built: dict[int, Any] = {}
-
-    def from_torchlib(cls: type, opset_version: int) -> Any:
-        if opset_version not in built:
-            built[opset_version] = original.__func__(cls, opset_version)
-        registry = ONNXRegistry()
-        registry._opset_version = opset_version
-        kept = built[opset_version].functions
-        registry.functions = {name: list(metas) for name, metas in kept.items()}
-        return registry
-
-    ONNXRegistry.from_torchlib = classmethod(from_torchlib)  # type: ignore[method-assign]
-    yield
-    ONNXRegistry.from_torchlib = original  # type: ignore[method-assign]
 
 
 class Exported:
@@ -84,7 +64,8 @@ def export() -> Callable[..., Exported]:
             shapes = tuple(dict.fromkeys(axes, torch.export.Dim.DYNAMIC) for axes in dynamic)
             if not isinstance(model, torch.nn.Module):
                 shapes = (shapes,)
-        with warnings.catch_warnings():
+        # Exports share torch's table of translations: half of a small export's time.
+        with warnings.catch_warnings(), registries.reused(opset):
             warnings.simplefilter("ignore")
             with honour_symbolics(module, args, kwargs, opset, **options) as bridge:
                 program = torch.onnx.export(
