@@ -15,6 +15,7 @@ from modelport.backends.adapters import (
 )
 from modelport.backends.interface import Artifact, Engine
 from modelport.backends.registry import get_backend
+from modelport.files.external_data import require_external_data
 from modelport.model import Model
 from modelport.signature import Signature
 from modelport.target import Target
@@ -68,6 +69,8 @@ def open_engine(
 
 def _open(folder: Path, artifact: Artifact, target: Target, signature: Signature | None) -> Engine:
     backend = get_backend(target)
+    if artifact.graph and (folder / artifact.graph).is_file():
+        require_external_data(folder / artifact.graph)
     adapters = adapters_from_json(artifact.options.get(ADAPTERS_OPTION, ()))
     if not adapters:
         return backend.load(folder, artifact, target, signature)

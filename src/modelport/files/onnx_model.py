@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelport.errors import UsageError, first_cause
+from modelport.files.external_data import require_external_data
 from modelport.ir.subgraphs import subgraphs
 
 if TYPE_CHECKING:
     import onnx_ir
 
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _REWRITE = "the file is truncated or of another format: write or copy it again"
 
 
@@ -36,6 +39,7 @@ def read_onnx(path: Path) -> onnx_ir.Model:
 
     if not path.is_file():
         raise UsageError(f"no such file: {path}")
+    require_external_data(path)
     try:
         model = onnx_ir.load(path)
         if not model.ir_version:
@@ -179,6 +183,13 @@ def _require_text(model: onnx_ir.Model, path: Path) -> None:
     wrong = [name for name in names if isinstance(name, bytes)]
     if wrong:
         raise UsageError(f"{path} holds a name that is not UTF-8: {wrong[0]!r}", fix=_REWRITE)
+    odd = [name for name in names if isinstance(name, str) and _CONTROL.search(name)]
+    if odd:
+        raise UsageError(
+            f"{path} holds a name with a control character: {odd[0][:80]!a}",
+            why="it could forge what is printed",
+            fix="rename it",
+        )
 
 
 def _require_data_fits(model: onnx_ir.Model, path: Path) -> None:

@@ -41,9 +41,9 @@ std::optional<std::string> read_file(const fs::path& folder, const std::string& 
   if (!file && errno == ENOENT) return std::nullopt;
   std::string data;
   const bool good = file && read_all(file, [&](const char* piece, size_t size) {
-    data.append(piece, size);
-    if (data.size() > limit) throw bundle_error(name + " is too large", {where, {}, {}});
-  });
+                      data.append(piece, size);
+                      if (data.size() > limit) throw bundle_error(name + " is too large", {where, {}, {}});
+                    });
   if (!good) throw bundle_error(name + " cannot be read", {where, std::strerror(errno), {}});
   return data;
 }

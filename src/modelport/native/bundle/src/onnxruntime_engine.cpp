@@ -7,6 +7,7 @@
 
 #include "engine.h"
 #include "error.h"
+#include "external_data.h"
 #include "library_file.h"
 #include "onnxruntime.h"
 
@@ -227,6 +228,7 @@ std::shared_ptr<Engine> load_onnxruntime(const Bundle& bundle, const Artifact& a
                       {bundle.where, {}, "it runs ONNX Runtime on the CPU"});
   const Runtime& runtime = Runtime::open(given.onnxruntime);
   const Api& api = runtime.api;
+  require_external_data(bundle, artifact.graph);
   const std::string place = (bundle.folder / artifact.graph).string();
   const auto require = [&](Status* status) {
     if (!status) return;

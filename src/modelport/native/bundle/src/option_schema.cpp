@@ -88,8 +88,7 @@ bool is_plain(const json& value, const Files& files) {
 }
 
 const std::map<std::string, Schema>& schemas() {
-  static const Schema engine{
-      {"engine", is_file}, {"record", is_file}, {"plugins", are_files}, {"kernels", are_files}};
+  static const Schema engine{{"engine", is_file}, {"record", is_file}, {"plugins", are_files}, {"kernels", are_files}};
   static const std::map<std::string, Schema> all{
       {"onnxruntime",
        {{"graph_optimization", one_of({"none", "basic", "extended", "all"})},

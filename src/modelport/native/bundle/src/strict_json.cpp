@@ -39,9 +39,7 @@ class Builder final : public nlohmann::json_sax<json> {
  public:
   bool null() override { return add(nullptr); }
   bool boolean(bool value) override { return add(value); }
-  bool number_integer(number_integer_t value) override {
-    return value == 0 ? add(number_unsigned_t{0}) : add(value);
-  }
+  bool number_integer(number_integer_t value) override { return value == 0 ? add(number_unsigned_t{0}) : add(value); }
   bool number_unsigned(number_unsigned_t value) override {
     if (value > INT64_MAX) throw Wrong("64 bits do not hold the number " + std::to_string(value));
     return add(value);
