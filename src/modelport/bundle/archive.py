@@ -54,6 +54,7 @@ def unpack(path: Path, folder: Path) -> None:
     where = str(path)
     try:
         with zipfile.ZipFile(path) as archive:
+            _require_start(archive, path)
             entries = _entries(archive, where)
             if FILE_NAME not in entries:
                 raise UsageError(f"{where} is not a bundle: it has no {FILE_NAME}")
@@ -69,6 +70,15 @@ def unpack(path: Path, folder: Path) -> None:
                 _extract(archive, entry, folder, sizes[name], where)
     except _DAMAGED as error:
         raise BundleError("the zip file is damaged", where=where, why=str(error)) from error
+
+
+def _require_start(archive: zipfile.ZipFile, path: Path) -> None:
+    """Refuses bytes before the first entry: other programs would read the file as another thing."""
+    with path.open("rb") as file:
+        start = file.read(4)
+    offsets = [entry.header_offset for entry in archive.infolist()]
+    if offsets and (start != b"PK\x03\x04" or min(offsets)):
+        raise BundleError("the zip file has bytes before its first entry", where=str(path))
 
 
 def _entries(archive: zipfile.ZipFile, where: str) -> dict[str, zipfile.ZipInfo]:

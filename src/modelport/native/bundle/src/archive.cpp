@@ -26,7 +26,13 @@ class Archive {
   explicit Archive(const fs::path& path) : where_(path.string()), zip_(nullptr, zip_discard) {
     int code = 0;
     zip_.reset(zip_open(path.c_str(), ZIP_RDONLY | ZIP_CHECKCONS, &code));
-    if (zip_) return;
+    if (zip_) {
+      char start[4] = {};
+      std::ifstream(path, std::ios::binary).read(start, sizeof start);
+      if (zip_get_num_entries(zip_.get(), 0) > 0 && std::string(start, sizeof start) != "PK\x03\x04")
+        throw bundle_error("the zip file has bytes before its first entry", {where_, {}, {}});
+      return;
+    }
     zip_error_t error;
     zip_error_init_with_code(&error, code);
     const std::string why = zip_error_strerror(&error);
