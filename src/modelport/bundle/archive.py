@@ -8,7 +8,8 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from modelport.bundle.manifest import FILE_NAME, SIGNATURE_NAME, Manifest, is_inside
+from modelport.bundle.manifest import FILE_NAME, SIGNATURE_NAME, Manifest
+from modelport.bundle.manifest_fields import is_inside
 from modelport.errors import BundleError, UsageError
 
 MANIFEST_LIMIT = 16 << 20

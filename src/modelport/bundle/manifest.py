@@ -5,13 +5,24 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from modelport.backends.interface import Artifact
+from modelport.bundle.manifest_fields import (
+    MAX_FILES,
+    MAX_STAGES,
+    MAX_TARGETS,
+    expect,
+    read_digest,
+    read_mapping,
+    read_name,
+    read_path,
+    read_signature,
+    require_few,
+)
 from modelport.bundle.option_schema import require_options
 from modelport.bundle.strict_json import CONTROL, read_json
 from modelport.errors import BundleError, UsageError
@@ -26,27 +37,7 @@ FILE_NAME = "manifest.json"
 SIGNATURE_NAME = "manifest.sig"
 _TAIL = ',\n  "sha256": "{}"\n}}\n'
 _TAIL_BYTES = len(_TAIL.format("0" * 64))
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 _AGAIN = "copy the bundle again, or deploy again"
-
-MAX_PARTS = 32
-"""Folders in each other, the file included; a pipeline of pipelines is no deeper either."""
-MAX_FILES = 1 << 16
-MAX_TARGETS = 64
-MAX_TENSORS = 4096
-MAX_RANK = 64
-MAX_STAGES = 64
-DTYPES = frozenset(
-    (
-        *("float16", "float32", "float64", "bfloat16", "bool", "str"),
-        *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
-        # Engines of TensorRT have these; ml_dtypes names them.
-        *("float8_e4m3fn", "float8_e5m2", "float4_e2m1fn", "int4", "uint4"),
-    )
-)
-"""NumPy's names of the dtypes that tensors of a bundle have."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -151,7 +142,7 @@ class Manifest:
             BundleError: The bytes were altered, are of another format, or say what cannot be.
         """
         try:
-            content = _expect(read_json(data), dict, FILE_NAME)
+            content = expect(read_json(data), dict, FILE_NAME)
             version = content["format"]
         except (ValueError, KeyError, RecursionError) as error:
             raise BundleError(
@@ -197,79 +188,69 @@ class Manifest:
         return sorted({*artifact.files, *beside})
 
 
-def is_inside(path: str) -> bool:
-    """Whether a path stays inside the folder that it is relative to, written in the plain way."""
-    parts = path.split("/")
-    plain = not any(character in "\\:\t\n" for character in path) and not CONTROL.search(path)
-    short = len(parts) <= MAX_PARTS and all(
-        len(part.encode(errors="replace")) < 256 for part in parts
-    )
-    return plain and short and not {"", ".", ".."} & set(parts)
-
-
 def _read(content: dict[str, Any]) -> Manifest:
     files = {
-        _path(name): FileRecord(_digest(record["sha256"]), _expect(record["bytes"], int, name))
-        for name, record in _expect(content["files"], dict, "files").items()
+        read_path(name): FileRecord(
+            read_digest(record["sha256"]), expect(record["bytes"], int, name)
+        )
+        for name, record in expect(content["files"], dict, "files").items()
     }
-    _require_few(files, MAX_FILES, "files")
+    require_few(files, MAX_FILES, "files")
     if {FILE_NAME, SIGNATURE_NAME} & set(files):
         raise ValueError("files names the manifest itself")
     artifacts: dict[Target, Artifact] = {}
     keys: dict[Target, str] = {}
-    for entry in _require_few(_expect(content["targets"], list, "targets"), MAX_TARGETS, "targets"):
-        target = Target.parse(_expect(entry["target"], str, "target"))
+    for entry in require_few(expect(content["targets"], list, "targets"), MAX_TARGETS, "targets"):
+        target = Target.parse(expect(entry["target"], str, "target"))
         if target in artifacts:
             raise ValueError(f"two engines for {target}")
         artifacts[target] = _artifact(entry, files, target.backend)
-        keys[target] = _expect(entry["key"], str, "key")
-    cases = tuple(_file(name, files) for name in _expect(content["cases"], list, "cases"))
+        keys[target] = expect(entry["key"], str, "key")
+    cases = tuple(_file(name, files) for name in expect(content["cases"], list, "cases"))
     return Manifest(
-        name=_name(content["name"], "name"),
-        signature=_signature(content["signature"]),
+        name=read_name(content["name"], "name"),
+        signature=read_signature(content["signature"]),
         artifacts=artifacts,
         keys=keys,
         cases=cases,
         files=files,
-        verification=_mapping(content["verification"], dict, "verification"),
+        verification=read_mapping(content["verification"], dict, "verification"),
         findings=tuple(
-            _expect(item, dict, "a finding")
-            for item in _expect(content["findings"], list, "findings")
+            expect(item, dict, "a finding")
+            for item in expect(content["findings"], list, "findings")
         ),
         provenance=_provenance(content["provenance"]),
         stages=tuple(
             _stage(item, files)
-            for item in _require_few(
-                _expect(content["stages"], list, "stages"), MAX_STAGES, "stages"
-            )
+            for item in require_few(expect(content["stages"], list, "stages"), MAX_STAGES, "stages")
         ),
-        outputs=_mapping(content.get("outputs", {}), str, "outputs"),
+        outputs=read_mapping(content.get("outputs", {}), str, "outputs"),
         result=None if content["result"] is None else _result(content["result"]),
     )
 
 
 def _provenance(content: Any) -> dict[str, Any]:
-    provenance = _expect(content, dict, "provenance")
+    provenance = expect(content, dict, "provenance")
     for name in ("versions", "machine"):
-        _mapping(provenance.get(name, {}), str, name)
+        read_mapping(provenance.get(name, {}), str, name)
     return provenance
 
 
 def _stage(content: Any, files: Mapping[str, FileRecord]) -> dict[str, Any]:
-    stage = _expect(content, dict, "a stage")
-    _name(stage["name"], "a stage's name")
+    stage = expect(content, dict, "a stage")
+    read_name(stage["name"], "a stage's name")
     _file(f"{stage['bundle']}/{FILE_NAME}", files)
-    _mapping(stage["inputs"], str, "a stage's inputs")
-    _expect(stage["batch"], int, "a stage's batch")
+    read_mapping(stage["inputs"], str, "a stage's inputs")
+    expect(stage["batch"], int, "a stage's batch")
     return stage
 
 
 def _result(content: Any) -> dict[str, Any]:
-    result = _expect(content, dict, "result")
-    _expect(result["kind"], str, "a result's kind")
-    for label in _expect(result.get("labels", []), list, "a result's labels"):
-        _name(label, "a label")
-    _mapping(result.get("outputs", {}), str, "a result's outputs")
+    result = expect(content, dict, "result")
+    expect(result["kind"], str, "a result's kind")
+    for label in expect(result.get("labels", []), list, "a result's labels"):
+        read_name(label, "a label")
+    read_mapping(result.get("outputs", {}), str, "a result's outputs")
     return result
 
 
@@ -277,9 +258,9 @@ def _artifact(entry: Mapping[str, Any], files: Mapping[str, FileRecord], backend
     graph = _file(entry["graph"], files)
     if not graph.endswith(".onnx"):
         raise ValueError(f"{graph} is no graph")
-    named = [_path(name) for name in _expect(entry["files"], list, "files")]
+    named = [read_path(name) for name in expect(entry["files"], list, "files")]
     own = tuple(name if PLATFORM in name else _file(name, files) for name in named)
-    options = _expect(entry["options"], dict, "options")
+    options = expect(entry["options"], dict, "options")
     require_options(backend, options, set(own))
     return Artifact(graph, own, options, code=_untrusted_code)
 
@@ -288,74 +269,10 @@ def _untrusted_code(folder: Path, name: str) -> TrustedCode:
     raise BundleError(f"{name} is code of a bundle that was not asked about", where=str(folder))
 
 
-def _signature(content: Any) -> Signature:
-    entries = _expect(content, dict, "signature")
-    _expect(entries["dimensions"], dict, "dimensions")
-    for side in ("inputs", "outputs"):
-        _expect(entries[side], list, side)
-    for entry in (*entries["inputs"], *entries["outputs"]):
-        if entry["shape"] is not None:
-            _expect(entry["shape"], list, "a tensor's shape")
-    signature = Signature.from_json(entries)
-    for spec in _require_few((*signature.inputs, *signature.outputs), MAX_TENSORS, "tensors"):
-        _name(spec.name, "a tensor's name")
-        if _expect(spec.dtype, str, "a tensor's dtype") not in DTYPES:
-            raise ValueError(f"unknown dtype {spec.dtype!r:.60}")
-        for size in _require_few(spec.shape or (), MAX_RANK, "axes"):
-            if isinstance(size, str):
-                _name(size, "a dimension's name")
-            else:
-                _expect(size, int, "a tensor's size")
-    for dim in signature.dims.values():
-        _name(dim.name, "a dimension's name")
-        _expect(dim.min, int, "min")
-        _expect(dim.multiple, int, "multiple")
-        if dim.max is not None:
-            _expect(dim.max, int, "max")
-    return signature
-
-
 def _file(name: Any, files: Mapping[str, FileRecord]) -> str:
-    if _path(name) not in files:
+    if read_path(name) not in files:
         raise ValueError(f"there is no checksum of {name}")
     return str(name)
-
-
-def _path(name: Any) -> str:
-    if not is_inside(_expect(name, str, "a path")):
-        raise ValueError(f"{name!r} lies outside the bundle, or is not written plainly")
-    return str(name)
-
-
-def _name(value: Any, what: str) -> str:
-    """A text of one line."""
-    name = _expect(value, str, what)
-    if "\n" in name or "\t" in name:
-        raise ValueError(f"{what} is {name!r:.60}, which has more than one line")
-    return name
-
-
-def _require_few(values: Any, limit: int, what: str) -> Any:
-    if len(values) > limit:
-        raise ValueError(f"it has {len(values)} {what}, more than {limit}")
-    return values
-
-
-def _digest(text: Any) -> str:
-    if not _DIGEST.fullmatch(_expect(text, str, "sha256")):
-        raise ValueError(f"{text!r} is no SHA-256")
-    return str(text)
-
-
-def _mapping(value: Any, kind: type[T], what: str) -> dict[str, T]:
-    return {name: _expect(item, kind, name) for name, item in _expect(value, dict, what).items()}
-
-
-def _expect(value: Any, kind: type[T], what: str) -> T:
-    negative = isinstance(value, int) and value < 0
-    if not isinstance(value, kind) or isinstance(value, bool) or negative:
-        raise ValueError(f"{what} is {value!r:.60}, not a {kind.__name__}")
-    return value
 
 
 def _printable(value: Any) -> Any:
