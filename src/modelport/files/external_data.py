@@ -17,6 +17,7 @@ from modelport.files.beneath import open_beneath
 
 MAX_DEPTH = 100
 """Messages in each other; protobuf itself reads no deeper."""
+_SMALL = 4 << 20
 _FIX = "put the data beside the model, and name it by its path from there"
 # Field numbers of onnx.proto: which messages hold tensors, by what a message is.
 _MODEL, _GRAPH, _FUNCTION, _NODE, _ATTRIBUTE, _SPARSE, _TENSOR, _ENTRY, _TRAINING = range(9)
@@ -50,8 +51,10 @@ def require_external_data(path: Path) -> list[str]:
             if not os.fstat(file.fileno()).st_size:
                 return []
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                # The key of an entry is written out; a graph without it names no file.
-                found = list(_locations(data)) if data.find(b"location") >= 0 else []
+                # The key of an entry is written out: a small graph without it names no file, and
+                # is not walked. A large one is mostly weights, which are passed over.
+                small = len(data) < _SMALL
+                found = [] if small and data.find(b"location") < 0 else list(_locations(data))
     except OSError as error:
         raise UsageError(f"{path} cannot be read", why=error.strerror) from error
     except ValueError as error:
