@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
-import fcntl
+import errno
 import os
 import shutil
 import tempfile
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from modelport.errors import UsageError
 
+_TRIES = 100
 _HERE, _RENAME_EXCHANGE = -100, 2
 """``AT_FDCWD`` and the flag of ``renameat2`` (Linux)."""
 
@@ -58,16 +58,24 @@ def put_in_place(made: Path, path: Path) -> None:
         made: The file or folder, on the file system of the place.
         path: The place. A folder there goes with all that is in it.
     """
-    with _locked(path.parent):
-        if not path.is_symlink() and (path.is_dir() or (made.is_dir() and path.exists())):
+    for _ in range(_TRIES):
+        if path.is_symlink() and made.is_dir():
+            path.unlink()
+        if path.exists() and not path.is_symlink() and (path.is_dir() or made.is_dir()):
             if _exchange(made, path):
                 _remove(made)
-                return
-            _step_aside(made, path)
+            else:
+                _step_aside(made, path)
             return
-        if made.is_dir() and path.is_symlink():
-            path.unlink()
-        made.replace(path)
+        try:
+            made.replace(path)
+        except OSError as error:
+            # Another writer was here first.
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.EISDIR, errno.ENOTDIR):
+                raise
+        else:
+            return
+    raise FileExistsError(errno.EEXIST, "others write there all the time", os.fspath(path))
 
 
 def _step_aside(made: Path, path: Path) -> None:
@@ -98,18 +106,6 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink()
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """One writer of a folder at a time, where the file system has locks."""
-    opened = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        with contextlib.suppress(OSError):
-            fcntl.flock(opened, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(opened)
 
 
 @contextmanager

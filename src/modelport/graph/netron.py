@@ -71,9 +71,9 @@ def _keep_quiet(server: ModuleType) -> None:
         place = urllib.parse.unquote(urllib.parse.urlparse(self.path).path)
         # Another host's name for this address is how a foreign page reads what is served here.
         if self.headers.get("Host") not in hosts:
-            self.send_error(403)
+            self._write(403, None, None)
         elif place.startswith("/data/") and place.removeprefix("/data/") not in names:
-            self.send_error(404)
+            self._write(404, None, None)
         else:
             answer(self)
 
