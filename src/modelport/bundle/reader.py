@@ -45,9 +45,9 @@ class Bundle:
         manifest: Manifest,
         *,
         where: str,
-        seal: tuple[bytes, bytes | None],
         trust: bool = False,
         signer: Path | None = None,
+        seal: tuple[bytes, bytes | None] = (b"", None),
     ) -> None:
         self.folder = folder
         self.manifest = manifest

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from modelport.errors import OperatorError
-from modelport.files.trusted_code import TrustedCode
+from modelport.files.trusted_code import TrustedCode, user_code
 from modelport.ops.ctypes_library import NativeLibrary
 
 NOT_IN_TENSORRT = ("float64", "bool", "uint8")
@@ -84,19 +84,20 @@ def require_version(path: Path, tensorrt: Any, where: Path | None = None) -> Non
     )
 
 
-def load_plugins(library: TrustedCode, tensorrt: Any) -> None:
+def load_plugins(path: Path | TrustedCode, tensorrt: Any) -> None:
     """Gives a library of plugins to TensorRT's registry, once in a process.
 
     What TensorRT does with a library that was built for another major version is not defined; so
     that is checked before.
 
     Args:
-        library: The library.
+        path: The library; a path is that of one that the user named.
         tensorrt: The module ``tensorrt``.
 
     Raises:
         OperatorError: It is for another major version of TensorRT, or TensorRT refuses it.
     """
+    library = path if isinstance(path, TrustedCode) else user_code(path.parent, path.name)
     require_version(library.path, tensorrt, Path(library.where))
     key = (tensorrt.__name__, library.sha256)
     if key in _loaded:

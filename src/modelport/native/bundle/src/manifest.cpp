@@ -108,8 +108,9 @@ void read_signature(const json& signature, Manifest& manifest) {
     const json& max = range.at("max");
     const Dim dim{count_of(range.at("min"), "min"), max.is_null() ? -1 : count_of(max, "max"),
                   range.contains("multiple") ? count_of(range.at("multiple"), "multiple") : 1};
-    if (dim.max >= 0 && dim.max < dim.min) throw Wrong("dimension " + name + " has an empty range");
     if (dim.multiple < 1) throw Wrong("the sizes of dimension " + name + " are multiples of 0");
+    const int64_t least = dim.min / dim.multiple + (dim.min % dim.multiple != 0);
+    if (dim.max >= 0 && dim.max / dim.multiple < least) throw Wrong("dimension " + name + " has an empty range");
     manifest.dims[name] = dim;
   }
 }

@@ -63,7 +63,8 @@ Settings read_settings(const json& recorded, const LoadOptions& given) {
     else if (name == "graph_optimization" && value.is_string()) settings.level = value.get<std::string>();
     else if (name == "libraries" && value.is_array())
       for (const json& path : value) settings.libraries.push_back(path.is_string() ? path.get<std::string>() : "");
-    else unknown.push_back(name);
+    // Of providers that C++ does not run, and of no tensor.
+    else if (name != "provider_options" && !(name == "adapters" && value.empty())) unknown.push_back(name);
   }
   if (!unknown.empty())
     throw usage_error("the onnxruntime backend has no option " + joined(unknown),
