@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Holds for build dependencies too, unlike --constraint.
 export PIP_CONSTRAINT := $(abspath constraints.txt)
 
-.PHONY: demo test test-fast test-all docs-test versions fuzz corpus bundles public lint bench zoo \
+.PHONY: demo test test-fast test-all docs-test versions attack fuzz corpus bundles public lint bench zoo \
 	zoo-test packages tensorrt-headers clean
 
 demo: $(VENV)/.demo
@@ -64,6 +64,10 @@ COLUMNS ?=
 versions: export PIP_CONSTRAINT :=
 versions:
 	$(PYTHON) -m tests.versions $(COLUMNS)
+
+# What bundles, models and racers have tried, in Python and in C++, with its sanitizers.
+attack: $(VENV)/.test
+	$(BIN)/python -m pytest tests/attack
 
 # How many files each command of `modelport graph` is given, and how many bundles are damaged.
 FUZZ ?= 2000

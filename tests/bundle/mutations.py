@@ -23,6 +23,16 @@ _VALUES: tuple[Any, ...] = (
     *(None, True, -1, 0, 3, 2**70, 1.5, "", "x", "../x", "graphs/model.onnx", "report.html"),
     *("/etc/passwd", "{platform}", "operators/{platform}/x.so", "onnxruntime:cuda", "a:b:c", "é\0"),
     *([], {}, [[]], ["x"], {"a": []}, "Infinity"),
+    *(
+        "\udcff",
+        "\x1b[31m",
+        "a\nb",
+        "\u202e",
+        2**63,
+        2**64,
+        20_000,
+        json.loads("[" * 99 + "]" * 99),
+    ),
 )
 
 

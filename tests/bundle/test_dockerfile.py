@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
+import json
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,12 @@ def test_folder_has_all_that_its_dockerfile_copies(
         source, tmp_path / "image", wheel=tmp_path / "modelport-1-py3-none-any.whl"
     )
     lines = (folder / "Dockerfile").read_text().splitlines()
-    copied = [word for line in lines if line.startswith("COPY") for word in line.split()[1:-1]]
+    copied = [
+        word
+        for line in lines
+        if line.startswith("COPY")
+        for word in json.loads(line[line.index("[") :])[:-1]
+    ]
     assert copied == ["requirements.txt", "modelport-1-py3-none-any.whl", source.name]
     assert all((folder / name).exists() for name in copied)
     assert "./modelport-1-py3-none-any.whl" in (folder / "requirements.txt").read_text()

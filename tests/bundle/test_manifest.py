@@ -10,7 +10,7 @@ import pytest
 from modelport import BundleError, Dim, Target
 from modelport.backends.interface import Artifact
 from modelport.bundle import FORMAT, FileRecord, Manifest
-from modelport.bundle.manifest import is_inside
+from modelport.bundle.manifest_fields import is_inside
 from modelport.signature import Signature, TensorSpec
 from tests.support import flipped
 

@@ -13,6 +13,7 @@ import pytest
 from modelport.conformance import Conformance, prove_plugins
 from modelport.conformance.plugin_host import PluginCase, Told, build_host, play
 from modelport.errors import OperatorError, UsageError
+from modelport.files.trusted_code import TrustedCode
 from modelport.ops.build import BuildOptions
 from modelport.ops.declaration import Operator
 from modelport.ops.library import load
@@ -204,8 +205,9 @@ def test_the_major_version_is_checked_before_tensorrt_gets_the_library(
     assert library.name == f"plugged.trt{headers.major}.so"
     loaded: list[str] = []
     for _ in range(2):
-        load_plugins(library, module(str(headers), "a handle", loaded))
-    assert loaded == [str(library)], "once"
+        load_plugins(TrustedCode.of_user(library), module(str(headers), "a handle", loaded))
+    assert len(loaded) == 1, "once"
+    assert Path(loaded[0]).read_bytes() == library.read_bytes()
     # By its name, or by what it says itself.
     unnamed = tmp_path / "plugins.so"
     unnamed.write_bytes(library.read_bytes())
@@ -214,18 +216,18 @@ def test_the_major_version_is_checked_before_tensorrt_gets_the_library(
         with pytest.raises(
             OperatorError, match=f"built for TensorRT {headers.major}, this is"
         ) as raised:
-            load_plugins(path, module(other))
+            load_plugins(TrustedCode.of_user(path), module(other))
         assert "ops build --tensorrt" in str(raised.value.fix)
     with pytest.raises(OperatorError, match="does not take the plugins"):
-        load_plugins(library, module(str(headers), None, loaded))
+        load_plugins(TrustedCode.of_user(library), module(str(headers), None, loaded))
 
 
 def test_of_a_library_of_others_nothing_is_known(tmp_path: Path) -> None:
     path = tmp_path / "libtheirs.so"
     path.write_text("theirs")
     loaded: list[str] = []
-    load_plugins(path, module("10.1.0", "their handle", loaded))
-    assert loaded == [str(path)]
+    load_plugins(TrustedCode.of_user(path), module("10.1.0", "their handle", loaded))
+    assert [Path(item).read_text() for item in loaded] == ["theirs"]
 
 
 def test_a_library_of_kernels_has_no_plugins(trial: dict[str, Operator]) -> None:

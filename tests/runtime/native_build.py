@@ -46,7 +46,7 @@ VARIANTS = {
     # Memory that ONNX Runtime keeps for the life of the process is no leak of ours.
     "address": Variant(
         "g++",
-        f"-fsanitize=address {QUICK}",
+        f"-fsanitize=address,undefined -fno-sanitize-recover=undefined {QUICK}",
         {
             "ASAN_OPTIONS": "detect_leaks=1",
             "LSAN_OPTIONS": f"suppressions={Path(__file__).parent / 'leaks.supp'}",

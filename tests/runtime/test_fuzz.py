@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import shutil
@@ -23,8 +22,6 @@ from tests.support import snapshot
 CASES = int(os.environ.get("MODELPORT_FUZZ", "300"))
 KINDS = ("UsageError", "BundleError", "OperatorError", "BuildError", "RunError")
 X = {"x": np.linspace(-1, 1, 6, dtype=np.float32)[None]}
-USED = ("format", "signature", "files", "stages")
-"""Fields of the manifest on which both sides must agree to the letter."""
 
 
 def test_damaged_bundles_are_refused_or_right(variant: str, rows: Path, tmp_path: Path) -> None:
@@ -64,9 +61,8 @@ def answer(driver: Driver, path: Path) -> dict[str, np.ndarray] | Refused:
 
 
 def test_both_sides_open_the_same(driver: Driver, rows: Path, tmp_path: Path) -> None:
-    """What Python refuses is refused, but for fields that nothing in C++ depends on."""
+    """What Python refuses is refused, and nothing else."""
     whole = snapshot(rows)
-    sound = json.loads(whole["manifest.json"])
     draw = random.Random(0)
     both = {True: 0, False: 0}
     for index in range(80):
@@ -77,12 +73,8 @@ def test_both_sides_open_the_same(driver: Driver, rows: Path, tmp_path: Path) ->
             (path / name).parent.mkdir(parents=True, exist_ok=True)
             (path / name).write_bytes(data)
         there, here = opens(modelport.load, path), opens(driver.load, path)
-        if there == here:
-            both[here] += 1
-        else:
-            content = json.loads(files["manifest.json"])
-            assert here, what
-            assert all(content.get(name) == sound[name] for name in USED), what
+        assert there == here, what
+        both[here] += 1
     assert min(both.values()) > 3
 
 

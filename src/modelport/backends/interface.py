@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from modelport.arrays import Array, Arrays
 from modelport.errors import RunError, UsageError
+from modelport.files.trusted_code import CodeSource, user_code
 from modelport.findings import Finding
 from modelport.progress import Progress
 from modelport.signature import InputGuard, Signature
@@ -183,12 +184,15 @@ class Artifact:
         files: Further files that the engine needs, relative to the folder.
         options: What the backend needs to know to load them.
         findings: What the backend noticed while it compiled; a bundle keeps them with the model's.
+        code: Opens those of the files that are loaded as code (libraries, engines, programs). By
+            default they are the user's own; a bundle's are opened where they are trusted.
     """
 
     graph: str
     files: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+    code: CodeSource = field(default=user_code, compare=False, repr=False)
 
 
 class Backend(Protocol):

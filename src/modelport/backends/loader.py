@@ -16,6 +16,7 @@ from modelport.backends.adapters import (
 )
 from modelport.backends.interface import Artifact, Engine
 from modelport.backends.registry import get_backend
+from modelport.files.external_data import require_external_data
 from modelport.model import Model
 from modelport.signature import Signature
 from modelport.target import Target
@@ -72,6 +73,8 @@ def open_engine(
 
 def _open(folder: Path, artifact: Artifact, target: Target, signature: Signature | None) -> Engine:
     backend = get_backend(target)
+    if artifact.graph and (folder / artifact.graph).is_file():
+        require_external_data(folder / artifact.graph)
     adapters = adapters_from_json(artifact.options.get(ADAPTERS_OPTION, ()))
     if not adapters:
         return backend.load(folder, artifact, target, signature)
@@ -86,9 +89,8 @@ def _open_fallback(
     folder: Path, artifact: Artifact, signature: Signature | None, fallback: Fallback
 ) -> Engine:
     """The reference runtime on an artifact's graph; its option ``kernels`` lists libraries."""
-    libraries = [str(folder / name) for name in artifact.options.get("kernels", ())]
     options = {
-        "libraries": libraries,
+        "libraries": artifact.options.get("kernels", ()),
         **{name: item for name, item in artifact.options.items() if name == ADAPTERS_OPTION},
     }
     path = folder / artifact.graph
@@ -97,5 +99,7 @@ def _open_fallback(
     with tempfile.TemporaryDirectory() as name:
         if runnable is not model:
             path = runnable.save(Path(name) / "model.onnx")
-        graph = Artifact(path.name, options=options)
+        graph = Artifact(
+            path.name, options=options, code=lambda _, library: artifact.code(folder, library)
+        )
         return _open(path.parent, graph, REFERENCE_RUNTIME, signature)

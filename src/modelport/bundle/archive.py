@@ -8,11 +8,13 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from modelport.bundle.manifest import FILE_NAME, SIGNATURE_NAME, Manifest, is_inside
+from modelport.bundle.manifest import FILE_NAME, SIGNATURE_NAME, Manifest
+from modelport.bundle.manifest_fields import is_inside
 from modelport.errors import BundleError, UsageError
 
-MANIFEST_LIMIT = 64 << 20
+MANIFEST_LIMIT = 16 << 20
 """Maximum size of a manifest, in bytes."""
+SIGNATURE_LIMIT = 4096
 FREE_BYTES = 1 << 30
 EXPANSION = 100
 """A zip file of more than `FREE_BYTES` unpacked may be that many times as large as packed."""
@@ -53,10 +55,11 @@ def unpack(path: Path, folder: Path) -> None:
     where = str(path)
     try:
         with zipfile.ZipFile(path) as archive:
+            _require_start(archive, path)
             entries = _entries(archive, where)
             if FILE_NAME not in entries:
                 raise UsageError(f"{where} is not a bundle: it has no {FILE_NAME}")
-            sizes = {FILE_NAME: MANIFEST_LIMIT, SIGNATURE_NAME: MANIFEST_LIMIT}
+            sizes = {FILE_NAME: MANIFEST_LIMIT, SIGNATURE_NAME: SIGNATURE_LIMIT}
             _extract(archive, entries.pop(FILE_NAME), folder, MANIFEST_LIMIT, where)
             manifest = Manifest.parse((folder / FILE_NAME).read_bytes(), where)
             sizes |= {name: record.size for name, record in manifest.files.items()}
@@ -68,6 +71,15 @@ def unpack(path: Path, folder: Path) -> None:
                 _extract(archive, entry, folder, sizes[name], where)
     except _DAMAGED as error:
         raise BundleError("the zip file is damaged", where=where, why=str(error)) from error
+
+
+def _require_start(archive: zipfile.ZipFile, path: Path) -> None:
+    """Refuses bytes before the first entry: other programs would read the file as another thing."""
+    with path.open("rb") as file:
+        start = file.read(4)
+    offsets = [entry.header_offset for entry in archive.infolist()]
+    if offsets and (start != b"PK\x03\x04" or min(offsets)):
+        raise BundleError("the zip file has bytes before its first entry", where=str(path))
 
 
 def _entries(archive: zipfile.ZipFile, where: str) -> dict[str, zipfile.ZipInfo]:

@@ -11,19 +11,19 @@ from pathlib import Path
 
 from modelport.bundle.manifest import FILE_NAME, SIGNATURE_NAME, FileRecord, Manifest
 from modelport.errors import BundleError
+from modelport.files.beneath import copy_from, open_beneath
 
-_CHUNK = 8 << 20
-"""Bytes hashed at a time, without Python's lock: small ones would wait for it between them."""
 _AGAIN = "copy the bundle again, or deploy again"
 
 
 def sha256(path: Path) -> str:
     """Hexadecimal SHA-256 of a file's content."""
+    return _sha256_beneath(path.parent, path.name)
+
+
+def _sha256_beneath(folder: Path, name: str) -> str:
     digest = hashlib.sha256()
-    with path.open("rb", buffering=0) as file:
-        buffer = memoryview(bytearray(min(_CHUNK, path.stat().st_size + 1)))
-        while count := file.readinto(buffer):
-            digest.update(buffer[:count])
+    copy_from(open_beneath(folder, name), digest.update)
     return digest.hexdigest()
 
 
@@ -51,7 +51,8 @@ class Check:
         by_size = sorted(manifest.files.items(), key=lambda item: -item[1].size)
         pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1))
         self._sums: Sequence[tuple[str, str, Future[str]]] = [
-            (name, record.sha256, pool.submit(sha256, folder / name)) for name, record in by_size
+            (name, record.sha256, pool.submit(_sha256_beneath, folder, name))
+            for name, record in by_size
         ]
         pool.shutdown(wait=False)
 
@@ -65,11 +66,38 @@ class Check:
             try:
                 same = found.result() == expected
             except OSError as error:
-                raise BundleError(
-                    f"{name} cannot be read", where=self._where, why=error.strerror
-                ) from error
+                raise _unreadable(name, self._where, error) from error
             if not same:
-                raise _altered(name, self._where)
+                raise altered(name, self._where)
+
+
+def copy_checked(folder: Path, name: str, record: FileRecord, to: Path, where: str) -> None:
+    """Copies a file of a bundle; the bytes that are written are those that the manifest names.
+
+    Args:
+        folder: The bundle's folder.
+        name: The file's path in it.
+        record: What the manifest says of it.
+        to: The file to write, which is not there.
+        where: The bundle, for messages.
+
+    Raises:
+        BundleError: The file was altered, or cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        source = open_beneath(folder, name)
+    except OSError as error:
+        raise _unreadable(name, where, error) from error
+    with to.open("xb") as sink:
+
+        def keep(data: memoryview) -> None:
+            digest.update(data)
+            sink.write(data)
+
+        copy_from(source, keep)
+    if digest.hexdigest() != record.sha256:
+        raise altered(name, where)
 
 
 def _require_listed(folder: Path, manifest: Manifest, where: str) -> None:
@@ -78,7 +106,7 @@ def _require_listed(folder: Path, manifest: Manifest, where: str) -> None:
         if name not in found:
             raise BundleError(f"{name} is missing", where=where, fix=_AGAIN)
         if found[name] != record.size:
-            raise _altered(name, where)
+            raise altered(name, where)
     for name in found:
         if name not in manifest.files and name not in (FILE_NAME, SIGNATURE_NAME):
             raise BundleError(
@@ -105,5 +133,10 @@ def _walk(folder: Path, where: str, prefix: str = "") -> Iterator[tuple[str, int
                 )
 
 
-def _altered(name: str, where: str) -> BundleError:
+def _unreadable(name: str, where: str, error: OSError) -> BundleError:
+    return BundleError(f"{name} cannot be read", where=where, why=error.strerror or str(error))
+
+
+def altered(name: str, where: str) -> BundleError:
+    """The error of a file that is not what the manifest says."""
     return BundleError(f"{name} was altered: its checksum does not match", where=where, fix=_AGAIN)

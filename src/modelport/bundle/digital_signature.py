@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelport.errors import UsageError
+from modelport.files.private_folder import user_folder, why_not_private
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import ed25519
@@ -19,14 +20,25 @@ _MAKE = "modelport bundle keygen makes a pair of keys; so does openssl genpkey -
 
 
 def known_keys() -> list[Path]:
-    """The public keys that this user trusts: ``modelport/keys/*.pem`` in the user's settings."""
-    return sorted(keys_folder().glob("*.pem"))
+    """The public keys that this user trusts: ``modelport/keys/*.pem`` in the user's settings.
+
+    Other users' files are no keys of this user: where they can write to the folder, it has none.
+    """
+    folder = keys_folder()
+    if folder is None or not folder.is_dir() or why_not_private(folder):
+        return []
+    return sorted(folder.glob("*.pem"))
 
 
-def keys_folder() -> Path:
-    """``$XDG_CONFIG_HOME/modelport/keys``, ``~/.config/modelport/keys`` by default."""
-    home = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    return Path(home) / "modelport" / "keys"
+def keys_folder() -> Path | None:
+    """``$XDG_CONFIG_HOME/modelport/keys``, ``~/.config/modelport/keys`` by default.
+
+    Only absolute paths count. None where there is no home.
+    """
+    try:
+        return user_folder("XDG_CONFIG_HOME", ".config") / "modelport" / "keys"
+    except OSError:
+        return None
 
 
 def make_keys(private: Path) -> Path:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,6 +16,10 @@ from modelport.files.replacement import written
 
 REQUIREMENTS = "requirements.txt"
 DOCKERFILE = "Dockerfile"
+_VERSION = re.compile(
+    r"(\d+(?:\.\d+){0,5}(?:(?:a|b|rc)\d+)?(?:\.post\d+)?(?:\.dev\d+)?)(?:\+[a-z0-9.]+)?"
+)
+_SAFE = re.compile(r"(?!-)[A-Za-z0-9._+/-]+")
 _PACKAGES = {
     ("onnxruntime", "cpu"): ("onnxruntime",),
     ("onnxruntime", "cuda"): ("onnxruntime-gpu[cuda,cudnn]",),
@@ -118,23 +124,52 @@ def _dockerfile(
     wheel: str | os.PathLike[str] | None,
     key: str | os.PathLike[str] | None,
 ) -> Iterator[str]:
-    python = opened.manifest.machine.get("python", "3.11")
+    python = _version("python", opened.manifest.machine.get("python", "3.11"))
     yield f"FROM python:{'.'.join(python.split('.')[:2])}-slim"
     yield "WORKDIR /app"
-    yield f"COPY {' '.join([REQUIREMENTS, *([Path(wheel).name] if wheel else [])])} ./"
+    yield _copy(REQUIREMENTS, *([Path(wheel).name] if wheel else []), "./")
     yield f"RUN pip install --no-cache-dir -r {REQUIREMENTS}"
     yield "RUN useradd --create-home modelport"
     if key is not None:
         folder = "/home/modelport/.config/modelport/keys"
-        yield f"COPY --chown=modelport {Path(key).name} {folder}/{Path(key).stem}.pem"
-    yield f"COPY {name} {name}"
+        yield _copy(Path(key).name, f"{folder}/{Path(key).stem}.pem", options="--chown=modelport ")
+    yield _copy(name, name)
     yield "USER modelport"
     yield 'ENTRYPOINT ["modelport"]'
     trust = [] if key is not None else ["--trust"]
-    words = ", ".join(f'"{word}"' for word in ["bundle", "selftest", *trust, name])
-    yield f"CMD [{words}]"
+    yield f"CMD {json.dumps(['bundle', 'selftest', *trust, name])}"
+
+
+def _copy(*paths: str, options: str = "") -> str:
+    """The instruction in its JSON form, which splits no names.
+
+    Raises:
+        UsageError: A name is more than letters, digits and ``._+-``: builders expand others.
+    """
+    for path in paths:
+        if not _SAFE.fullmatch(path):
+            raise UsageError(
+                f"a Dockerfile cannot name {path!a}",
+                fix="rename it: letters, digits and ._+- are safe",
+            )
+    return f"COPY {options}{json.dumps(paths)}"
 
 
 def _pinned(package: str, version: object) -> str:
     # A local version, such as that of PyTorch for the CPU, is in no index.
-    return f"{package}=={str(version).partition('+')[0]}" if version else package
+    return f"{package}=={_version(package, version)}" if version else package
+
+
+def _version(package: str, version: object) -> str:
+    """The public part of a version.
+
+    Raises:
+        UsageError: It is no version, as PEP 440 has them: the bundle's maker wrote it.
+    """
+    found = _VERSION.fullmatch(str(version))
+    if found is None:
+        raise UsageError(
+            f"the bundle says that {package} has the version {str(version)[:60]!a}, which is none",
+            fix="write the requirements by hand",
+        )
+    return found[1]

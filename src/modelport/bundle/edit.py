@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import shutil
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from modelport.backends.interface import GRAPH
+from modelport.bundle.checksums import copy_checked
 from modelport.bundle.digital_signature import make_signature
 from modelport.bundle.manifest import FILE_NAME, SIGNATURE_NAME, Manifest
 from modelport.bundle.reader import Bundle
-from modelport.bundle.trust import remember
 from modelport.bundle.writer import BundleWriter, all_code
 from modelport.errors import UsageError
+from modelport.ops.build.known_code import remember
 from modelport.ops.elf_check import FOLDER, SOURCES, platform_name
 from modelport.ops.library_store import place_library
 from modelport.target import Target
@@ -164,9 +164,9 @@ def sign(bundle: StrPath, private: StrPath) -> None:
         BundleError: The bundle is altered.
     """
     with changed_bundle(bundle, None, False) as (opened, writer):
-        data = (opened.folder / FILE_NAME).read_bytes()
-        (writer.folder / FILE_NAME).write_bytes(data)
-        (writer.folder / SIGNATURE_NAME).write_bytes(make_signature(data, Path(private)))
+        (writer.folder / FILE_NAME).write_bytes(opened.data)
+        signature = make_signature(opened.data, Path(private))
+        (writer.folder / SIGNATURE_NAME).write_bytes(signature)
         writer.place()
 
 
@@ -198,10 +198,10 @@ def changed_bundle(
         Bundle.open(path, trust=trust) as opened,
         BundleWriter(Path(output or path), zipped=path.is_file()) as writer,
     ):
-        for name in opened.manifest.files:
-            file = writer.folder / name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(opened.folder / name, file)
+        for name, record in opened.manifest.files.items():
+            place = writer.folder / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            copy_checked(opened.folder, name, record, place, opened.where)
         yield opened, writer
 
 

@@ -5,15 +5,28 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import posixpath
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any
 
-from modelport.backends.adapters import ADAPTERS_OPTION
 from modelport.backends.interface import Artifact
+from modelport.bundle.manifest_fields import (
+    MAX_FILES,
+    MAX_STAGES,
+    MAX_TARGETS,
+    expect,
+    read_digest,
+    read_mapping,
+    read_name,
+    read_path,
+    read_signature,
+    require_few,
+)
+from modelport.bundle.option_schema import require_options
+from modelport.bundle.strict_json import CONTROL, read_json
 from modelport.errors import BundleError, UsageError
+from modelport.files.trusted_code import TrustedCode
 from modelport.signature import Signature
 from modelport.target import Target
 
@@ -24,10 +37,7 @@ FILE_NAME = "manifest.json"
 SIGNATURE_NAME = "manifest.sig"
 _TAIL = ',\n  "sha256": "{}"\n}}\n'
 _TAIL_BYTES = len(_TAIL.format("0" * 64))
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 _AGAIN = "copy the bundle again, or deploy again"
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -109,9 +119,9 @@ class Manifest:
             "result": self.result,
             "cases": list(self.cases),
             "bounds": dict(self.bounds),
-            "verification": self.verification,
-            "findings": list(self.findings),
-            "provenance": self.provenance,
+            "verification": _printable(self.verification),
+            "findings": _printable(list(self.findings)),
+            "provenance": _printable(self.provenance),
             "files": {
                 name: {"sha256": record.sha256, "bytes": record.size}
                 for name, record in sorted(self.files.items())
@@ -136,9 +146,7 @@ class Manifest:
             BundleError: The bytes were altered, are of another format, or say what cannot be.
         """
         try:
-            # RFC 8259 has UTF-8 alone; json would guess at others.
-            content = json.loads(data.decode(), object_pairs_hook=_once)
-            content = _expect(content, dict, FILE_NAME)
+            content = expect(read_json(data), dict, FILE_NAME)
             version = content["format"]
         except (ValueError, KeyError, RecursionError) as error:
             raise BundleError(
@@ -184,16 +192,9 @@ class Manifest:
         return sorted({*artifact.files, *beside})
 
 
-def is_inside(path: str) -> bool:
-    """Whether a path stays inside the folder that it is relative to, written in the plain way."""
-    parts = path.split("/")
-    plain = not any(character < " " or character in "\\:" for character in path)
-    return plain and not {"", ".", ".."} & set(parts)
-
-
 def _bounds(content: Any) -> Mapping[str, Any]:
     """The bounds of a manifest, which older ones lack."""
-    found = _expect(content, dict, "bounds")
+    found = expect(content, dict, "bounds")
     if found.keys() - {"rtol", "atol"}:
         raise ValueError("bounds has more than rtol and atol")
     for bound in found.values():
@@ -207,145 +208,100 @@ def _bounds(content: Any) -> Mapping[str, Any]:
 
 def _read(content: dict[str, Any]) -> Manifest:
     files = {
-        _path(name): FileRecord(_digest(record["sha256"]), _expect(record["bytes"], int, name))
-        for name, record in _expect(content["files"], dict, "files").items()
+        read_path(name): FileRecord(
+            read_digest(record["sha256"]), expect(record["bytes"], int, name)
+        )
+        for name, record in expect(content["files"], dict, "files").items()
     }
+    require_few(files, MAX_FILES, "files")
     if {FILE_NAME, SIGNATURE_NAME} & set(files):
         raise ValueError("files names the manifest itself")
     artifacts: dict[Target, Artifact] = {}
     keys: dict[Target, str] = {}
-    for entry in _expect(content["targets"], list, "targets"):
-        target = Target.parse(_expect(entry["target"], str, "target"))
+    for entry in require_few(expect(content["targets"], list, "targets"), MAX_TARGETS, "targets"):
+        target = Target.parse(expect(entry["target"], str, "target"))
         if target in artifacts:
             raise ValueError(f"two engines for {target}")
-        artifacts[target] = _artifact(entry, files)
-        keys[target] = _expect(entry["key"], str, "key")
-    cases = tuple(_file(name, files) for name in _expect(content["cases"], list, "cases"))
+        artifacts[target] = _artifact(entry, files, target.backend)
+        keys[target] = expect(entry["key"], str, "key")
+    cases = tuple(_file(name, files) for name in expect(content["cases"], list, "cases"))
     return Manifest(
-        name=_expect(content["name"], str, "name"),
-        signature=_signature(content["signature"]),
+        name=read_name(content["name"], "name"),
+        signature=read_signature(content["signature"]),
         artifacts=artifacts,
         keys=keys,
         cases=cases,
         files=files,
-        verification=_mapping(content["verification"], dict, "verification"),
-        findings=tuple(_expect(item, dict, "a finding") for item in content["findings"]),
+        verification=read_mapping(content["verification"], dict, "verification"),
+        findings=tuple(
+            expect(item, dict, "a finding")
+            for item in expect(content["findings"], list, "findings")
+        ),
         provenance=_provenance(content["provenance"]),
         bounds=_bounds(content.get("bounds", {})),
-        stages=tuple(_stage(item, files) for item in content["stages"]),
-        outputs=_mapping(content.get("outputs", {}), str, "outputs"),
+        stages=tuple(
+            _stage(item, files)
+            for item in require_few(expect(content["stages"], list, "stages"), MAX_STAGES, "stages")
+        ),
+        outputs=read_mapping(content.get("outputs", {}), str, "outputs"),
         result=None if content["result"] is None else _result(content["result"]),
     )
 
 
 def _provenance(content: Any) -> dict[str, Any]:
-    provenance = _expect(content, dict, "provenance")
+    provenance = expect(content, dict, "provenance")
     for name in ("versions", "machine"):
-        _mapping(provenance.get(name, {}), str, name)
+        read_mapping(provenance.get(name, {}), str, name)
     return provenance
 
 
 def _stage(content: Any, files: Mapping[str, FileRecord]) -> dict[str, Any]:
-    stage = _expect(content, dict, "a stage")
-    _expect(stage["name"], str, "a stage's name")
+    stage = expect(content, dict, "a stage")
+    read_name(stage["name"], "a stage's name")
     _file(f"{stage['bundle']}/{FILE_NAME}", files)
-    _mapping(stage["inputs"], str, "a stage's inputs")
-    _expect(stage["batch"], int, "a stage's batch")
+    read_mapping(stage["inputs"], str, "a stage's inputs")
+    expect(stage["batch"], int, "a stage's batch")
     return stage
 
 
 def _result(content: Any) -> dict[str, Any]:
-    result = _expect(content, dict, "result")
-    _expect(result["kind"], str, "a result's kind")
-    for label in _expect(result.get("labels", []), list, "a result's labels"):
-        _expect(label, str, "a label")
-    _mapping(result.get("outputs", {}), str, "a result's outputs")
+    result = expect(content, dict, "result")
+    expect(result["kind"], str, "a result's kind")
+    for label in expect(result.get("labels", []), list, "a result's labels"):
+        read_name(label, "a label")
+    read_mapping(result.get("outputs", {}), str, "a result's outputs")
     return result
 
 
-def _artifact(entry: Mapping[str, Any], files: Mapping[str, FileRecord]) -> Artifact:
+def _artifact(entry: Mapping[str, Any], files: Mapping[str, FileRecord], backend: str) -> Artifact:
     graph = _file(entry["graph"], files)
     if not graph.endswith(".onnx"):
         raise ValueError(f"{graph} is no graph")
-    named = [_path(name) for name in _expect(entry["files"], list, "files")]
+    named = [read_path(name) for name in expect(entry["files"], list, "files")]
     own = tuple(name if PLATFORM in name else _file(name, files) for name in named)
-    options = _expect(entry["options"], dict, "options")
-    for name, value in options.items():
-        # Adapters have names of tensors, which may look like anything.
-        for text in _texts(value) if name != ADAPTERS_OPTION else ():
-            if text not in own and _is_path(text, files):
-                raise ValueError(f"the option {text!r} is a path that is not one of its files")
-    return Artifact(graph, own, options)
+    options = expect(entry["options"], dict, "options")
+    require_options(backend, options, set(own))
+    return Artifact(graph, own, options, code=_untrusted_code)
 
 
-def _is_path(text: str, files: Mapping[str, FileRecord]) -> bool:
-    """Whether a backend that takes a text for a path would get somewhere."""
-    outside = text.startswith(("/", "~")) or "\\" in text or ".." in text.split("/")
-    return outside or PLATFORM in text or posixpath.normpath(text) in files
-
-
-def _texts(value: Any) -> list[str]:
-    if isinstance(value, str):
-        return [value]
-    if isinstance(value, dict):
-        return [text for item in value.values() for text in _texts(item)]
-    return [text for item in value for text in _texts(item)] if isinstance(value, list) else []
-
-
-def _signature(content: Any) -> Signature:
-    entries = _expect(content, dict, "signature")
-    for entry in (*entries["inputs"], *entries["outputs"]):
-        if entry["shape"] is not None:
-            _expect(entry["shape"], list, "a tensor's shape")
-    signature = Signature.from_json(entries)
-    for spec in (*signature.inputs, *signature.outputs):
-        _expect(spec.name, str, "a tensor's name")
-        _expect(spec.dtype, str, "a tensor's dtype")
-        for size in spec.shape or ():
-            if not isinstance(size, str):
-                _expect(size, int, "a tensor's size")
-    for dim in signature.dims.values():
-        _expect(dim.min, int, "min")
-        _expect(dim.multiple, int, "multiple")
-        if dim.max is not None:
-            _expect(dim.max, int, "max")
-    return signature
+def _untrusted_code(folder: Path, name: str) -> TrustedCode:
+    raise BundleError(f"{name} is code of a bundle that was not asked about", where=str(folder))
 
 
 def _file(name: Any, files: Mapping[str, FileRecord]) -> str:
-    if _path(name) not in files:
+    if read_path(name) not in files:
         raise ValueError(f"there is no checksum of {name}")
     return str(name)
 
 
-def _path(name: Any) -> str:
-    if not is_inside(_expect(name, str, "a path")):
-        raise ValueError(f"{name!r} lies outside the bundle, or is not written plainly")
-    return str(name)
-
-
-def _digest(text: Any) -> str:
-    if not _DIGEST.fullmatch(_expect(text, str, "sha256")):
-        raise ValueError(f"{text!r} is no SHA-256")
-    return str(text)
-
-
-def _mapping(value: Any, kind: type[T], what: str) -> dict[str, T]:
-    return {name: _expect(item, kind, name) for name, item in _expect(value, dict, what).items()}
-
-
-def _expect(value: Any, kind: type[T], what: str) -> T:
-    negative = isinstance(value, int) and value < 0
-    if not isinstance(value, kind) or isinstance(value, bool) or negative:
-        raise ValueError(f"{what} is {value!r:.60}, not a {kind.__name__}")
-    return value
-
-
-def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name is twice in an object")
-    return found
+def _printable(value: Any) -> Any:
+    """The same with escapes for the characters of texts that no reader takes."""
+    if isinstance(value, str):
+        text = value.encode(errors="backslashreplace").decode()
+        return CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+    if isinstance(value, Mapping):
+        return {_printable(name): _printable(item) for name, item in value.items()}
+    return [_printable(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _plain(value: Any) -> Any:

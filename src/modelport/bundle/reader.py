@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import logging
 import os
@@ -14,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from modelport.backends import Engine, open_engine
 from modelport.backends.interface import Artifact
-from modelport.bundle.archive import unpack
-from modelport.bundle.checksums import Check
+from modelport.bundle.archive import MANIFEST_LIMIT, SIGNATURE_LIMIT, unpack
+from modelport.bundle.checksums import Check, altered
 from modelport.bundle.manifest import FILE_NAME, PLATFORM, SIGNATURE_NAME, Manifest
 from modelport.errors import BundleError, ModelportError, UsageError
+from modelport.files.beneath import read_beneath
+from modelport.files.trusted_code import DigestError, TrustedCode, user_code
 from modelport.target import Target
 
 if TYPE_CHECKING:
@@ -36,6 +39,7 @@ class Bundle:
         folder: Where its files lie.
         manifest: What it holds.
         where: The directory or zip file that was opened.
+        data: The bytes that the manifest was read from; what is signed is these.
     """
 
     def __init__(
@@ -46,10 +50,12 @@ class Bundle:
         where: str,
         trust: bool = False,
         signer: Path | None = None,
+        seal: tuple[bytes, bytes | None] = (b"", None),
     ) -> None:
         self.folder = folder
         self.manifest = manifest
         self.where = where
+        self.data, self._signature = seal
         self._trust = trust
         self._signer = signer
 
@@ -100,7 +106,7 @@ class Bundle:
             return self._with_task(load_stages(self, target, options))
         chosen = self.choose(target)
         artifact = self.artifact(chosen)
-        artifact = Artifact(artifact.graph, artifact.files, {**artifact.options, **options})
+        artifact = dataclasses.replace(artifact, options={**artifact.options, **options})
         return self._with_task(open_engine(self.folder, artifact, chosen, self.manifest.signature))
 
     def _with_task(self, engine: Engine) -> Engine:
@@ -141,8 +147,40 @@ class Bundle:
         """
         self.require_known([self._here(name) for name in self.manifest.code_of(target)])
         artifact = self.manifest.artifacts[target]
-        files = tuple(map(self._here, artifact.files))
-        return Artifact(artifact.graph, files, self._here_in(artifact.options))
+        return dataclasses.replace(
+            artifact,
+            files=tuple(map(self._here, artifact.files)),
+            options=self._here_in(artifact.options),
+            code=self._code,
+        )
+
+    def _code(self, folder: Path, name: str) -> TrustedCode:
+        """Opens a file that is loaded as code: this is where trust is asked for.
+
+        A file that is none of the bundle's was named by the caller, by its absolute path.
+
+        Raises:
+            BundleError: It is not known here, or was altered meanwhile.
+            UsageError: The caller named a file that the bundle does not have.
+            OperatorError: The caller's file cannot be read.
+        """
+        if os.path.isabs(name):
+            return user_code(folder, name)
+        if name not in self.manifest.files:
+            raise UsageError(
+                f"{name} is no file of the bundle",
+                where=self.where,
+                fix="name your own files by absolute paths",
+            )
+        self.require_known([name])
+        try:
+            return TrustedCode.checked(folder, name, self.manifest.files[name].sha256)
+        except DigestError as error:
+            raise altered(name, self.where) from error
+        except OSError as error:
+            raise BundleError(
+                f"{name} cannot be read", where=self.where, why=error.strerror
+            ) from error
 
     def choose(self, target: Target | str | None) -> Target:
         """A target of the bundle; the first by default.
@@ -169,11 +207,11 @@ class Bundle:
         if self._trust:
             _LOG.debug("%d files of code: loaded, the caller trusts the bundle", len(code))
             return
-        from modelport.bundle.trust import is_remembered
+        from modelport.ops.build.known_code import is_remembered
 
         foreign = [name for name in code if not is_remembered(self.manifest.files[name].sha256)]
         if foreign and self.signer is None:
-            raise _untrusted(foreign, self.where, (self.folder / SIGNATURE_NAME).is_file())
+            raise _untrusted(foreign, self.where, self._signature is not None)
         reason = "a known key signed them" if foreign else "this user built them here"
         _LOG.debug("%d files of code: loaded, %s", len(code), reason)
 
@@ -193,7 +231,7 @@ class Bundle:
     @property
     def signed(self) -> str:
         """The signer of the bundle, or that it is not signed, for people."""
-        if not (self.folder / SIGNATURE_NAME).is_file():
+        if self._signature is None:
             return "not signed"
         return f"signed by {self.signer}" if self.signer else "signed by no key that is known here"
 
@@ -204,13 +242,11 @@ class Bundle:
         Raises:
             UsageError: A known key cannot be read.
         """
-        signature = self.folder / SIGNATURE_NAME
-        if self._signer is None and signature.is_file():
+        if self._signer is None and self._signature is not None:
             from modelport.bundle.digital_signature import known_keys, signer_of
 
             if keys := known_keys():
-                data = (self.folder / FILE_NAME).read_bytes()
-                self._signer = signer_of(data, signature.read_bytes(), keys)
+                self._signer = signer_of(self.data, self._signature, keys)
         return self._signer
 
     def reference_cases(self) -> list[ReferenceCase]:
@@ -299,7 +335,7 @@ def load(
     if path.suffix == ".engine":
         from modelport.backends.tensorrt import open_engine_file
 
-        return open_engine_file(path, target, options)
+        return open_engine_file(path, target, options, trust=trust)
     with _opened(path, trust, None if key is None else Path(key)) as (bundle, check):
         if bundle.manifest.stages:
             check.wait()
@@ -336,26 +372,43 @@ def _opened(path: Path, trust: bool, key: Path | None) -> Iterator[tuple[Bundle,
 
 def _open_folder(folder: Path, where: str, trust: bool, key: Path | None) -> tuple[Bundle, Check]:
     try:
-        data = (folder / FILE_NAME).read_bytes()
-    except OSError as error:
+        data = read_beneath(folder, FILE_NAME, MANIFEST_LIMIT)
+    except FileNotFoundError as error:
         raise UsageError(
             f"{where} is not a bundle: it has no {FILE_NAME}", why=error.strerror
         ) from error
+    except OSError as error:
+        raise BundleError(
+            f"{FILE_NAME} cannot be read", where=where, why=error.strerror or str(error)
+        ) from error
     manifest = Manifest.parse(data, where)
+    signature = _read_signature(folder, where)
     if key is not None:
-        _require_signed(data, folder / SIGNATURE_NAME, key, where)
+        _require_signed(data, signature, key, where)
     check = Check(folder, manifest, where)
-    return Bundle(folder, manifest, where=where, trust=trust, signer=key), check
+    bundle = Bundle(folder, manifest, where=where, seal=(data, signature), trust=trust, signer=key)
+    return bundle, check
 
 
-def _require_signed(data: bytes, signature: Path, key: Path, where: str) -> None:
+def _read_signature(folder: Path, where: str) -> bytes | None:
+    try:
+        return read_beneath(folder, SIGNATURE_NAME, SIGNATURE_LIMIT)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise BundleError(
+            f"{SIGNATURE_NAME} cannot be read", where=where, why=error.strerror or str(error)
+        ) from error
+
+
+def _require_signed(data: bytes, signature: bytes | None, key: Path, where: str) -> None:
     from modelport.bundle.digital_signature import signer_of
 
-    if not signature.is_file():
+    if signature is None:
         raise BundleError(
             "the bundle is not signed", where=where, fix="modelport bundle sign, by who made it"
         )
-    if signer_of(data, signature.read_bytes(), [key]) is None:
+    if signer_of(data, signature, [key]) is None:
         raise BundleError(
             f"the bundle is not signed by {key}",
             where=where,
@@ -374,5 +427,5 @@ def _untrusted(names: Sequence[str], where: str, is_signed: bool) -> BundleError
         why=f"it was not built by this user on this machine, and the bundle is {signed}",
         fix="if you know where it comes from: trust=True, or --trust, or once and for all "
         f"`modelport bundle trust {where}`; to know its maker from now on, put their public key "
-        f"into {keys_folder()}",
+        f"into {keys_folder() or '~/.config/modelport/keys'}",
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -14,10 +13,11 @@ from types import TracebackType
 from typing import Any
 
 from modelport.backends.interface import GRAPH, Artifact
-from modelport.bundle.archive import is_zipped_bundle, pack
+from modelport.bundle.archive import MANIFEST_LIMIT, is_zipped_bundle, pack
 from modelport.bundle.checksums import record_files
-from modelport.bundle.manifest import FILE_NAME, PLATFORM, Manifest
-from modelport.errors import UsageError
+from modelport.bundle.manifest import FILE_NAME, PLATFORM, SIGNATURE_NAME, Manifest
+from modelport.errors import BundleError, UsageError
+from modelport.files.beneath import read_beneath
 from modelport.files.replacement import put_in_place, replacing
 from modelport.numerics import ReferenceCase, smallest_cases, write_case
 from modelport.ops.elf_check import FOLDER, platform_name
@@ -33,14 +33,28 @@ def require_replaceable(path: Path) -> None:
         raise UsageError(f"no such directory: {path.parent}")
     if not path.exists():
         return
-    if path.is_dir():
-        is_bundle = (path / FILE_NAME).is_file() or not any(path.iterdir())
-    else:
-        is_bundle = is_zipped_bundle(path)
+    if path.is_symlink():
+        raise UsageError(f"{path} is a link", fix="name the bundle that it leads to")
+    is_bundle = _is_bundle(path) if path.is_dir() else is_zipped_bundle(path)
     if not is_bundle:
         raise UsageError(
             f"{path} exists and is not a bundle", fix="remove it, or write to another place"
         )
+
+
+def _is_bundle(path: Path) -> bool:
+    """Whether a folder is empty, or a bundle by its manifest that has no other files."""
+    if not any(path.iterdir()):
+        return True
+    try:
+        manifest = Manifest.parse(read_beneath(path, FILE_NAME, MANIFEST_LIMIT), str(path))
+    except (BundleError, OSError):
+        return False
+    known = {FILE_NAME, SIGNATURE_NAME, *manifest.files}
+    return all(
+        item.relative_to(path).as_posix() in known or (item.is_dir() and not item.is_symlink())
+        for item in path.rglob("*")
+    )
 
 
 class BundleWriter:
@@ -117,10 +131,13 @@ class BundleWriter:
         manifest = dataclasses.replace(manifest, files=files, artifacts=artifacts)
         made = {target: engine_key(target, manifest) for target in manifest.artifacts}
         manifest = dataclasses.replace(manifest, keys={**made, **manifest.keys})
-        (self.folder / FILE_NAME).write_bytes(manifest.render())
+        rendered = manifest.render()
+        # What no reader takes is not written.
+        Manifest.parse(rendered, str(self._path))
+        (self.folder / FILE_NAME).write_bytes(rendered)
         code = {files[name].sha256 for name in all_code(manifest)} - set(foreign)
         if code:
-            from modelport.bundle.trust import remember
+            from modelport.ops.build.known_code import remember
 
             remember(code)
         self.place()
@@ -128,8 +145,12 @@ class BundleWriter:
 
     def place(self) -> None:
         """Renames the folder, its manifest included, to the bundle's path."""
-        # mkdtemp makes a folder for its owner alone.
-        self.folder.chmod(0o777 & ~_umask())
+        # mkdtemp makes a folder for its owner alone; one that is made plainly has the usual mode.
+        plain = self.folder / "mode"
+        plain.mkdir()
+        mode = plain.stat().st_mode
+        plain.rmdir()
+        self.folder.chmod(mode & 0o777)
         if self._zipped:
             with replacing(self._path) as archive:
                 pack(self.folder, archive)
@@ -177,9 +198,3 @@ def engine_key(target: Target, manifest: Manifest) -> str:
         },
     }
     return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

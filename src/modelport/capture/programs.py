@@ -12,6 +12,7 @@ from modelport.capture.dynamic import dynamic_dims, torch_hints
 from modelport.capture.inputs import BoundInputs, bind_inputs
 from modelport.capture.reference_function import evaluating, flat_outputs
 from modelport.capture.torch_private import programs
+from modelport.capture.torch_private.program_files import load_program_data
 from modelport.errors import ExportError, UsageError
 from modelport.pipeline import assemble
 from modelport.recipe import Recipe
@@ -42,7 +43,9 @@ def _opened(recipe: Recipe) -> Recipe:
         if not path.is_file():
             raise UsageError(f"no such file: {path}")
         try:
-            model = torch.export.load(path)
+            model = load_program_data(path)
+        except UsageError:
+            raise
         except Exception as error:  # a zip of pickles fails in many ways
             raise UsageError(
                 f"{path} is not a readable torch.export program",

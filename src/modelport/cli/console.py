@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelport.cli import log
+from modelport.cli.escape import one_line, plain
 from modelport.errors import UsageError
 from modelport.progress import Silent
 
@@ -163,12 +165,13 @@ def print_table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]])
     from rich.table import Table
     from rich.text import Text
 
-    console = Console()
+    title, rows = one_line(title), [list(map(one_line, row)) for row in rows]
+    console = Console(file=plain(sys.stdout))
     if not console.is_terminal:
         print(title)
         _print_aligned([heads, *rows])
         return
-    table = Table(title=title, title_justify="left")
+    table = Table(title=Text(title), title_justify="left")
     for head in heads:
         table.add_column(head, overflow="fold")
     for row in rows:
@@ -220,7 +223,7 @@ class _Terminal:
     def __init__(self) -> None:
         from rich.console import Console
 
-        self._console = Console(file=log.terminal().errors)
+        self._console = Console(file=plain(log.terminal().errors))
         self._status = self._console.status("")
 
     def start(self, step: str) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import modelport
 from modelport.cli import log
+from modelport.cli.escape import escaping
 from modelport.errors import ModelportError, UsageError
 
 COMMANDS = (
@@ -42,7 +43,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 good; 1 a comparison or check failed; 2 wrong use or bad input.
     """
-    words = sys.argv[1:] if argv is None else argv
+    with escaping():
+        return _run(sys.argv[1:] if argv is None else argv)
+
+
+def _run(words: Sequence[str]) -> int:
     arguments = build_parser(_named(words)).parse_args(words)
     try:
         with log.recorded(arguments):

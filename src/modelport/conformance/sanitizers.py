@@ -41,7 +41,7 @@ def prove_kernels_sanitized(
         # Python and PyTorch keep what they allocate until the process ends.
         "ASAN_OPTIONS": "detect_leaks=0",
     }
-    command = [sys.executable, "-m", __name__, os.fspath(folder), str(cases), str(seed)]
+    command = [sys.executable, "-P", "-m", __name__, os.fspath(folder), str(cases), str(seed)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return [

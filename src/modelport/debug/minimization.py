@@ -198,6 +198,6 @@ def _record_in_child(
     (folder / "store").mkdir()
     path = Model(executor.ir).save(folder / "whole.onnx")
     case = write_case(folder / "whole.npz", inputs, {})
-    command = [sys.executable, "-m", "modelport.debug.crash_worker", str(path), str(case)]
+    command = [sys.executable, "-P", "-m", "modelport.debug.crash_worker", str(path), str(case)]
     exit_code([*command, "--record", str(folder / "store"), str(budget)], timeout)
     return Store.opened(folder / "store")

@@ -222,7 +222,7 @@ def outcome_of(by: str | Fails, target: Target, timeout: float) -> Outcome:
     if by == CRASH:
 
         def words(model: Path, case: Path) -> list[str]:
-            return ["-m", "modelport.debug.crash_worker", str(model), str(case), str(target)]
+            return ["-P", "-m", "modelport.debug.crash_worker", str(model), str(case), str(target)]
 
         return Outcome(
             lambda model, case: _kind_of_failure([sys.executable, *words(model, case)], timeout),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modelport.bundle.checksums import sha256
 from modelport.deployment.plan import Plan
 from modelport.deployment.workspace import Workspace
 from modelport.errors import UsageError
@@ -16,6 +17,7 @@ from modelport.findings import Finding
 from modelport.graph import reshape_targets, set_dims
 from modelport.graph.editing.sizes import ReshapeRule
 from modelport.model import Model
+from modelport.ops.build.known_code import remember
 from modelport.progress import Progress, Stages
 from modelport.recipe import Recipe, load_recipe
 from modelport.signature import Dim
@@ -113,6 +115,7 @@ def compile(
         files = built.artifact.options
         beside = record_of(output)
         record = BuildRecord.read(folder / files["record"], folder / files["engine"])
+        remember([sha256(folder / files["engine"])])
         (folder / files["engine"]).replace(output)
         (folder / files["record"]).replace(beside)
     findings = (*model.findings, *built.findings)

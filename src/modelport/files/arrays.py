@@ -18,6 +18,10 @@ from modelport.signature import TensorSpec
 
 _FORMATS = ".npy, .npz, .png or .jpg"
 
+FREE_BYTES = 64 << 20
+EXPANSION = 100
+"""An archive of more than `FREE_BYTES` unpacked may be that many times as large as packed."""
+
 UNREADABLE = (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError)
 """Errors that NumPy and zipfile raise on a damaged file of arrays."""
 
@@ -45,6 +49,7 @@ def read_tensor(path: str | os.PathLike[str], spec: TensorSpec) -> Array:
         assert spec.shape is not None
         return images.to_nchw(images.read(path), spec.dtype, int(spec.shape[1]))
     try:
+        require_small_archive(path)
         loaded = np.load(path, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
             return as_stored(loaded, spec.dtype)
@@ -66,6 +71,25 @@ def _read_member(loaded: Any, path: Path, spec: TensorSpec) -> Array:
                 f"{path} has no array {spec.name!r}", fix=f"it has: {', '.join(loaded.files)}"
             )
         return np.asarray(loaded[name])
+
+
+def require_small_archive(path: Path) -> None:
+    """Refuses an ``.npz`` archive that would unpack to far more than it is.
+
+    Raises:
+        ValueError: It has a compression that NumPy does not write, or is a bomb.
+    """
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+    if any(
+        item.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for item in entries
+    ):
+        raise ValueError("it is compressed in a way that NumPy does not write")
+    total = sum(item.file_size for item in entries)
+    if total > max(FREE_BYTES, EXPANSION * path.stat().st_size):
+        raise ValueError(f"it would unpack to {total:,} bytes, and no arrays shrink that much")
 
 
 def as_stored(array: Array, dtype: str) -> Array:

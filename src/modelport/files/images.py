@@ -12,6 +12,9 @@ from modelport.arrays import Array
 from modelport.errors import UsageError
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
+FORMATS = ("PNG", "JPEG")
+MAX_PIXELS = 1 << 27
+"""Of one picture; a file of some kilobytes can say that it has billions."""
 
 
 def to_bytes(array: Array) -> Array:
@@ -101,11 +104,24 @@ def decode(data: bytes, where: str = "") -> Array:
     """
     from PIL import Image, UnidentifiedImageError
 
+    what = where or f"a file of {len(data)} bytes"
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        # No other decoder is reached: some of Pillow's start programs.
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise UsageError(
+                    f"{what} has {image.width} x {image.height} pixels",
+                    why=f"pictures have {MAX_PIXELS:,} at most",
+                    fix="make it smaller",
+                )
             return np.array(image.convert("RGB"))
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        what = where or f"a file of {len(data)} bytes"
+    except (
+        UnidentifiedImageError,
+        Image.DecompressionBombError,
+        OSError,
+        SyntaxError,
+        ValueError,
+    ) as error:
         raise UsageError(f"{what} is not a readable picture", why=str(error)) from error
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelport.errors import UsageError, first_cause
+from modelport.files.external_data import require_external_data
 from modelport.files.legacy_onnx import expand_sparse_initializers, use_current_forms
 from modelport.ir.subgraphs import subgraphs
 
@@ -38,6 +39,7 @@ def read_onnx(path: Path) -> onnx_ir.Model:
 
     if not path.is_file():
         raise UsageError(f"no such file: {path}")
+    require_external_data(path)
     try:
         model = _deserialized(path)
         if not model.ir_version:

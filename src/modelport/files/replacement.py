@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -9,6 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from modelport.errors import UsageError
+
+_TRIES = 100
+_HERE, _RENAME_EXCHANGE = -100, 2
+"""``AT_FDCWD`` and the flag of ``renameat2`` (Linux)."""
 
 
 @contextmanager
@@ -44,16 +51,35 @@ def replacing(path: Path) -> Iterator[Path]:
 def put_in_place(made: Path, path: Path) -> None:
     """Renames a file or folder, in the place of what is there.
 
+    At every moment there is either what was there, or what was made. A link is replaced, and what
+    it leads to stays.
+
     Args:
         made: The file or folder, on the file system of the place.
         path: The place. A folder there goes with all that is in it.
     """
-    if not path.is_dir() or path.is_symlink():
-        if made.is_dir() and path.exists():
+    for _ in range(_TRIES):
+        if path.is_symlink() and made.is_dir():
             path.unlink()
-        made.replace(path)
-        return
-    # A folder that holds something cannot be renamed over: it steps aside first.
+        if path.exists() and not path.is_symlink() and (path.is_dir() or made.is_dir()):
+            if _exchange(made, path):
+                _remove(made)
+            else:
+                _step_aside(made, path)
+            return
+        try:
+            made.replace(path)
+        except OSError as error:
+            # Another writer was here first.
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.EISDIR, errno.ENOTDIR):
+                raise
+        else:
+            return
+    raise FileExistsError(errno.EEXIST, "others write there all the time", os.fspath(path))
+
+
+def _step_aside(made: Path, path: Path) -> None:
+    """Replaces a folder where the file system cannot exchange two names."""
     with tempfile.TemporaryDirectory(
         prefix=f".{path.name}.", suffix=".old", dir=path.parent, ignore_cleanup_errors=True
     ) as old:
@@ -63,6 +89,23 @@ def put_in_place(made: Path, path: Path) -> None:
         except OSError:
             aside.rename(path)
             raise
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchanges two names at once; False where the system cannot."""
+    try:
+        call = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError):
+        return False
+    names = os.fsencode(one.absolute()), os.fsencode(other.absolute())
+    return bool(call(_HERE, names[0], _HERE, names[1], _RENAME_EXCHANGE) == 0)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink()
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import numpy as np
 
 from modelport.arrays import Array
 from modelport.errors import UsageError
-from modelport.files.arrays import UNREADABLE
+from modelport.files.arrays import UNREADABLE, require_small_archive
 from modelport.numerics.cases import Case
 
 Generator = Callable[[np.random.Generator], Iterable[Mapping[str, Array]]]
@@ -72,6 +72,7 @@ def read_case(path: Path) -> tuple[Case, dict[str, Array]]:
     if not path.is_file():
         raise UsageError(f"no such file: {path}")
     try:
+        require_small_archive(path)
         with np.load(path, allow_pickle=False) as archive:
             if isinstance(archive, np.ndarray):
                 raise ValueError("it is one array, without a name")

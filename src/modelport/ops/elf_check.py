@@ -24,17 +24,22 @@ def platform_name() -> str:
     return f"{sys.platform}-{platform.machine()}"
 
 
-def require_loadable(path: Path) -> None:
+def require_loadable(path: Path, where: Path | None = None) -> None:
     """Raises `OperatorError` where a file is no library for this platform, or not all of one.
 
     On Linux, loading a file that was cut short kills the process; so its header is read first
     (the ELF format: System V Application Binary Interface, chapter 4).
+
+    Args:
+        path: The file.
+        where: The file that it is a copy of, for the message.
     """
     why = _unfit(path)
     if why:
+        where = where or path
         raise OperatorError(
-            f"{path.name} is not a library of operators for this machine",
-            where=str(path),
+            f"{where.name} is not a library of operators for this machine",
+            where=str(where),
             why=why,
             fix="build it here: modelport ops build",
         )

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from modelport.files.replacement import replacing
+from modelport.files.trusted_code import TrustedCode
 from modelport.ops import registry
 from modelport.ops.build import BuildOptions, build_library, write_sources
 from modelport.ops.ctypes_library import NativeLibrary
@@ -73,7 +74,7 @@ def collect_libraries(
     for path in libraries:
         own = f"{FOLDER}/{platform_name()}"
         (folder / own).mkdir(parents=True, exist_ok=True)
-        keep_loaded(place_library(path, folder / own))
+        keep_loaded(TrustedCode.of_user(place_library(path, folder / own)))
         collected.append(f"{own}/{path.name}")
     return collected
 

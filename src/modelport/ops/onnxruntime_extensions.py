@@ -6,6 +6,7 @@ import ctypes
 from pathlib import Path
 
 from modelport.errors import OperatorError
+from modelport.files.trusted_code import TrustedCode
 
 DOMAIN = "com.microsoft.extensions"
 """The domain of its operators on pictures."""
@@ -29,7 +30,7 @@ def extensions_library() -> Path:
     return Path(onnxruntime_extensions.get_library_path())
 
 
-def keep_loaded(library: Path) -> None:
+def keep_loaded(library: TrustedCode) -> None:
     """Keeps a copy of the library in the process from now on; of other libraries, does nothing.
 
     Once unloaded, which ONNX Runtime does with its last session, it crashes where it is loaded
@@ -39,4 +40,4 @@ def keep_loaded(library: Path) -> None:
         library: A library of operators.
     """
     if library.name.startswith(_FILE):
-        ctypes.CDLL(str(library))
+        ctypes.CDLL(str(library.path))

@@ -52,7 +52,7 @@ class WorkerProcess:
         # What runtimes print goes here; its end says why they died.
         self._printed: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "modelport.tuning.worker", str(writing)],
+            [sys.executable, "-P", "-m", "modelport.tuning.worker", str(writing)],
             stdin=subprocess.PIPE,
             stdout=self._printed,
             stderr=self._printed,

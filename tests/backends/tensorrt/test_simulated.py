@@ -15,6 +15,7 @@ from modelport.backends.tensorrt import device, dlpack, layer_times
 from modelport.backends.tensorrt.engine import TensorRtEngine
 from modelport.backends.tensorrt.engine_metadata import BuildRecord, record_of
 from modelport.backends.tensorrt.session import Session
+from modelport.files.trusted_code import TrustedCode
 from tests.backends.tensorrt.simulation import Cuda, Library
 from tests.support import onnx_text
 
@@ -50,7 +51,7 @@ def graph(tmp_path: Path) -> Path:
 
 
 def open_engine(library: Library, graph: Path, **options: Any) -> TensorRtEngine:
-    session = Session(library, graph, PROFILES, **options)
+    session = Session(library, TrustedCode.of_user(graph), PROFILES, **options)
     return TensorRtEngine(session, TARGET, Model.load(graph).signature)
 
 
@@ -146,7 +147,7 @@ class OnGpu:
 
 def test_tensors_on_the_gpu_are_used_where_they_lie(cuda: Cuda, graph: Path) -> None:
     path = onnx_text(graph, "g (float[N,2] x) => (float[N,2] y) { y = Neg(x) }")
-    session = Session(Library(), path, [{"x": PROFILES[0]["x"]}], stream=42)
+    session = Session(Library(), TrustedCode.of_user(path), [{"x": PROFILES[0]["x"]}], stream=42)
     engine = TensorRtEngine(session, TARGET, Model.load(path).signature)
     x, y = OnGpu(torch.ones(3, 2)), OnGpu(torch.zeros(3, 2))
     call = engine.bind({"x": x}, {"y": y})  # type: ignore[dict-item]
@@ -169,7 +170,7 @@ def test_weights_are_put_in(cuda: Cuda, library: Library, tmp_path: Path) -> Non
     body = "g (float[1] x) => (float[1] y) <float[1] w = {%d}> { y = Mul(x, w) }"
     old, new = (onnx_text(tmp_path / f"{value}.onnx", body % value) for value in (2, 3))
     for weights, expected in ((None, 2), (new, 3)):
-        session = Session(Library(), old, [], weights=weights)
+        session = Session(Library(), TrustedCode.of_user(old), [], weights=weights)
         engine = TensorRtEngine(session, TARGET, Model.load(old).signature)
         assert engine.run({"x": np.ones(1, np.float32)})["y"] == expected
 

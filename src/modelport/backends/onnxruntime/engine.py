@@ -12,7 +12,7 @@ from modelport.arrays import Array, Arrays
 from modelport.backends.interface import Artifact, Binding, Engine
 from modelport.backends.onnxruntime.io_binding import bind_input, bind_output, run_bound
 from modelport.backends.onnxruntime.probe import version
-from modelport.backends.onnxruntime.session import absolute, one_line, open_session, runtime_errors
+from modelport.backends.onnxruntime.session import one_line, open_session, runtime_errors
 from modelport.errors import BuildError, RunError
 from modelport.model import DIMS_KEY
 from modelport.signature import Signature, TensorSpec, dims_from_json
@@ -41,7 +41,8 @@ def load(
     folder: Path, artifact: Artifact, target: Target, signature: Signature | None = None
 ) -> OnnxRuntimeEngine:
     """Opens a graph; see `modelport.backends.Backend.load`."""
-    options = absolute(artifact.options, folder)
+    libraries = [artifact.code(folder, name) for name in artifact.options.get("libraries", ())]
+    options = {**artifact.options, "libraries": libraries}
     session = open_session(folder / artifact.graph, target, options)
     signature = signature or read_signature(session)
     if _has_bfloat16(signature):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelport.backends.onnxruntime.providers import choose_providers
 from modelport.errors import BuildError, UsageError
+from modelport.files.trusted_code import TrustedCode
 from modelport.ops.elf_check import require_loadable
 from modelport.ops.onnxruntime_extensions import keep_loaded
 from modelport.target import Target
@@ -37,8 +38,8 @@ def open_session(
         options: ``graph_optimization`` (one of `GRAPH_OPTIMIZATIONS`), ``threads`` (within an
             operator; 0 for one a core), ``spinning`` (whether threads wait busily for the next
             operator, which is faster in a session that has the cores to itself), ``libraries``
-            (files of custom operators) and ``provider_options`` (what the target's execution
-            provider is told, texts by name).
+            (`TrustedCode` of custom operators) and ``provider_options`` (settings of the target's
+            execution provider, texts by name).
 
     Returns:
         The session. It logs nothing but errors, which are raised as well.
@@ -94,21 +95,15 @@ def open_session(
     return session
 
 
-def absolute(options: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Options whose ``libraries`` are no longer relative to a folder."""
-    libraries = [folder / name for name in options.get("libraries", ())]
-    return {**options, "libraries": libraries} if libraries else dict(options)
-
-
-def _register(session_options: onnxruntime.SessionOptions, library: Path) -> None:
-    require_loadable(Path(library))
-    keep_loaded(Path(library))
+def _register(session_options: onnxruntime.SessionOptions, library: TrustedCode) -> None:
+    require_loadable(library.path, Path(library.where))
+    keep_loaded(library)
     try:
-        session_options.register_custom_ops_library(str(library))
+        session_options.register_custom_ops_library(str(library.path))
     except runtime_errors() as error:
         raise BuildError(
             f"ONNX Runtime does not take the library of operators {library.name}",
-            where=str(library),
+            where=library.where,
             why=one_line(error),
             fix="build it on this machine: modelport ops build",
         ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,7 +20,9 @@ from modelport.backends.tensorrt.dlpack import CPU, ForeignTensor, is_foreign, r
 from modelport.backends.tensorrt.engine_metadata import BuildRecord, record_of
 from modelport.backends.tensorrt.library import RTX, Flavor, flavor_of
 from modelport.backends.tensorrt.session import Session
-from modelport.errors import BuildError, RunError, UsageError
+from modelport.errors import BuildError, BundleError, RunError, UsageError
+from modelport.files.trusted_code import TrustedCode, user_code
+from modelport.ops.build.known_code import is_remembered
 from modelport.signature import Signature
 from modelport.target import Target
 
@@ -67,26 +70,30 @@ def load(
         weights = folder / artifact.graph
     session = Session(
         trt,
-        engine,
+        artifact.code(folder, options["engine"]),
         record.profiles,
         options.get("stream"),
         runtime_cache(flavor, trt, engine),
         None if weights is None else Path(weights),
-        [folder / name for name in options.get("plugins", ())],
+        [artifact.code(folder, name) for name in options.get("plugins", ())],
     )
     return TensorRtEngine(session, target, signature or record.signature)
 
 
-def open_engine_file(path: Path, target: Target | str | None, options: Mapping[str, Any]) -> Engine:
+def open_engine_file(
+    path: Path, target: Target | str | None, options: Mapping[str, Any], *, trust: bool = False
+) -> Engine:
     """Opens an engine file that lies beside its record.
 
     Args:
         path: The file that `modelport.compile` wrote.
         target: What it is for; by default what it was built for.
         options: As for `load`.
+        trust: Whether it may be opened though this user did not build it on this machine.
 
     Raises:
         UsageError: There is no such file, or the target is another one.
+        BundleError: It is not known here.
         BuildError: The library does not take it.
     """
     if not path.is_file():
@@ -96,8 +103,22 @@ def open_engine_file(path: Path, target: Target | str | None, options: Mapping[s
     if target is not None and Target.parse(target) != built:
         raise UsageError(f"{path} is an engine for {built}, not for {Target.parse(target)}")
     given = {"engine": path.name, "record": record_of(path).name, **options}
-    artifact = with_adapters(Artifact("", options=given), adapters_from_json(record.adapters))
+    source = Artifact("", options=given, code=functools.partial(engine_code, path.name, trust))
+    artifact = with_adapters(source, adapters_from_json(record.adapters))
     return open_engine(path.parent, artifact, built)
+
+
+def engine_code(engine: str, trust: bool, folder: Path, name: str) -> TrustedCode:
+    """The code of an engine file, where it is known; libraries of plugins the caller named."""
+    code = user_code(folder, name)
+    if name == engine and not trust and not is_remembered(code.sha256):
+        raise BundleError(
+            f"the engine {name} is code that is not known here",
+            where=str(folder / name),
+            why="it was not built by this user on this machine",
+            fix="if you know where it comes from: trust=True, or --trust",
+        )
+    return code
 
 
 def _require_fitting(record: BuildRecord, flavor: Flavor, version: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from modelport.backends.adapters import FixedPoint, adapters_from_json
 from modelport.backends.interface import Artifact
 from modelport.backends.loader import open_engine
-from modelport.backends.tensorrt.engine import TensorRtEngine, why_not_run
+from modelport.backends.tensorrt.engine import TensorRtEngine, engine_code, why_not_run
 from modelport.backends.tensorrt.engine_metadata import BuildRecord, record_of
 from modelport.backends.tensorrt.session import numpy_dtype
 from modelport.errors import RunError
@@ -30,6 +31,7 @@ def time_layers(path: Path, seed: int = 0) -> dict[str, float]:
         Seconds by the layer's name.
 
     Raises:
+        BundleError: This user did not build it on this machine.
         BuildError: The library does not take the engine.
         RunError: The engine cannot run, here or on such inputs.
     """
@@ -37,7 +39,8 @@ def time_layers(path: Path, seed: int = 0) -> dict[str, float]:
     missing = why_not_run(record.target)
     if missing:
         raise RunError(f"the layers of {path.name} are not timed: {missing}")
-    artifact = Artifact("", options={"engine": path.name, "record": record_of(path).name})
+    options = {"engine": path.name, "record": record_of(path).name}
+    artifact = Artifact("", options=options, code=functools.partial(engine_code, path.name, False))
     # Without its adapters: the inputs are drawn as the engine itself takes them.
     engine = open_engine(path.parent, artifact, record.target)
     assert isinstance(engine, TensorRtEngine)

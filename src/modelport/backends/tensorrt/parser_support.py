@@ -81,7 +81,7 @@ def _known(ir: onnx_ir.Model, flavor: Flavor) -> Iterator[Finding]:
 def _ask(ir: onnx_ir.Model, flavor: Flavor) -> list[dict[str, str]]:
     with tempfile.TemporaryDirectory() as folder:
         path = Model(ir).save(Path(folder) / "model.onnx")
-        command = [sys.executable, "-m", __name__, flavor.module, str(path)]
+        command = [sys.executable, "-P", "-m", __name__, flavor.module, str(path)]
         answer = subprocess.run(command, capture_output=True, text=True, check=False)
     for line in answer.stdout.splitlines():
         if line.startswith(_MARK):

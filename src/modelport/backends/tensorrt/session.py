@@ -17,6 +17,7 @@ from modelport.backends.tensorrt.logger import logger
 from modelport.backends.tensorrt.profiles import Profile
 from modelport.errors import BuildError, RunError, UsageError
 from modelport.files.replacement import replacing
+from modelport.files.trusted_code import TrustedCode
 from modelport.ops.plugins import load_plugins
 
 
@@ -25,12 +26,12 @@ class Session:
 
     Args:
         trt: The library.
-        engine: The engine's file.
+        engine: The engine.
         profiles: Its optimization profiles.
         stream: Handle of the stream to run on; one of its own by default.
         cache: File of TensorRT for RTX's runtime cache, where there is one.
         weights: ONNX file with the weights to put into it, where it has none or others.
-        plugins: Files of libraries of plugins.
+        plugins: Libraries of plugins.
 
     Attributes:
         stream: The stream's handle.
@@ -42,12 +43,12 @@ class Session:
     def __init__(
         self,
         trt: ModuleType,
-        engine: Path,
+        engine: TrustedCode,
         profiles: Sequence[Profile],
         stream: int | None = None,
         cache: Path | None = None,
         weights: Path | None = None,
-        plugins: Sequence[Path] = (),
+        plugins: Sequence[TrustedCode] = (),
     ) -> None:
         self._trt: Any = trt
         self._log = logger(trt)
@@ -55,7 +56,7 @@ class Session:
         for library in plugins:
             load_plugins(library, self._trt)
         self._runtime = self._trt.Runtime(self._log)
-        self._engine = self._runtime.deserialize_cuda_engine(engine.read_bytes())
+        self._engine = self._runtime.deserialize_cuda_engine(engine.read())
         if self._engine is None:
             raise BuildError(
                 f"TensorRT {trt.__version__} does not take the engine {engine.name}",

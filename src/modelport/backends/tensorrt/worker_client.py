@@ -30,7 +30,7 @@ def run_build(job: Mapping[str, Any], progress: Progress | None = None) -> dict[
     Raises:
         BuildError: TensorRT ended the process.
     """
-    command = [sys.executable, "-m", "modelport.backends.tensorrt.worker"]
+    command = [sys.executable, "-P", "-m", "modelport.backends.tensorrt.worker"]
     with tempfile.TemporaryFile() as printed:
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=printed, text=True

@@ -8,8 +8,9 @@ from typing import Any
 
 from modelport.backends.interface import Artifact, Capabilities
 from modelport.backends.torch.engine import COMPILE, load_program
-from modelport.backends.torch.program import program_of
+from modelport.backends.torch.program import program_code, program_of
 from modelport.errors import BuildError, RunError
+from modelport.files.trusted_code import user_code
 from modelport.progress import Progress
 from modelport.target import Target
 
@@ -49,17 +50,19 @@ def compile(
     """
     path = program_of(graph)
     if target.provider == COMPILE:
-        _require_compilable(folder / path, target, options)
+        _require_compilable(folder, graph, target, options)
     return Artifact(graph, (path,), dict(options or {}))
 
 
-def _require_compilable(path: Path, target: Target, options: Mapping[str, Any] | None) -> None:
-    program = load_program(path, target, options)
+def _require_compilable(
+    folder: Path, graph: str, target: Target, options: Mapping[str, Any] | None
+) -> None:
+    program = load_program(program_code(folder, graph, user_code), target, options)
     try:
         program.run(program.examples)
     except RunError as error:
         raise BuildError(
-            f"PyTorch cannot run {path.name} as {target}",
+            f"PyTorch cannot run {Path(program_of(graph)).name} as {target}",
             why=error.why,
             fix="torch.compile needs g++; deploy for torch without compile",
         ) from error

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from modelport.arrays import Array, Arrays
 from modelport.backends.interface import Artifact, Binding, Engine
 from modelport.backends.torch.arrays import from_numpy, to_numpy
-from modelport.backends.torch.program import program_of, read_program
+from modelport.backends.torch.program import program_code, read_program
 from modelport.errors import BuildError, RunError, UsageError
+from modelport.files.trusted_code import TrustedCode
 from modelport.signature import Signature
 from modelport.target import Target
 
@@ -70,11 +71,13 @@ def _told(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(lines[:2])}"
 
 
-def load_program(path: Path, target: Target, options: Mapping[str, Any] | None = None) -> Program:
+def load_program(
+    code: TrustedCode, target: Target, options: Mapping[str, Any] | None = None
+) -> Program:
     """Opens a program.
 
     Args:
-        path: The program, as `save_program` wrote it.
+        code: The program, as `save_program` wrote it.
         target: What to run on: ``torch`` is eager, ``torch:compile`` is ``torch.compile``.
         options: ``threads`` (of the whole process; torch has no other), ``channels_last``
             (weights and pictures of rank 4 in that layout) and, for ``torch.compile``,
@@ -92,7 +95,7 @@ def load_program(path: Path, target: Target, options: Mapping[str, Any] | None =
         raise UsageError("this PyTorch finds no CUDA device", fix="use torch or torch:compile")
     if options.get("threads"):
         torch.set_num_threads(options["threads"])
-    module, inputs, examples = read_program(path)
+    module, inputs, examples = read_program(code)
     place = _placing(target, bool(options.get("channels_last")))
     module = module.to(target.device)
     if options.get("channels_last"):
@@ -139,7 +142,8 @@ def load(
     folder: Path, artifact: Artifact, target: Target, signature: Signature | None = None
 ) -> TorchEngine:
     """Opens a program; see `modelport.backends.Backend.load`."""
-    program = load_program(folder / program_of(artifact.graph), target, artifact.options)
+    code = program_code(folder, artifact.graph, artifact.code)
+    program = load_program(code, target, artifact.options)
     if signature is None:
         from modelport.model import Model
 

@@ -17,6 +17,7 @@ from modelport.capture.support.table import (
     SupportTable,
 )
 from modelport.capture.torch_private import operators as private
+from modelport.capture.torch_private.program_files import load_program_data
 from modelport.capture.torch_private.registries import registry_for
 from modelport.errors import ExportError, UsageError
 
@@ -132,15 +133,13 @@ def _program(
 
 
 def _loaded(path: Path) -> torch.export.ExportedProgram:
-    import torch
-
     if path.suffix != ".pt2":
         raise UsageError(
             f"{path} has no PyTorch operators to look up",
             fix="give a .pt2 file, or a recipe that makes the module",
         )
     try:
-        return torch.export.load(path)
+        return load_program_data(path)
     except (OSError, RuntimeError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise UsageError(f"cannot read {path} as an exported program: {error}") from error
 

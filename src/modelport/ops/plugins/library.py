@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from modelport.errors import OperatorError
+from modelport.files.trusted_code import TrustedCode, user_code
 from modelport.ops.ctypes_library import NativeLibrary
 
 NOT_IN_TENSORRT = ("float64", "bool", "uint8")
@@ -62,46 +63,49 @@ class PluginLibrary(NativeLibrary):
         }
 
 
-def require_version(path: Path, tensorrt: Any) -> None:
+def require_version(path: Path, tensorrt: Any, where: Path | None = None) -> None:
     """Raises `OperatorError` where a library of plugins is for another major version of TensorRT.
 
     Args:
         path: The library. Where somebody else made it, and its name does not say
             ``.trt<major>.``, nothing is known of it.
         tensorrt: The module ``tensorrt``.
+        where: The file that it is a copy of.
     """
-    built, major = _built_for(path), int(str(tensorrt.__version__).partition(".")[0])
+    where = where or path
+    built, major = _built_for(path, where.name), int(str(tensorrt.__version__).partition(".")[0])
     if built is None or built == major:
         return
     raise OperatorError(
-        f"{path.name} was built for TensorRT {built}, this is TensorRT {tensorrt.__version__}",
-        where=str(path),
+        f"{where.name} was built for TensorRT {built}, this is TensorRT {tensorrt.__version__}",
+        where=str(where),
         why="a library of plugins serves one major version of TensorRT",
         fix="build it with this version's headers: modelport ops build --tensorrt",
     )
 
 
-def load_plugins(path: Path, tensorrt: Any) -> None:
+def load_plugins(path: Path | TrustedCode, tensorrt: Any) -> None:
     """Gives a library of plugins to TensorRT's registry, once in a process.
 
     What TensorRT does with a library that was built for another major version is not defined; so
     that is checked before.
 
     Args:
-        path: The library.
+        path: The library; a path is that of one that the user named.
         tensorrt: The module ``tensorrt``.
 
     Raises:
         OperatorError: It is for another major version of TensorRT, or TensorRT refuses it.
     """
-    require_version(path, tensorrt)
-    key = (tensorrt.__name__, str(path.resolve()))
+    library = path if isinstance(path, TrustedCode) else user_code(path.parent, path.name)
+    require_version(library.path, tensorrt, Path(library.where))
+    key = (tensorrt.__name__, library.sha256)
     if key in _loaded:
         return
-    if tensorrt.get_plugin_registry().load_library(str(path)) is None:
+    if tensorrt.get_plugin_registry().load_library(str(library.path)) is None:
         raise OperatorError(
-            f"TensorRT does not take the plugins of {path.name}",
-            where=str(path),
+            f"TensorRT does not take the plugins of {library.name}",
+            where=library.where,
             why="its registry gave no reason; its log may",
             fix="see that it is a library of plugins for this machine: "
             "modelport ops test --tensorrt tests one",
@@ -112,9 +116,9 @@ def load_plugins(path: Path, tensorrt: Any) -> None:
 _loaded: set[tuple[str, str]] = set()
 
 
-def _built_for(path: Path) -> int | None:
+def _built_for(path: Path, name: str) -> int | None:
     """The major version of TensorRT that a library is for, as far as that is known."""
-    named = re.search(r"\.trt(\d+)\.", path.name)
+    named = re.search(r"\.trt(\d+)\.", name)
     if named:
         return int(named[1])
     try:

@@ -5,4 +5,5 @@ class Artifact:
     files: tuple[str, ...]
     options: Mapping[str, Any]
     findings: tuple[Finding, ...]
-    def __init__(self, graph: str, files: tuple[str, ...] = (), options: Mapping[str, Any] = dict(), findings: tuple[Finding, ...] = ()) -> None: ...
+    code: CodeSource
+    def __init__(self, graph: str, files: tuple[str, ...] = (), options: Mapping[str, Any] = dict(), findings: tuple[Finding, ...] = (), code: CodeSource = user_code) -> None: ...

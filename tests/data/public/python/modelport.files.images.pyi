@@ -1,5 +1,9 @@
 # The public names of modelport.files.images and their signatures; `make public` writes this file.
 
+FORMATS = ('PNG', 'JPEG')
+
+MAX_PIXELS = 1 << 27
+
 SUFFIXES = ('.png', '.jpg', '.jpeg')
 
 def decode(data: bytes, where: str = '') -> Array: ...

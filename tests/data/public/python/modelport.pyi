@@ -36,7 +36,7 @@ class BuildError(ModelportError):
     exit_code: object
 
 class Bundle:
-    def __init__(self, folder: Path, manifest: Manifest, *, where: str, trust: bool = False, signer: Path | None = None) -> None: ...
+    def __init__(self, folder: Path, manifest: Manifest, *, where: str, trust: bool = False, signer: Path | None = None, seal: tuple[bytes, bytes | None] = (b'', None)) -> None: ...
     folder: object
     manifest: object
     where: object

@@ -26,7 +26,13 @@ class Archive {
   explicit Archive(const fs::path& path) : where_(path.string()), zip_(nullptr, zip_discard) {
     int code = 0;
     zip_.reset(zip_open(path.c_str(), ZIP_RDONLY | ZIP_CHECKCONS, &code));
-    if (zip_) return;
+    if (zip_) {
+      char start[4] = {};
+      std::ifstream(path, std::ios::binary).read(start, sizeof start);
+      if (zip_get_num_entries(zip_.get(), 0) > 0 && std::string(start, sizeof start) != "PK\x03\x04")
+        throw bundle_error("the zip file has bytes before its first entry", {where_, {}, {}});
+      return;
+    }
     zip_error_t error;
     zip_error_init_with_code(&error, code);
     const std::string why = zip_error_strerror(&error);
@@ -108,7 +114,7 @@ Manifest unpack(const fs::path& path, const fs::path& folder) {
   if (first == entries.end()) throw usage_error(where + " is not a bundle: it has no " + manifest_name);
   archive.extract(manifest_name, first->second, folder, manifest_limit);
   entries.erase(first);
-  Manifest manifest = Manifest::parse(read_file(folder / manifest_name, manifest_limit, where), where);
+  Manifest manifest = Manifest::parse(read_file(folder, manifest_name, manifest_limit, where).value_or(""), where);
   uint64_t total = 0;
   for (const auto& [name, entry] : entries) {
     if (name != seal_name && !manifest.files.count(name))
@@ -121,7 +127,7 @@ Manifest unpack(const fs::path& path, const fs::path& folder) {
                        {where, "it has " + grouped(packed) + ", and no model shrinks that much",
                         "unpack it by hand, if you trust it, and load the directory"});
   for (const auto& [name, entry] : entries)
-    archive.extract(name, entry, folder, name == seal_name ? manifest_limit : manifest.files.at(name).bytes);
+    archive.extract(name, entry, folder, name == seal_name ? signature_limit : manifest.files.at(name).bytes);
   return manifest;
 }
 

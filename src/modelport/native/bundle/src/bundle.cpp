@@ -35,15 +35,16 @@ TemporaryFolder::~TemporaryFolder() {
   fs::remove_all(path, ignored);
 }
 
-std::string read_file(const fs::path& path, uint64_t limit, const std::string& where) {
-  std::ifstream file(path, std::ios::binary);
+std::optional<std::string> read_file(const fs::path& folder, const std::string& name, uint64_t limit,
+                                     const std::string& where) {
+  const Descriptor file = open_beneath(folder, name);
+  if (!file && errno == ENOENT) return std::nullopt;
   std::string data;
-  std::vector<char> buffer(1 << 16);
-  while (file.read(buffer.data(), static_cast<std::streamsize>(buffer.size())) || file.gcount()) {
-    data.append(buffer.data(), static_cast<size_t>(file.gcount()));
-    if (data.size() > limit) throw bundle_error(path.filename().string() + " is too large", {where, {}, {}});
-  }
-  if (file.bad() || !file.eof()) throw bundle_error(path.filename().string() + " cannot be read", {where, {}, {}});
+  const bool good = file && read_all(file, [&](const char* piece, size_t size) {
+                      data.append(piece, size);
+                      if (data.size() > limit) throw bundle_error(name + " is too large", {where, {}, {}});
+                    });
+  if (!good) throw bundle_error(name + " cannot be read", {where, std::strerror(errno), {}});
   return data;
 }
 
@@ -62,10 +63,11 @@ Bundle Bundle::open(const std::string& path, const std::string& key) {
     bundle.folder = bundle.unpacked->path;
     unpack(path, bundle.folder);
   }
-  const std::string data = read_file(bundle.folder / manifest_name, manifest_limit, path);
-  bundle.manifest = Manifest::parse(data, path);
+  bundle.data = read_file(bundle.folder, manifest_name, manifest_limit, path).value_or("");
+  bundle.manifest = Manifest::parse(bundle.data, path);
+  bundle.signature = read_file(bundle.folder, seal_name, signature_limit, path);
   if (!key.empty()) {
-    require_signed(data, bundle.folder / seal_name, key, path);
+    require_signed(bundle, key);
     bundle.signed_by_key = true;
   }
   check_files(bundle.folder, bundle.manifest, path);

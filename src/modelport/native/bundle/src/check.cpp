@@ -12,10 +12,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Error altered(const std::string& name, const std::string& where) {
-  return bundle_error(name + " was altered: its checksum does not match", {where, {}, copy_again});
-}
-
 // Sizes of all files by path; links and devices are refused.
 std::map<std::string, uint64_t> walk(const fs::path& folder, const std::string& where) {
   std::map<std::string, uint64_t> found;
@@ -44,6 +40,10 @@ void require_listed(const fs::path& folder, const Manifest& manifest, const std:
 
 }  // namespace
 
+Error altered(const std::string& name, const std::string& where) {
+  return bundle_error(name + " was altered: its checksum does not match", {where, {}, copy_again});
+}
+
 void check_files(const fs::path& folder, const Manifest& manifest, const std::string& where) {
   try {
     require_listed(folder, manifest, where);
@@ -64,7 +64,7 @@ void check_files(const fs::path& folder, const Manifest& manifest, const std::st
   const auto work = [&] {
     for (size_t i = next++; i < items.size(); i = next++) {
       try {
-        if (sha256_of_file(folder / *items[i].name) != items[i].file->sha256) items[i].fault = "altered";
+        if (sha256_of_file(folder, *items[i].name) != items[i].file->sha256) items[i].fault = "altered";
       } catch (const std::exception& error) {
         items[i].fault = error.what();
       }

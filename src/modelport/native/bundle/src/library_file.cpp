@@ -40,11 +40,11 @@ std::string unfit(const fs::path& path) {
 
 }  // namespace
 
-void require_loadable(const fs::path& path) {
+void require_loadable(const fs::path& path, const fs::path& where) {
   const std::string why = unfit(path);
   if (why.empty()) return;
-  throw operator_error(path.filename().string() + " is not a library of operators for this machine",
-                       {path.string(), why, "build it here: modelport ops build"});
+  throw operator_error(where.filename().string() + " is not a library of operators for this machine",
+                       {where.string(), why, "build it here: modelport ops build"});
 }
 
 std::string platform_name() { return "linux-" + machine(); }

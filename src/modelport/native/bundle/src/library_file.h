@@ -10,7 +10,7 @@ namespace modelport::runtime {
 std::string platform_name();
 
 // Throws an operator error where a file is no library for this platform, or not all of one: loading
-// one that was cut short ends the process.
-void require_loadable(const std::filesystem::path& path);
+// one that was cut short ends the process. `where` is the file that it is a copy of.
+void require_loadable(const std::filesystem::path& path, const std::filesystem::path& where);
 
 }  // namespace modelport::runtime

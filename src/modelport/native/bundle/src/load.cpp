@@ -7,7 +7,8 @@ namespace modelport::runtime {
 std::shared_ptr<Engine> load(const std::string& path, const std::string& target, const LoadOptions& options) {
   Bundle bundle = Bundle::open(path, options.key);
   const Artifact& artifact = bundle.choose(target);
-  if (!options.trust) bundle.require_trusted(artifact);
+  bundle.trusted_by_caller = options.trust;
+  bundle.require_trusted(artifact);
   Manifest& manifest = bundle.manifest;
   Signature signature(std::move(manifest.inputs), std::move(manifest.outputs), manifest.dims);
   if (artifact.target.backend == "onnxruntime")

@@ -1,12 +1,13 @@
 #include "manifest.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "digest.h"
 #include "error.h"
+#include "option_schema.h"
+#include "strict_json.h"
 
 namespace modelport::runtime {
 namespace {
@@ -20,21 +21,8 @@ using Wrong = std::invalid_argument;
 const std::string seal_start = ",\n  \"sha256\": \"";
 const std::string seal_end = "\"\n}\n";
 constexpr size_t digits = 64;
-
-// Two values of one name would be read differently by different readers.
-json parse_strictly(const std::string& data) {
-  if (data.compare(0, 3, "\xef\xbb\xbf") == 0) throw Wrong("it begins with a byte order mark");
-  std::vector<std::set<std::string>> names;
-  json content = json::parse(data, [&](int, json::parse_event_t event, json& parsed) {
-    if (event == json::parse_event_t::object_start) names.emplace_back();
-    if (event == json::parse_event_t::object_end) names.pop_back();
-    if (event == json::parse_event_t::key && !names.back().insert(parsed.get<std::string>()).second)
-      throw Wrong("a name is twice in an object");
-    return true;
-  });
-  if (!content.is_object()) throw Wrong("it is no object");
-  return content;
-}
+constexpr size_t max_parts = 32, max_files = 1 << 16, max_targets = 64, max_tensors = 4096, max_rank = 64,
+                 max_stages = 64;
 
 void require_format(const json& format, const std::string& where) {
   if (format.is_number() && format == bundle_format) return;
@@ -48,6 +36,23 @@ void require_sealed(const std::string& data, const std::string& where) {
   const size_t begin = data.size() < length ? 0 : data.size() - length;
   if (data.substr(begin) == seal_start + sha256(data.data(), begin) + seal_end) return;
   throw bundle_error(std::string(manifest_name) + " was altered: its checksum does not match", {where, {}, copy_again});
+}
+
+std::string text_of(const json& value, const char* what) {
+  if (!value.is_string()) throw Wrong(std::string(what) + " is no text");
+  return value.get<std::string>();
+}
+
+// A text of one line.
+std::string name_of(const json& value, const char* what) {
+  const std::string name = text_of(value, what);
+  if (name.find_first_of("\n\t") != std::string::npos) throw Wrong(std::string(what) + " has more than one line");
+  return name;
+}
+
+void require_few(size_t count, size_t limit, const char* what) {
+  if (count > limit)
+    throw Wrong("it has " + std::to_string(count) + " " + what + ", more than " + std::to_string(limit));
 }
 
 int64_t count_of(const json& value, const char* what) {
@@ -68,7 +73,7 @@ const json& object_in(const json& holder, const char* name) {
 }
 
 std::string path_of(const json& value) {
-  const auto path = value.get<std::string>();
+  const auto path = text_of(value, "a path");
   if (!is_inside(path)) throw Wrong(quoted(path) + " lies outside the bundle, or is not written plainly");
   return path;
 }
@@ -81,50 +86,32 @@ std::string file_of(const json& value, const Manifest& manifest) {
 
 TensorSpec read_spec(const json& entry) {
   TensorSpec spec;
-  spec.name = entry.at("name").get<std::string>();
+  spec.name = name_of(entry.at("name"), "a tensor's name");
   spec.dtype = find_dtype(entry.at("dtype").get<std::string>());
   if (!spec.dtype) throw Wrong("unknown dtype " + entry.at("dtype").dump());
   spec.ranked = !entry.at("shape").is_null();
   if (!spec.ranked) return spec;
   for (const json& size : list_in(entry, "shape")) {
     spec.axes.push_back({size.is_string() ? -1 : count_of(size, "a tensor's size"), "", 0, -1, 1});
-    spec.axis_names.push_back(size.is_string() ? size.get<std::string>() : "");
+    spec.axis_names.push_back(size.is_string() ? name_of(size, "a dimension's name") : "");
   }
+  require_few(spec.axes.size(), max_rank, "axes");
   return spec;
 }
 
 void read_signature(const json& signature, Manifest& manifest) {
   for (const json& entry : list_in(signature, "inputs")) manifest.inputs.push_back(read_spec(entry));
   for (const json& entry : list_in(signature, "outputs")) manifest.outputs.push_back(read_spec(entry));
+  require_few(manifest.inputs.size() + manifest.outputs.size(), max_tensors, "tensors");
   for (const auto& [name, range] : object_in(signature, "dimensions").items()) {
+    name_of(name, "a dimension's name");
     const json& max = range.at("max");
     const Dim dim{count_of(range.at("min"), "min"), max.is_null() ? -1 : count_of(max, "max"),
                   range.contains("multiple") ? count_of(range.at("multiple"), "multiple") : 1};
-    if (dim.max >= 0 && dim.max < dim.min) throw Wrong("dimension " + name + " has an empty range");
     if (dim.multiple < 1) throw Wrong("the sizes of dimension " + name + " are multiples of 0");
+    const int64_t least = dim.min / dim.multiple + (dim.min % dim.multiple != 0);
+    if (dim.max >= 0 && dim.max / dim.multiple < least) throw Wrong("dimension " + name + " has an empty range");
     manifest.dims[name] = dim;
-  }
-}
-
-// Whether a backend that takes a text for a path would get somewhere.
-bool is_path(const std::string& text, const Manifest& manifest) {
-  const bool outside = !text.empty() && (text[0] == '/' || text[0] == '~');
-  return outside || text.find('\\') != std::string::npos || ("/" + text + "/").find("/../") != std::string::npos ||
-         text.find(any_platform) != std::string::npos ||
-         manifest.files.count(std::filesystem::path(text).lexically_normal().generic_string()) != 0;
-}
-
-// What an option names is code, and is asked about as such.
-void require_own_paths(const json& options, const Artifact& artifact, const Manifest& manifest) {
-  if (options.is_structured()) {
-    for (const auto& [name, item] : options.items())
-      // Adapters have names of tensors, which may look like anything.
-      if (name != "adapters") require_own_paths(item, artifact, manifest);
-  } else if (options.is_string()) {
-    const auto text = options.get<std::string>();
-    const auto& own = artifact.files;
-    if (is_path(text, manifest) && std::find(own.begin(), own.end(), text) == own.end())
-      throw Wrong("the option " + quoted(text) + " is a path that is not one of its files");
   }
 }
 
@@ -143,9 +130,33 @@ Artifact read_artifact(const json& entry, const Manifest& manifest) {
     artifact.files.push_back(for_any ? path : file_of(name, manifest));
   }
   const json& options = object_in(entry, "options");
-  require_own_paths(options, artifact, manifest);
+  require_options(artifact.target.backend, options, {artifact.files.begin(), artifact.files.end()});
+  text_of(entry.at("key"), "key");
   artifact.options = options.dump();
   return artifact;
+}
+
+void require_texts(const json& object, const char* what) {
+  for (const json& item : object) text_of(item, what);
+}
+
+// What C++ has no use for: Python reads it, and both refuse the same.
+void read_descriptions(const json& content) {
+  name_of(content.at("name"), "name");
+  for (const json& target : object_in(content, "verification"))
+    if (!target.is_object()) throw Wrong("a target's verification is no object");
+  for (const json& finding : list_in(content, "findings"))
+    if (!finding.is_object()) throw Wrong("a finding is no object");
+  const json& provenance = object_in(content, "provenance");
+  for (const char* name : {"versions", "machine"})
+    if (provenance.contains(name)) require_texts(object_in(provenance, name), name);
+  if (content.contains("outputs")) require_texts(object_in(content, "outputs"), "outputs");
+  const json& result = content.at("result");
+  if (result.is_null()) return;
+  text_of(result.at("kind"), "a result's kind");
+  if (result.contains("labels"))
+    for (const json& label : list_in(result, "labels")) name_of(label, "a label");
+  if (result.contains("outputs")) require_texts(object_in(result, "outputs"), "a result's outputs");
 }
 
 void read_content(const json& content, Manifest& manifest) {
@@ -156,7 +167,9 @@ void read_content(const json& content, Manifest& manifest) {
     if (name == manifest_name || name == seal_name) throw Wrong("files names the manifest itself");
     manifest.files[path_of(name)] = {sum, static_cast<uint64_t>(count_of(file.at("bytes"), "bytes"))};
   }
+  require_few(manifest.files.size(), max_files, "files");
   read_signature(content.at("signature"), manifest);
+  require_few(list_in(content, "targets").size(), max_targets, "targets");
   for (const json& entry : list_in(content, "targets")) {
     Artifact artifact = read_artifact(entry, manifest);
     for (const Artifact& other : manifest.artifacts)
@@ -164,7 +177,15 @@ void read_content(const json& content, Manifest& manifest) {
     manifest.artifacts.push_back(std::move(artifact));
   }
   for (const json& name : list_in(content, "cases")) file_of(name, manifest);
+  require_few(list_in(content, "stages").size(), max_stages, "stages");
+  for (const json& stage : list_in(content, "stages")) {
+    name_of(stage.at("name"), "a stage's name");
+    file_of(text_of(stage.at("bundle"), "a stage's bundle") + "/" + manifest_name, manifest);
+    require_texts(object_in(stage, "inputs"), "a stage's inputs");
+    count_of(stage.at("batch"), "a stage's batch");
+  }
   manifest.is_pipeline = !list_in(content, "stages").empty();
+  read_descriptions(content);
 }
 
 std::string folder_of(const std::string& path) {
@@ -180,17 +201,14 @@ Manifest Manifest::parse(const std::string& data, const std::string& where) {
   const char* fault = " is not readable";
   const char* fix = copy_again;
   try {
-    content = parse_strictly(data);
+    content = read_json(data);
+    if (!content.is_object()) throw Wrong("it is no object");
     require_format(content.at("format"), where);
     require_sealed(data, where);
     fault = " says what cannot be";
     fix = "deploy again";
     read_content(content, manifest);
     return manifest;
-  } catch (const json::parse_error& error) {
-    // Its own words repeat bytes of the file, which may be no text.
-    const std::string why = "it is no JSON, at byte " + std::to_string(error.byte);
-    throw bundle_error(manifest_name + std::string(fault), {where, why, fix});
   } catch (const json::exception& error) {
     throw bundle_error(manifest_name + std::string(fault), {where, error.what(), fix});
   } catch (const Wrong& error) {
@@ -210,12 +228,12 @@ std::vector<std::string> Manifest::code_of(const Artifact& artifact) const {
 }
 
 bool is_inside(const std::string& path) {
-  for (const char c : path)
-    if (static_cast<unsigned char>(c) < ' ' || c == '\\' || c == ':') return false;
+  if (!is_text(path) || path.find_first_of("\\:\t\n") != std::string::npos) return false;
+  size_t parts = 0;
   for (size_t begin = 0; begin <= path.size();) {
     const size_t end = std::min(path.find('/', begin), path.size());
     const std::string part = path.substr(begin, end - begin);
-    if (part.empty() || part == "." || part == "..") return false;
+    if (part.empty() || part == "." || part == ".." || part.size() > 255 || ++parts > max_parts) return false;
     begin = end + 1;
   }
   return true;

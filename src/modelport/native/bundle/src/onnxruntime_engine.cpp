@@ -7,6 +7,7 @@
 
 #include "engine.h"
 #include "error.h"
+#include "external_data.h"
 #include "library_file.h"
 #include "onnxruntime.h"
 
@@ -62,7 +63,8 @@ Settings read_settings(const json& recorded, const LoadOptions& given) {
     else if (name == "graph_optimization" && value.is_string()) settings.level = value.get<std::string>();
     else if (name == "libraries" && value.is_array())
       for (const json& path : value) settings.libraries.push_back(path.is_string() ? path.get<std::string>() : "");
-    else unknown.push_back(name);
+    // Of providers that C++ does not run, and of no tensor.
+    else if (name != "provider_options" && !(name == "adapters" && value.empty())) unknown.push_back(name);
   }
   if (!unknown.empty())
     throw usage_error("the onnxruntime backend has no option " + joined(unknown),
@@ -198,10 +200,12 @@ class OnnxRuntimeEngine final : public Engine {
   Handle<Session> session_;
 };
 
-void register_library(const Api& api, SessionOptions* options, const std::filesystem::path& path) {
-  require_loadable(path);
+void register_library(const Api& api, SessionOptions* options, const TrustedCode& library) {
+  const std::filesystem::path path = library.where();
+  const std::string copy = library.path();
+  require_loadable(copy, path);
   void* handle = nullptr;
-  Status* failed = api.call(RegisterCustomOpsLibrary, options, path.c_str(), &handle);
+  Status* failed = api.call(RegisterCustomOpsLibrary, options, copy.c_str(), &handle);
   if (!failed) return;
   const std::string why = explain(api, failed);
   // That of onnxruntime-extensions is a module of Python, as its wheel has it.
@@ -225,6 +229,7 @@ std::shared_ptr<Engine> load_onnxruntime(const Bundle& bundle, const Artifact& a
                       {bundle.where, {}, "it runs ONNX Runtime on the CPU"});
   const Runtime& runtime = Runtime::open(given.onnxruntime);
   const Api& api = runtime.api;
+  require_external_data(bundle, artifact.graph);
   const std::string place = (bundle.folder / artifact.graph).string();
   const auto require = [&](Status* status) {
     if (!status) return;
@@ -245,7 +250,7 @@ std::shared_ptr<Engine> load_onnxruntime(const Bundle& bundle, const Artifact& a
   require(api.call(SetSessionGraphOptimizationLevel, made, level));
   if (!settings.spinning) require(api.call(AddSessionConfigEntry, made, "session.intra_op.allow_spinning", "0"));
   for (const std::string& library : settings.libraries)
-    register_library(api, made, bundle.folder / bundle.here(library));
+    register_library(api, made, bundle.trusted_code(bundle.here(library)));
   Session* session = nullptr;
   require(api.call(CreateSession, static_cast<const Env*>(runtime.env), place.c_str(),
                    static_cast<const SessionOptions*>(made), &session));

@@ -109,9 +109,10 @@ struct Kept {
 
 class TensorRtEngine final : public Engine {
  public:
-  TensorRtEngine(const TensorRt& opened, const std::string& data, const std::string& name, Signature of_model,
+  TensorRtEngine(const TensorRt& opened, const TrustedCode& code, const std::string& name, Signature of_model,
                  const Target& runs_on)
       : Engine(std::move(of_model), runs_on, "TensorRT " + opened.version), runtime_(opened.create_runtime(logger())) {
+    const std::string data = code.read();
     if (runtime_) engine_.reset(runtime_->deserializeCudaEngine(data.data(), data.size()));
     if (engine_) context_.reset(engine_->createExecutionContext());
     if (!context_)
@@ -224,10 +225,11 @@ std::shared_ptr<Engine> load_tensorrt(const Bundle& bundle, const Artifact& arti
                       {bundle.where, {}, "build one: modelport compile, or deploy"});
   if (options.contains("plugins"))
     for (const json& library : options["plugins"])
-      opened.plugin_registry()->loadLibrary((bundle.folder / bundle.here(library.get<std::string>())).c_str());
+      opened.plugin_registry()->loadLibrary(
+          bundle.trusted_code(bundle.here(library.get<std::string>())).path().c_str());
   const std::string name = bundle.here(options["engine"].get<std::string>());
-  const std::string data = read_file(bundle.folder / name, UINT64_MAX, bundle.where);
-  return std::make_shared<TensorRtEngine>(opened, data, name, std::move(signature), artifact.target);
+  const TrustedCode code = bundle.trusted_code(name);
+  return std::make_shared<TensorRtEngine>(opened, code, name, std::move(signature), artifact.target);
 }
 
 }  // namespace modelport::runtime

@@ -3,6 +3,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -20,7 +21,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr uint64_t signature_limit = 4096;
 const char* const make_keys =
     "modelport bundle keygen makes a pair of keys; so does openssl genpkey -algorithm ed25519";
 
@@ -31,23 +31,42 @@ std::string variable(const char* name) {
   return value ? value : "";
 }
 
-// A folder of the user's: $variable/modelport, by default ~/fallback/modelport.
-fs::path own_folder(const char* name, const char* fallback) {
-  const std::string given = variable(name);
-  return (given.empty() ? fs::path(variable("HOME")) / fallback : fs::path(given)) / "modelport";
+// A folder of the XDG Base Directory Specification, $name/modelport, by default ~/fallback/modelport.
+// What is not absolute is ignored: it would depend on the working directory. Empty where there is no
+// home.
+fs::path user_folder(const char* name, const char* fallback) {
+  if (const fs::path named = variable(name); named.is_absolute()) return named / "modelport";
+  fs::path home = variable("HOME");
+  if (!home.is_absolute()) {
+    const passwd* user = getpwuid(getuid());
+    home = user && user->pw_dir ? user->pw_dir : "";
+  }
+  return home.is_absolute() ? home / fallback / "modelport" : fs::path();
 }
 
-fs::path keys_folder() { return own_folder("XDG_CONFIG_HOME", ".config") / "keys"; }
+fs::path keys_folder() {
+  const fs::path settings = user_folder("XDG_CONFIG_HOME", ".config");
+  return settings.empty() ? settings : settings / "keys";
+}
 
 // Where Python keeps a file, named by its digest, for all code that this user built here.
 fs::path built_folder() {
-  const std::string given = variable("MODELPORT_CACHE");
-  return (given.empty() ? own_folder("XDG_CACHE_HOME", ".cache") : fs::path(given)) / "built";
+  const fs::path given = variable("MODELPORT_CACHE");
+  if (!given.empty() && !given.is_absolute())
+    throw usage_error("MODELPORT_CACHE is not an absolute path: " + given.string(),
+                      {{},
+                       "what is loaded would depend on the working directory",
+                       "set it to " + fs::absolute(given).string()});
+  const fs::path cache = given.empty() ? user_folder("XDG_CACHE_HOME", ".cache") : given;
+  return cache.empty() ? cache : cache / "built";
 }
 
+// What others could have written is not believed.
 bool is_remembered(const std::string& digest) {
+  const fs::path folder = built_folder();
   struct stat status{};
-  return stat((built_folder() / digest).c_str(), &status) == 0 && status.st_uid == getuid();
+  return !folder.empty() && lstat((folder / digest).c_str(), &status) == 0 && S_ISREG(status.st_mode) &&
+         status.st_uid == getuid() && is_private(folder);
 }
 
 Key read_key(const fs::path& path) {
@@ -70,50 +89,63 @@ bool holds(const std::string& signature, const std::string& data, const fs::path
   return good;
 }
 
-// The public keys that this user trusts.
+// The public keys that this user trusts; none where others can write them.
 std::vector<fs::path> known_keys() {
   std::vector<fs::path> keys;
   std::error_code none;
-  for (const auto& entry : fs::directory_iterator(keys_folder(), none))
+  const fs::path folder = keys_folder();
+  if (folder.empty() || !is_private(folder)) return keys;
+  for (const auto& entry : fs::directory_iterator(folder, none))
     if (entry.path().extension() == ".pem") keys.push_back(entry.path());
   std::sort(keys.begin(), keys.end());
   return keys;
 }
 
-bool is_signed_by_known_key(const Bundle& bundle, const fs::path& file) {
+bool is_signed_by_known_key(const Bundle& bundle) {
+  if (!bundle.signature) return false;
   const auto keys = known_keys();
-  if (keys.empty() || !fs::is_regular_file(file)) return false;
-  const std::string signature = read_file(file, signature_limit, bundle.where);
-  const std::string data = read_file(bundle.folder / manifest_name, manifest_limit, bundle.where);
-  return std::any_of(keys.begin(), keys.end(), [&](const fs::path& key) { return holds(signature, data, key); });
+  return std::any_of(keys.begin(), keys.end(),
+                     [&](const fs::path& key) { return holds(*bundle.signature, bundle.data, key); });
 }
 
 }  // namespace
 
-void require_signed(const std::string& data, const fs::path& signature, const fs::path& key, const std::string& where) {
-  if (!fs::is_regular_file(signature))
-    throw bundle_error("the bundle is not signed", {where, {}, "modelport bundle sign, by who made it"});
-  if (!holds(read_file(signature, signature_limit, where), data, key))
+void require_signed(const Bundle& bundle, const fs::path& key) {
+  if (!bundle.signature)
+    throw bundle_error("the bundle is not signed", {bundle.where, {}, "modelport bundle sign, by who made it"});
+  if (!holds(*bundle.signature, bundle.data, key))
     throw bundle_error("the bundle is not signed by " + key.string(),
-                       {where, "the signature does not hold for this key and this content",
+                       {bundle.where, "the signature does not hold for this key and this content",
                         "ask who made it for the key, or for the bundle"});
 }
 
 void Bundle::require_trusted(const Artifact& artifact) const {
   std::set<std::string> code;
   for (const std::string& name : manifest.code_of(artifact)) code.insert(here(name));
+  require_trusted(std::vector<std::string>(code.begin(), code.end()));
+}
+
+void Bundle::require_trusted(const std::vector<std::string>& code) const {
+  if (trusted_by_caller || signed_by_key) return;
   std::vector<std::string> foreign;
   for (const std::string& name : code)
     if (!is_remembered(manifest.files.at(name).sha256)) foreign.push_back(name);
-  const fs::path signature = folder / seal_name;
-  if (foreign.empty() || signed_by_key || is_signed_by_known_key(*this, signature)) return;
-  const char* signer = fs::is_regular_file(signature) ? "signed by no key that is known here" : "not signed";
+  if (foreign.empty() || is_signed_by_known_key(*this)) return;
+  const char* signer = signature ? "signed by no key that is known here" : "not signed";
+  const fs::path keys = keys_folder();
   throw bundle_error("the bundle has code that is not known here: " + joined(foreign),
                      {where, "it was not built by this user on this machine, and the bundle is " + std::string(signer),
                       "if you know where it comes from: trust=True, or --trust, or once and for all `modelport "
                       "bundle trust " +
                           where + "`; to know its maker from now on, put their public key into " +
-                          keys_folder().string()});
+                          (keys.empty() ? "~/.config/modelport/keys" : keys.string())});
+}
+
+TrustedCode Bundle::trusted_code(const std::string& name) const {
+  const auto file = manifest.files.find(name);
+  if (file == manifest.files.end()) throw usage_error(name + " is no file of the bundle", {where, {}, {}});
+  require_trusted(std::vector<std::string>{name});
+  return {folder, name, file->second.sha256, where};
 }
 
 }  // namespace modelport::runtime

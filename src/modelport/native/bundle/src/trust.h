@@ -6,8 +6,9 @@
 
 namespace modelport::runtime {
 
-// Throws a bundle error where the file has no signature of the data by a public ed25519 key (PEM).
-void require_signed(const std::string& data, const std::filesystem::path& signature, const std::filesystem::path& key,
-                    const std::string& where);
+struct Bundle;
+
+// Throws a bundle error where a bundle is not signed by a public ed25519 key (PEM).
+void require_signed(const Bundle& bundle, const std::filesystem::path& key);
 
 }  // namespace modelport::runtime
