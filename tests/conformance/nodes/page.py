@@ -12,10 +12,11 @@ PAGE = Path(__file__).parents[3] / "docs" / "engine-faults.md"
 
 HEAD = """# Faults of engines
 
-ONNX ships test cases of single operators with their results; {count} have a row here. `make conformance
-PART=nodes` runs them in ONNX Runtime and OpenVINO and writes this page. `load` runs the file as it is; `deploy`
-runs the graph as modelport prepares it for the backend, and refuses nodes that the engine computes
-otherwise than ONNX says. `modelport graph lint --target` names these nodes, too.
+ONNX ships test cases of single operators with their results; {count} have a row here.
+`make conformance PART=nodes` runs them in ONNX Runtime and OpenVINO and writes this page. `load`
+runs the file as it is; `deploy` runs the graph as modelport prepares it, and refuses
+nodes that the engine computes otherwise than ONNX says. `modelport graph lint --target` names these
+nodes, too.
 
 Cases that still differ through `deploy` are of two kinds. Resize with `align_corners` and scales:
 the engines and PyTorch round the size first, ONNX's reference does not; lint warns. Masked
