@@ -11,7 +11,8 @@ unexport PYTHONDONTWRITEBYTECODE
 # Holds for build dependencies too, unlike --constraint.
 export PIP_CONSTRAINT := $(abspath constraints.txt)
 
-.PHONY: demo test test-fast test-all docs-test versions attack fuzz corpus bundles public lint bench zoo \
+.PHONY: demo test test-fast test-all docs-test versions attack fuzz corpus conformance bundles public \
+	lint bench zoo \
 	zoo-test packages tensorrt-headers clean
 
 demo: $(VENV)/.demo
@@ -78,6 +79,12 @@ fuzz: $(VENV)/.test
 
 corpus: $(VENV)/.test
 	$(BIN)/python -m tests.export.corpus
+
+# A suite that others test with, through every backend: it continues where it was stopped, as long as
+# the sources stay, and writes its table and page at the end.
+PART ?= nodes
+conformance: $(VENV)/.test
+	$(BIN)/python -m tests.conformance.$(PART)
 
 # Stores one bundle of every kind that this version writes and has not stored yet.
 bundles: $(VENV)/.test

@@ -10,7 +10,7 @@ from modelport.errors import UsageError
 from modelport.graph.lint_report import Rule
 from modelport.target import Target
 
-LINTED = ("onnxruntime", "tensorrt", "tensorrt-rtx")
+LINTED = ("onnxruntime", "openvino", "tensorrt", "tensorrt-rtx")
 
 
 def lint_rules(target: Target | str) -> Sequence[Rule]:

@@ -148,12 +148,14 @@ class Expansion(Rewrite):
         operators: The standard operators that it looks at.
         lacking: What a backend lacks, for the report.
         instead: What stands there instead.
+        oldest: The oldest opset that has the operators written.
         expanded: How many nodes of each operator were replaced.
     """
 
     operators: ClassVar[tuple[str, ...]]
     lacking: ClassVar[str]
     instead: ClassVar[str]
+    oldest: ClassVar[int] = OLDEST
 
     def __init__(self) -> None:
         super().__init__()
@@ -189,14 +191,15 @@ class Expansion(Rewrite):
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Expands the nodes that a backend does not take as they are, subgraphs included.
 
-        In a model of an older opset than `OLDEST` they stay.
+        In a model of an older opset than `oldest` they stay.
         """
         modified = False
         opset = model.opset_imports.get("", 0)
         nodes = [node for node in model.graph.all_nodes() if is_onnx(node, *self.operators)]
         for node in nodes:
-            if opset < OLDEST:
-                self.decided(node, self.instead, refused=f"opset {opset} is older than {OLDEST}")
+            if opset < self.oldest:
+                refused = f"opset {opset} is older than {self.oldest}"
+                self.decided(node, self.instead, refused=refused)
                 continue
             write = Writer(node, opset)
             outputs = self.expand(node, write)

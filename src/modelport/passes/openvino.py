@@ -9,6 +9,12 @@ from modelport.passes.deform_conv import ExpandDeformation
 from modelport.passes.empty_scatters import SkipEmptyScatters
 from modelport.passes.expand import Expansion
 from modelport.passes.inline_functions import inline_bodies
+from modelport.passes.openvino_faults import (
+    ExpandTile,
+    RaiseThreshold,
+    ReorderDepth,
+    TransposeBatches,
+)
 from modelport.passes.pool_ceil_mode import PadCeilings
 from modelport.passes.shape_inference import InferShapes, forget_inferred_names
 from modelport.passes.stft import ExpandSpectrogram
@@ -20,8 +26,12 @@ TITLE = "OpenVINO"
 _EXPANSIONS: tuple[type[Expansion], ...] = (
     ExpandDeformation,
     ExpandSpectrogram,
+    ExpandTile,
     PadCeilings,
+    RaiseThreshold,
+    ReorderDepth,
     SkipEmptyScatters,
+    TransposeBatches,
 )
 
 

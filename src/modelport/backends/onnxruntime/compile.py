@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from modelport.backends.engine_faults import refuse_faults
 from modelport.backends.interface import Artifact, Capabilities
+from modelport.backends.onnxruntime.lint import FAULTS, TITLE
 from modelport.backends.onnxruntime.providers import profile_options
 from modelport.findings import Finding
 from modelport.model import Model
@@ -40,9 +42,13 @@ def compile(
     options: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Artifact:
-    """Collects what a session is opened with; see `modelport.backends.Backend.compile`."""
+    """Collects what a session is opened with; see `modelport.backends.Backend.compile`.
+
+    A graph that ONNX Runtime computes otherwise than ONNX says is refused.
+    """
     options = {**(options or {}), **({"libraries": list(libraries)} if libraries else {})}
     findings: list[Finding] = []
+    refuse_faults(TITLE, FAULTS, folder / graph)
     if target.provider in ON_GPUS:
         given, findings = profile_options(target, Model.load(folder / graph).signature)
         options["provider_options"] = given | options.get("provider_options", {})

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from modelport.backends.engine_faults import ALIGNED_BY_SCALES, Fault, fault_findings
 from modelport.findings import Finding, Severity
 from modelport.ir.domains import STANDARD_DOMAINS, schema_domain
+from modelport.ir.values import input_of
 
 if TYPE_CHECKING:
     import onnx
@@ -115,4 +117,26 @@ def _too_new(model: onnx_ir.Model) -> Iterable[Finding]:
         )
 
 
-RULES = (_without_kernel, _half_on_cpu, _too_new)
+TITLE = "ONNX Runtime 1.31"
+
+FAULTS = (
+    ALIGNED_BY_SCALES,
+    Fault(
+        "Attention",
+        "with is_causal and the product of queries and keys as an output",
+        lambda node: (
+            bool(node.attributes.get_int("is_causal", 0))
+            and len(node.outputs) > 3
+            and bool(node.outputs[3].uses() or node.outputs[3].is_graph_output())
+        ),
+    ),
+    Fault("MaxUnpool", "with an output_shape", lambda node: input_of(node, 2) is not None),
+)
+
+
+def _faults(model: onnx_ir.Model) -> Iterable[Finding]:
+    """Nodes that ONNX Runtime computes wrongly."""
+    return fault_findings(TITLE, FAULTS, model)
+
+
+RULES = (_without_kernel, _faults, _half_on_cpu, _too_new)

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from modelport.backends.engine_faults import refuse_faults
 from modelport.backends.interface import Artifact, Capabilities
 from modelport.backends.openvino.core import HINTS
 from modelport.backends.openvino.engine import DTYPES
+from modelport.backends.openvino.lint import FAULTS, TITLE
 from modelport.progress import Progress
 from modelport.target import Target
 
@@ -38,6 +40,9 @@ def compile(
 ) -> Artifact:
     """Keeps the graph; see `modelport.backends.Backend.compile`.
 
+    A graph that OpenVINO computes otherwise than ONNX says is refused.
+
     Libraries of operators are not for OpenVINO: their nodes have become standard operators.
     """
+    refuse_faults(TITLE, FAULTS, folder / graph)
     return Artifact(graph, options=dict(options or {}))

@@ -1,0 +1,1 @@
+"""ONNX's own test cases of single operators, through every backend."""
