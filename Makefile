@@ -12,8 +12,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PIP_CONSTRAINT := $(abspath constraints.txt)
 
 .PHONY: demo test test-fast test-all docs-test versions attack fuzz corpus conformance bundles public \
-	lint bench zoo \
-	zoo-test packages tensorrt-headers clean
+	lint bench zoo zoo-test packages tensorrt-headers clean
 
 demo: $(VENV)/.demo
 	mkdir -p build

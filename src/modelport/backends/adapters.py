@@ -180,7 +180,7 @@ def public_signature(signature: Signature, adapters: Sequence[Adapter]) -> Signa
         for spec in signature.outputs
         if spec.name not in counts
     ]
-    return Signature(tuple(inputs), tuple(outputs), signature.dims)
+    return dataclasses.replace(signature, inputs=tuple(inputs), outputs=tuple(outputs))
 
 
 def _untrimmed(spec: TensorSpec, trim: Trim | None) -> TensorSpec:

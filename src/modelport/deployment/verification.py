@@ -224,8 +224,9 @@ def run_references(attempt: CaptureAttempt, seed: int, drawn: int) -> References
         pool = draw_cases(reference.signature, reference.examples, attempt.recipe.values, seed)
         # Further cases of the recipe's own count: it knows which sizes go together.
         least = max(0, drawn - len(reference.given[1:]))
-        more, refused = run_reference(reference.run, pool, count=drawn, least=least)
+        more, declined = run_reference(reference.run, pool, count=drawn, least=least)
         cases += more
+        refused += declined
     return References(tuple(cases), tuple(refused), {}, tuple(findings))
 
 

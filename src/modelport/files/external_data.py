@@ -70,6 +70,9 @@ def require_external_data(path: Path) -> list[str]:
 
 
 def _require_inside(path: Path, location: bytes) -> None:
+    shown = location[:80].decode(errors="replace")
+    if not location.strip(b"\0"):
+        raise UsageError(f"{path} names no file for its data", fix=_FIX)
     try:
         text = location.decode()
         # Some writers begin with it; it changes nothing.
@@ -77,12 +80,12 @@ def _require_inside(path: Path, location: bytes) -> None:
         os.close(open_beneath(path.parent, name))
     except FileNotFoundError as error:
         raise UsageError(
-            f"the data of {path} is missing: there is no {location[:80]!a} beside it",
+            f"the data of {path} is missing: there is no {shown!a} beside it",
             fix="copy the model together with its data",
         ) from error
     except (OSError, ValueError) as error:
         raise UsageError(
-            f"{path} refers to data outside of its folder: {location[:80]!a}",
+            f"{path} refers to data outside of its folder: {shown!a}",
             why="a model from elsewhere could read any file of this machine in this way",
             fix=_FIX,
         ) from error

@@ -85,13 +85,13 @@ def require_version(path: Path, tensorrt: Any, where: Path | None = None) -> Non
 
 
 def load_plugins(path: Path | TrustedCode, tensorrt: Any) -> None:
-    """Gives a library of plugins to TensorRT's registry, once in a process.
+    """Adds a library of plugins to TensorRT's registry, once in a process.
 
     What TensorRT does with a library that was built for another major version is not defined; so
     that is checked before.
 
     Args:
-        path: The library; a path is that of one that the user named.
+        path: The library: a path of the caller's own, or bytes of a bundle that were checked.
         tensorrt: The module ``tensorrt``.
 
     Raises:
