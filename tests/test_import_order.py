@@ -16,6 +16,7 @@ ORDER = [
     "deprecation",
     "arrays",
     "ir",
+    "extras",
     "findings",
     "errors",
     "entry_points",
