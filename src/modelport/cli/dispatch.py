@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import modelport
 from modelport.cli import failure, log
 from modelport.cli.escape import escaping
+from modelport.cli.examples import add_examples
 
 COMMANDS = (
     "init",
@@ -28,6 +29,7 @@ COMMANDS = (
     "bisect",
     "graph",
     "ops",
+    "completion",
     "doctor",
 )
 """The commands, in the order of the help; each is a module of this package."""
@@ -73,6 +75,7 @@ def build_parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
     for name in names:
         importlib.import_module(f"modelport.cli.{name}").add(commands)
     log.add_options(parser)
+    add_examples(parser)
     return parser
 
 
