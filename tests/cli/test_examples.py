@@ -49,13 +49,9 @@ def test_help_shows_the_examples_as_they_are(cli: RunCli, name: str) -> None:
 
 def test_targets_are_listed_by_commas_and_by_repetition() -> None:
     for words in (["--target", "a,b"], ["--target", "a", "--target", "b"]):
-        for command in (
-            ["deploy", "x", "-o", "y"],
-            ["tune", "x"],
-            ["bench", "x"],
-            ["compare", "x"],
-        ):
-            assert build_parser().parse_args([*command, *words]).target == ["a", "b"]
+        for command in ("deploy -o y", "tune", "bench", "compare", "bisect", "bundle add"):
+            arguments = build_parser().parse_args([*command.split(), "x", *words])
+            assert arguments.target == ["a", "b"]
 
 
 @pytest.mark.skipif(not shutil.which("bash"), reason="there is no bash")
@@ -67,7 +63,7 @@ def test_bash_completes_commands_and_options(cli: RunCli, tmp_path: Path) -> Non
         words = line.split()
         script = (
             f"source {tmp_path}/completion; COMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; "
-            f'_shtab_modelport modelport {words[-1]} {words[-2]}; printf "%s\\n" "${{COMPREPLY[@]}}"'
+            f"_shtab_modelport modelport {words[-1]} {words[-2]}; echo ${{COMPREPLY[@]}}"
         )
         done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
         assert wanted in done.stdout.split(), done.stderr
