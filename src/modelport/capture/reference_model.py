@@ -7,7 +7,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +22,9 @@ from modelport.capture.inputs import BoundInputs, bind_inputs
 from modelport.capture.module_snapshot import unchanged
 from modelport.capture.reference_function import (
     PlainRun,
+    TorchReference,
     draws_by_chance,
     float64_reference,
-    run_plainly,
-    torch_reference,
 )
 from modelport.errors import ExportError
 from modelport.findings import Finding, Severity
@@ -53,6 +51,7 @@ class ReferenceModel:
         given: The example and the recipe's further cases.
         runner: What runs it, for the report.
         run_plainly: Runs its example without telling it that it is being exported.
+        change_lines: Lines of the source where it changes its state; see `TorchReference`.
         run_in_float64: As `run`, with less rounding; gives None where that cannot be had.
         module: The module whose state runs may change; None where there is none.
     """
@@ -63,6 +62,7 @@ class ReferenceModel:
     given: tuple[Case, ...]
     runner: str
     run_plainly: Callable[[], PlainRun] | None = None
+    change_lines: Callable[[Sequence[str]], Mapping[str, str]] | None = None
     run_in_float64: Callable[[Mapping[str, Array]], Arrays | None] | None = None
     module: Any = None
 
@@ -100,12 +100,14 @@ class ReferenceModel:
         """A warning where the model differs from itself, by chance alone."""
         if self.run_plainly is None or not draws_by_chance(self.run, self.given[0].inputs):
             return []
+        lines = {} if self.change_lines is None else self.change_lines(())
         return [
             Finding(
                 "random-op",
                 Severity.WARNING,
                 "the model draws random numbers: it gives another result in every run, with which "
                 "no graph can be compared",
+                where=lines.get("random numbers", ""),
                 fix="make the random tensor an input of the model; dropout is off in evaluation "
                 "only as a module, or with functional.dropout(x, p, training=self.training)",
             )
@@ -209,13 +211,15 @@ def open_module(
         arrays = {name: to_numpy(tensor) for name, tensor in further.tensors.items()}
         given.append(Case(f"given-{index}", arrays, "given by the recipe"))
     names = [spec.name for spec in captured.outputs]
+    reference = TorchReference(recipe.model, bound, names)
     return ReferenceModel(
         signature,
-        torch_reference(recipe.model, bound, names),
+        reference,
         examples,
         tuple(given),
         f"PyTorch {torch.__version__}, eager",
-        partial(run_plainly, recipe.model, bound, names),
+        reference.run_plainly,
+        reference.change_lines,
         float64_reference(recipe.model, bound, names),
         recipe.model,
     )
