@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from modelport.capture.torch_private.tensors import version
+
 
 class Snapshot:
     """The state of a module: attributes, containers that are attributes, and tensors.
@@ -120,11 +122,6 @@ def unchanged(model: object, *, parameters: bool = False) -> Iterator[None]:
         yield
     finally:
         snapshot.restore()
-
-
-def version(tensor: torch.Tensor) -> int:
-    """The number of times that a tensor was written into, where torch counts them."""
-    return -1 if tensor.is_inference() else tensor._version
 
 
 _HOLDERS = ("_buffers", "_parameters", "_modules")

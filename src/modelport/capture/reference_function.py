@@ -18,8 +18,9 @@ from modelport.arrays import Array, Arrays
 from modelport.backends.torch.arrays import to_numpy
 from modelport.capture.export_flag import exporting
 from modelport.capture.inputs import BoundInputs
-from modelport.capture.module_snapshot import Snapshot, version
+from modelport.capture.module_snapshot import Snapshot
 from modelport.capture.torch_private import programs
+from modelport.capture.torch_private.tensors import version
 from modelport.errors import ExportError, RunError
 from modelport.numerics import compare_outputs, tolerance_for
 

@@ -6,7 +6,7 @@ import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +28,13 @@ from modelport.capture.reference_function import (
 )
 from modelport.errors import ExportError
 from modelport.findings import Finding, Severity
+from modelport.ir.integer_ranges import accepted_integers
 from modelport.model import Model
 from modelport.numerics import EXAMPLE, Case
 from modelport.ops import registry
 from modelport.ops.library_store import collect_libraries
 from modelport.passes.foreign_ops import UNKNOWN_PLUGIN, adopt
-from modelport.recipe import Recipe
+from modelport.recipe import Recipe, ValueRule
 from modelport.signature import Signature, TensorSpec
 
 _FEW = 16
@@ -54,6 +55,8 @@ class ReferenceModel:
         change_lines: Lines of the source where it changes its state; see `TorchReference`.
         run_in_float64: As `run`, with less rounding; gives None where that cannot be had.
         module: The module whose state runs may change; None where there is none.
+        values: Rules that draw values where the recipe has none: the integers that an ONNX file
+            accepts.
     """
 
     signature: Signature
@@ -65,6 +68,7 @@ class ReferenceModel:
     change_lines: Callable[[Sequence[str]], Mapping[str, str]] | None = None
     run_in_float64: Callable[[Mapping[str, Array]], Arrays | None] | None = None
     module: Any = None
+    values: Mapping[str, ValueRule] = field(default_factory=dict)
 
     def unchanged(self) -> AbstractContextManager[None]:
         """Puts back what runs make the module remember, when they are over."""
@@ -160,13 +164,15 @@ def open_graph(path: Path, model: Model, signature: Signature) -> ReferenceModel
         signature: Its inputs and outputs.
     """
     if not any(registry.find(f"{domain}::{name}") for domain, name in model.operators()):
-        return ReferenceModel(signature, _runner(path, signature), {}, (), _RUNNER)
+        run = _runner(path, signature)
+        return ReferenceModel(signature, run, {}, (), _RUNNER, values=accepted_integers(model.ir))
     with tempfile.TemporaryDirectory() as folder:
         bodied = model.save(Path(folder) / path.name)
         bodies = {name[:2] for name in model.ir.functions}
         libraries = collect_libraries(model.operators() - bodies, Path(folder))
         run = _runner(bodied, signature, libraries)
-    return ReferenceModel(signature, run, {}, (), f"{_RUNNER}, by the bodies of its operators")
+    runner = f"{_RUNNER}, by the bodies of its operators"
+    return ReferenceModel(signature, run, {}, (), runner, values=accepted_integers(model.ir))
 
 
 _RUNNER = "ONNX Runtime without graph optimizations"

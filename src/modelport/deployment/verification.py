@@ -222,7 +222,8 @@ def run_references(attempt: CaptureAttempt, seed: int, drawn: int) -> References
         cases, refused = _run_probes(attempt, seed)
         findings = _output_findings(attempt, cases[0])
     if drawn:
-        pool = draw_cases(reference.signature, reference.examples, attempt.recipe.values, seed)
+        values = {**reference.values, **attempt.recipe.values}
+        pool = draw_cases(reference.signature, reference.examples, values, seed)
         # Further cases of the recipe's own count: it knows which sizes go together.
         least = max(0, drawn - len(reference.given[1:]))
         more, declined = run_reference(reference.run, pool, count=drawn, least=least)
