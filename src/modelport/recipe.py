@@ -65,6 +65,8 @@ class Recipe:
             usual one of its dtype; one number for all float outputs, or by output name. An element
             may be ten times worse.
         atol: An error that is allowed besides, in the output's own unit; likewise.
+        mutated_inputs: Inputs that forward writes into (a cache of fixed size, say), and the names
+            of further outputs that return them as it leaves them: ``{"cache": "cache_out"}``.
     """
 
     model: Any
@@ -87,6 +89,7 @@ class Recipe:
     result: Any = None
     rtol: float | Mapping[str, float] | None = None
     atol: float | Mapping[str, float] | None = None
+    mutated_inputs: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not isinstance(self.args, tuple | list):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 _OWN = str(Path(__file__).parent)
 _FOREIGN = re.compile(r"site-packages/(torch|onnxscript|onnx_ir|onnx|numpy)/|^torch/|^<")
@@ -44,6 +46,49 @@ def of_caller() -> str:
             break
         frame = frame.f_back
     return ""
+
+
+def first_changes(
+    run: Callable[[], object], look: Callable[[], Mapping[str, object]]
+) -> dict[str, str]:
+    """``file:line`` in the user's code where a run first changes what is looked at, by its name.
+
+    Each line of the user's code is followed, which is slow. A change by native code that `look`
+    does not see has no line.
+
+    Args:
+        run: Runs the user's code; its exceptions are passed on.
+        look: Values by name; they are compared after each line.
+    """
+    lines: dict[str, str] = {}
+    seen, line = look(), ""
+
+    def compare() -> None:
+        nonlocal seen
+        now = look()
+        for name, value in now.items():
+            if value != seen[name] and line:
+                lines.setdefault(name, line)
+        seen = now
+
+    def follow(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal line
+        if not is_users(frame.f_code.co_filename):
+            return None
+        compare()
+        caller: FrameType | None = frame.f_back if event == "return" else frame
+        while caller is not None and not is_users(caller.f_code.co_filename):
+            caller = caller.f_back
+        line = "" if caller is None else f"{caller.f_code.co_filename}:{caller.f_lineno}"
+        return follow
+
+    before = sys.gettrace()
+    sys.settrace(follow)
+    try:
+        run()
+    finally:
+        sys.settrace(before)
+    return lines
 
 
 def is_callers_doing(between: tuple[str, ...]) -> bool:

@@ -338,5 +338,6 @@ def _fresh_references(
 
     recipe = open_program(load_recipe(against) if isinstance(against, str) else against)
     original = open_reference(recipe, bundle.manifest.signature)
-    cases = draw_cases(original.signature, original.examples, recipe.values, seed)
+    values = {**original.values, **recipe.values}
+    cases = draw_cases(original.signature, original.examples, values, seed)
     return run_reference(original.run, itertools.islice(cases, 1000), original.given)

@@ -123,7 +123,7 @@ def capture_attempts(
         )
         _LOG.debug("strategy %s: tried, %s", strategy, reason)
         try:
-            with stage("capture"), unchanged(recipe.model):
+            with stage("capture"), unchanged(recipe.model, parameters=True):
                 attempt = _capture(recipe, strategy, reason, target)
         except ExportError as error:
             _LOG.debug("strategy %s: refused, %s", strategy, error.what)
@@ -148,7 +148,10 @@ def capture_attempts(
 
 def _take_onnx(recipe: Recipe) -> Model:
     """An ONNX file is taken as it is."""
-    fields = ("args", "kwargs", "input_names", "output_names", "opset", "cases")
+    fields = (
+        *("args", "kwargs", "input_names", "output_names", "opset", "cases"),
+        "mutated_inputs",
+    )
     forms = ("dynamic", "dynamic_axes", "dynamic_shapes")
     given = [name for name in (*fields, *forms) if getattr(recipe, name)]
     given += ["capture"] if recipe.capture != "auto" else []

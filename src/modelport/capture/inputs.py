@@ -56,9 +56,19 @@ class BoundInputs:
         return tuple(name_of[path] for path, leaf in pairs if _is_number(leaf))
 
     def with_tensors(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """``(args, kwargs)`` as exporters are given them: numbers are tensors of rank 0."""
+        """Copies of ``(args, kwargs)`` for exporters: numbers are tensors of rank 0.
+
+        A forward that is run on them may write into them.
+        """
+        import torch
+
         pairs, structure = programs.flatten_with_paths((self.args, dict(self.kwargs)))
-        leaves = [_as_tensor(leaf) if _is_number(leaf) else leaf for _, leaf in pairs]
+        tensors = {id(leaf): leaf for _, leaf in pairs if isinstance(leaf, torch.Tensor)}
+        copies = {key: tensor.detach().clone() for key, tensor in tensors.items()}
+        leaves = [
+            _as_tensor(leaf) if _is_number(leaf) else copies.get(id(leaf), leaf)
+            for _, leaf in pairs
+        ]
         args, kwargs = programs.unflatten(leaves, structure)
         return args, kwargs
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from modelport.backends.torch.program import save_program
 from modelport.capture.dynamic import dynamic_dims, torch_hints
 from modelport.capture.inputs import BoundInputs, bind_inputs
+from modelport.capture.mutated_inputs import with_mutated_inputs
 from modelport.capture.reference_function import evaluating, flat_outputs
 from modelport.capture.torch_private import programs
 from modelport.capture.torch_private.program_files import load_program_data
@@ -23,13 +24,14 @@ if TYPE_CHECKING:
 
 def open_program(recipe: Recipe) -> Recipe:
     """Reads a ``.pt2`` file, takes an exported program's own example inputs, and puts the steps
-    before and after the model and the model itself together.
+    before and after the model and the model itself together. Inputs that forward writes into become
+    outputs where the recipe asks for it.
 
     Raises:
         UsageError: The file is not an exported program, there are no example inputs, or a step
             does not fit.
     """
-    return assemble(_opened(recipe))
+    return with_mutated_inputs(assemble(_opened(recipe)))
 
 
 def _opened(recipe: Recipe) -> Recipe:

@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modelport import source_location
 from modelport.arrays import Array, Arrays, to_numpy
 from modelport.capture.export_flag import exporting
 from modelport.capture.inputs import BoundInputs
+from modelport.capture.module_snapshot import Snapshot
 from modelport.capture.torch_private import programs
+from modelport.capture.torch_private.tensors import version
 from modelport.errors import ExportError, RunError
 from modelport.numerics import compare_outputs, tolerance_for
 
@@ -24,13 +27,148 @@ if TYPE_CHECKING:
     import torch
 
 
+@dataclass(frozen=True)
+class PlainRun:
+    """Results of the model on its example when it is not told that it is being exported.
+
+    Attributes:
+        outputs: Arrays by output name.
+        aliases: For each output that shares its memory with an input, the input's name.
+        strides: Strides of each output that is not contiguous, and has memory of its own.
+        written: Names of the inputs that the model writes into.
+        changed: Names of the state that the model changes; see `Snapshot.changes`.
+        again: Its outputs at a second call on the same inputs; None where it refuses that.
+    """
+
+    outputs: Arrays
+    aliases: Mapping[str, str]
+    strides: Mapping[str, tuple[int, ...]]
+    written: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    again: Arrays | None = None
+
+
+class TorchReference:
+    """The model in PyTorch's eager mode, as a function from arrays to arrays by name.
+
+    It finds that it is being exported, by `modelport.is_exporting` and torch's own functions.
+    Every call begins with the state that the module had at the first call.
+
+    Args:
+        model: The module (run in evaluation mode), or an exported program.
+        bound: Example inputs; arrays replace their tensors by name.
+        output_names: Names for the tensors that the model returns, in order.
+    """
+
+    def __init__(self, model: Any, bound: BoundInputs, output_names: Sequence[str]) -> None:
+        self._model, self._bound, self._names = model, bound, tuple(output_names)
+
+    @functools.cached_property
+    def _function(self) -> Callable[..., object]:
+        import torch
+
+        is_program = isinstance(self._model, torch.export.ExportedProgram)
+        function: Callable[..., object] = self._model.module() if is_program else self._model
+        return function
+
+    @functools.cached_property
+    def _start(self) -> Snapshot:
+        return Snapshot(self._function, parameters=True)
+
+    def __call__(self, arrays: Mapping[str, Array]) -> Arrays:
+        """Runs the model.
+
+        Args:
+            arrays: Arrays by input name.
+
+        Returns:
+            Arrays by output name.
+
+        Raises:
+            RunError: The model itself refuses the inputs.
+            ExportError: It returns another number of tensors than there are names.
+        """
+        with self._restored(), _at_export():
+            tensors, _ = _run(self._function, self._bound, arrays)
+            return self._as_arrays(tensors, arrays)
+
+    def run_plainly(self) -> PlainRun:
+        """Runs the model twice on its example, and looks at what it returns and leaves behind.
+
+        Raises:
+            RunError: The model refuses its example.
+        """
+        names, arrays = self._names, self._bound.arrays
+        with self._restored():
+            tensors, inputs = _run(self._function, self._bound, arrays)
+            outputs = self._as_arrays(tensors, arrays)
+            memory = {tensor.untyped_storage().data_ptr(): name for name, tensor in inputs.items()}
+            aliases, strides = {}, {}
+            for name, tensor in zip(names, tensors, strict=True):
+                owner = memory.get(tensor.untyped_storage().data_ptr()) if tensor.numel() else None
+                if owner is not None:
+                    aliases[name] = owner
+                elif not tensor.is_contiguous():
+                    strides[name] = tuple(tensor.stride())
+            written = tuple(
+                name
+                for name, tensor in inputs.items()
+                if to_numpy(tensor).tobytes() != arrays[name].tobytes()
+            )
+            changed = tuple(self._start.changes())
+            try:
+                again = self._as_arrays(_run(self._function, self._bound, arrays)[0], arrays)
+            except (RunError, ExportError):
+                again = None
+        return PlainRun(outputs, aliases, strides, written, changed, again)
+
+    def change_lines(self, names: Sequence[str]) -> dict[str, str]:
+        """``file:line`` where the model changes its state, an input or torch's random numbers.
+
+        Args:
+            names: Names of state, as `PlainRun.changed` has them.
+
+        Returns:
+            Lines by the name of state, by ``input NAME``, and by ``random numbers``.
+        """
+        import torch
+
+        look = self._start.watch(names)
+        inputs: dict[str, torch.Tensor] = {}
+        keys = [f"input {name}" for name in self._bound.names]
+
+        def look_at_all() -> dict[str, Any]:
+            versions = {f"input {name}": version(tensor) for name, tensor in inputs.items()}
+            drawn = {"random numbers": torch.get_rng_state().numpy().tobytes()}
+            return {**dict.fromkeys(keys, 0), **look(), **versions, **drawn}
+
+        def run() -> None:
+            with contextlib.suppress(RunError):
+                _run(self._function, self._bound, self._bound.arrays, inputs)
+
+        with self._restored():
+            return source_location.first_changes(run, look_at_all)
+
+    @contextmanager
+    def _restored(self) -> Iterator[None]:
+        start = self._start
+        try:
+            yield
+        finally:
+            start.restore()
+
+    def _as_arrays(self, tensors: Sequence[torch.Tensor], arrays: Mapping[str, Array]) -> Arrays:
+        outputs = _as_arrays(tensors, self._names, arrays)
+        if not self._start.changes():
+            return outputs
+        # What is put back, or written at the next call, may be the memory of an output.
+        return {name: array.copy() for name, array in outputs.items()}
+
+
 def torch_reference(
     model: Any, bound: BoundInputs, output_names: Sequence[str]
 ) -> Callable[[Mapping[str, Array]], Arrays]:
-    """The model in PyTorch's eager mode, on arrays.
-
-    The model is told that it is being exported, by `modelport.is_exporting` and torch's own
-    functions.
+    """The model in PyTorch's eager mode, on arrays; see `TorchReference`.
 
     Args:
         model: The module (run in evaluation mode), or an exported program.
@@ -42,12 +180,7 @@ def torch_reference(
         the model itself refuses its inputs, and `ExportError` where it returns another number of
         tensors than there are names.
     """
-
-    def reference(arrays: Mapping[str, Array]) -> Arrays:
-        with _at_export():
-            return _as_arrays(_run(model, bound, arrays)[0], output_names, arrays)
-
-    return reference
+    return TorchReference(model, bound, output_names)
 
 
 def float64_reference(
@@ -61,14 +194,14 @@ def float64_reference(
         output_names: Names for the tensors that the model returns, in order.
 
     Returns:
-        A function as that of `torch_reference`; it gives None where the model cannot be copied, or
-        does not compute in float64.
+        A function as that of `torch_reference`; it returns None where the model cannot be
+        copied, or does not compute in float64.
     """
     import torch
 
     @functools.cache
-    def in_float64() -> Any:
-        return copy.deepcopy(model).double()
+    def in_float64() -> TorchReference:
+        return TorchReference(copy.deepcopy(model).double(), bound, output_names)
 
     def reference(arrays: Mapping[str, Array]) -> Arrays | None:
         if not isinstance(model, torch.nn.Module):
@@ -78,7 +211,7 @@ def float64_reference(
             for name, array in arrays.items()
         }
         try:
-            return torch_reference(in_float64(), bound, output_names)(wider)
+            return in_float64()(wider)
         except Exception:  # noqa: BLE001 - modules need not take other dtypes, nor be copied
             return None
 
@@ -95,47 +228,11 @@ def count_outputs(model: Any, bound: BoundInputs) -> int:
     Raises:
         RunError: The model refuses its example.
     """
+    import torch
+
+    function = model.module() if isinstance(model, torch.export.ExportedProgram) else model
     with _at_export():
-        return len(_run(model, bound, bound.arrays)[0])
-
-
-@dataclass(frozen=True)
-class PlainRun:
-    """What the model makes of its example when it is not told that it is being exported.
-
-    Attributes:
-        outputs: Arrays by output name.
-        aliases: For each output that shares its memory with an input, the input's name.
-        strides: Strides of each output that is not contiguous, and has memory of its own.
-    """
-
-    outputs: Arrays
-    aliases: Mapping[str, str]
-    strides: Mapping[str, tuple[int, ...]]
-
-
-def run_plainly(model: Any, bound: BoundInputs, output_names: Sequence[str]) -> PlainRun:
-    """Runs the model on its example, and looks at the memory of what it returns.
-
-    Args:
-        model: As for `torch_reference`.
-        bound: Example inputs.
-        output_names: Names for the tensors that the model returns, in order.
-
-    Raises:
-        RunError: The model refuses its example.
-    """
-    tensors, inputs = _run(model, bound, bound.arrays)
-    memory = {tensor.untyped_storage().data_ptr(): name for name, tensor in inputs.items()}
-    aliases, strides = {}, {}
-    outputs = _as_arrays(tensors, output_names, bound.arrays)
-    for name, tensor in zip(output_names, tensors, strict=True):
-        owner = memory.get(tensor.untyped_storage().data_ptr()) if tensor.numel() else None
-        if owner is not None:
-            aliases[name] = owner
-        elif not tensor.is_contiguous():
-            strides[name] = tuple(tensor.stride())
-    return PlainRun(outputs, aliases, strides)
+        return len(_run(function, bound, bound.arrays)[0])
 
 
 _BY_REFERENCES: ContextVar[bool] = ContextVar("by references", default=False)
@@ -158,27 +255,29 @@ def running_by_references() -> Iterator[None]:
 
 
 def _run(
-    model: Any, bound: BoundInputs, arrays: Mapping[str, Array]
+    function: Any,
+    bound: BoundInputs,
+    arrays: Mapping[str, Array],
+    inputs: dict[str, torch.Tensor] | None = None,
 ) -> tuple[list[torch.Tensor], dict[str, torch.Tensor]]:
-    """The tensors that the model returns, and those that it was given."""
+    """The tensors that a module returns, and those of its inputs, which `inputs` gets at once."""
     import torch
 
     from modelport.ops.torch_op import use_references
 
-    function = model.module() if isinstance(model, torch.export.ExportedProgram) else model
-    given: dict[str, torch.Tensor] = {}
+    passed = {} if inputs is None else inputs
 
     def call(*args: Any, **kwargs: Any) -> Any:
         leaves = dict(programs.flatten_with_paths((args, kwargs))[0])
         for name, path in zip(bound.names, bound.paths, strict=True):
             if isinstance(leaves[path], torch.Tensor):
-                given[name] = leaves[path]
+                passed[name] = leaves[path]
         return function(*args, **kwargs)
 
     switch = contextlib.nullcontext() if _BY_REFERENCES.get() else use_references()
     try:
         with evaluating(function), torch.no_grad(), switch:
-            return flat_outputs(bound.call(call, arrays)), given
+            return flat_outputs(bound.call(call, arrays)), passed
     except Exception as error:  # the user's model may raise anything
         raise RunError(
             f"the PyTorch model fails on {_shapes(arrays)}", why=f"{type(error).__name__}: {error}"
@@ -207,7 +306,7 @@ def draws_by_chance(
     """Whether a model's results on the same inputs depend on torch's random numbers alone.
 
     Args:
-        reference: What `torch_reference` gives.
+        reference: As `torch_reference` returns it.
         arrays: Its inputs.
     """
     import torch

@@ -6,8 +6,7 @@ import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +21,19 @@ from modelport.capture.inputs import BoundInputs, bind_inputs
 from modelport.capture.module_snapshot import unchanged
 from modelport.capture.reference_function import (
     PlainRun,
+    TorchReference,
     draws_by_chance,
     float64_reference,
-    run_plainly,
-    torch_reference,
 )
 from modelport.errors import ExportError
 from modelport.findings import Finding, Severity
+from modelport.ir.integer_ranges import accepted_integers
 from modelport.model import Model
 from modelport.numerics import EXAMPLE, Case
 from modelport.ops import registry
 from modelport.ops.library_store import collect_libraries
 from modelport.passes.foreign_ops import UNKNOWN_PLUGIN, adopt
-from modelport.recipe import Recipe
+from modelport.recipe import Recipe, ValueRule
 from modelport.signature import Signature, TensorSpec
 
 _FEW = 16
@@ -52,8 +51,11 @@ class ReferenceModel:
         given: The example and the recipe's further cases.
         runner: What runs it, for the report.
         run_plainly: Runs its example without telling it that it is being exported.
+        change_lines: Lines of the source where it changes its state; see `TorchReference`.
         run_in_float64: As `run`, with less rounding; gives None where that cannot be had.
         module: The module whose state runs may change; None where there is none.
+        values: Rules that draw values where the recipe has none: the integers that an ONNX file
+            accepts.
     """
 
     signature: Signature
@@ -62,8 +64,10 @@ class ReferenceModel:
     given: tuple[Case, ...]
     runner: str
     run_plainly: Callable[[], PlainRun] | None = None
+    change_lines: Callable[[Sequence[str]], Mapping[str, str]] | None = None
     run_in_float64: Callable[[Mapping[str, Array]], Arrays | None] | None = None
     module: Any = None
+    values: Mapping[str, ValueRule] = field(default_factory=dict)
 
     def unchanged(self) -> AbstractContextManager[None]:
         """Puts back what runs make the module remember, when they are over."""
@@ -99,12 +103,14 @@ class ReferenceModel:
         """A warning where the model differs from itself, by chance alone."""
         if self.run_plainly is None or not draws_by_chance(self.run, self.given[0].inputs):
             return []
+        lines = {} if self.change_lines is None else self.change_lines(())
         return [
             Finding(
                 "random-op",
                 Severity.WARNING,
                 "the model draws random numbers: it gives another result in every run, with which "
                 "no graph can be compared",
+                where=lines.get("random numbers", ""),
                 fix="make the random tensor an input of the model; dropout is off in evaluation "
                 "only as a module, or with functional.dropout(x, p, training=self.training)",
             )
@@ -157,13 +163,15 @@ def open_graph(path: Path, model: Model, signature: Signature) -> ReferenceModel
         signature: Its inputs and outputs.
     """
     if not any(registry.find(f"{domain}::{name}") for domain, name in model.operators()):
-        return ReferenceModel(signature, _runner(path, signature), {}, (), _RUNNER)
+        run = _runner(path, signature)
+        return ReferenceModel(signature, run, {}, (), _RUNNER, values=accepted_integers(model.ir))
     with tempfile.TemporaryDirectory() as folder:
         bodied = model.save(Path(folder) / path.name)
         bodies = {name[:2] for name in model.ir.functions}
         libraries = collect_libraries(model.operators() - bodies, Path(folder))
         run = _runner(bodied, signature, libraries)
-    return ReferenceModel(signature, run, {}, (), f"{_RUNNER}, by the bodies of its operators")
+    runner = f"{_RUNNER}, by the bodies of its operators"
+    return ReferenceModel(signature, run, {}, (), runner, values=accepted_integers(model.ir))
 
 
 _RUNNER = "ONNX Runtime without graph optimizations"
@@ -208,13 +216,15 @@ def open_module(
         arrays = {name: to_numpy(tensor) for name, tensor in further.tensors.items()}
         given.append(Case(f"given-{index}", arrays, "given by the recipe"))
     names = [spec.name for spec in captured.outputs]
+    reference = TorchReference(recipe.model, bound, names)
     return ReferenceModel(
         signature,
-        torch_reference(recipe.model, bound, names),
+        reference,
         examples,
         tuple(given),
         f"PyTorch {torch.__version__}, eager",
-        partial(run_plainly, recipe.model, bound, names),
+        reference.run_plainly,
+        reference.change_lines,
         float64_reference(recipe.model, bound, names),
         recipe.model,
     )

@@ -17,6 +17,7 @@ from modelport.bundle import Bundle, load
 from modelport.deployment.plan import Plan
 from modelport.deployment.workspace import Workspace
 from modelport.errors import UsageError
+from modelport.ir.integer_ranges import accepted_integers
 from modelport.model import Model
 from modelport.numerics import Case, Runner, by_name_or_place
 from modelport.recipe import Recipe, ValueRule, load_recipe
@@ -172,7 +173,11 @@ def _open_model(
     if engine.substituted:
         manner = f" (not run: {engine.substituted}; its graph on ONNX Runtime)"
     return Subject(
-        f"{name} on {runtime}{manner}", engine.run_shared, engine.signature, runtime.precision
+        f"{name} on {runtime}{manner}",
+        engine.run_shared,
+        engine.signature,
+        runtime.precision,
+        values=accepted_integers(model.ir),
     )
 
 

@@ -15,6 +15,7 @@ from modelport.capture.diagnosis import (
     fragile_probes,
     judge,
     run_probes,
+    state_findings,
 )
 from modelport.capture.reference_function import agree, running_by_references
 from modelport.errors import ExportError, ProofError
@@ -221,7 +222,8 @@ def run_references(attempt: CaptureAttempt, seed: int, drawn: int) -> References
         cases, refused = _run_probes(attempt, seed)
         findings = _output_findings(attempt, cases[0])
     if drawn:
-        pool = draw_cases(reference.signature, reference.examples, attempt.recipe.values, seed)
+        values = {**reference.values, **attempt.recipe.values}
+        pool = draw_cases(reference.signature, reference.examples, values, seed)
         # Further cases of the recipe's own count: it knows which sizes go together.
         least = max(0, drawn - len(reference.given[1:]))
         more, declined = run_reference(reference.run, pool, count=drawn, least=least)
@@ -245,8 +247,11 @@ def _output_findings(attempt: CaptureAttempt, example: ReferenceCase) -> list[Fi
     if reference.run_plainly is None or _is_random(attempt.model.findings):
         return []
     plain = reference.run_plainly()
-    found = [] if agree(plain.outputs, example.outputs) else reference.random_findings()
+    again = plain.again or {}
+    is_steady = agree(plain.outputs, example.outputs) and agree(plain.outputs, again)
+    found = [] if is_steady else reference.random_findings()
     if not _is_random(found):
+        found += state_findings(reference, plain)
         found += example_findings(attempt.model.ir, plain, example.outputs)
     return found
 

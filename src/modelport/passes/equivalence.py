@@ -9,6 +9,7 @@ from pathlib import Path
 from modelport.backends import REFERENCE_RUNTIME, open_engine
 from modelport.backends.interface import Artifact
 from modelport.errors import BuildError, ProofError, UsageError
+from modelport.ir.integer_ranges import accepted_integers
 from modelport.ir.random_operators import draws
 from modelport.model import Model
 from modelport.numerics import Verification, draw_cases, run_reference, verify_cases
@@ -47,7 +48,10 @@ def check_agreement(
         reference = run(original)
         signature = rewritten.signature
         references, refused = run_reference(
-            reference, draw_cases(signature, {}, seed=seed), count=CASES, least=1
+            reference,
+            draw_cases(signature, {}, accepted_integers(rewritten.ir), seed),
+            count=CASES,
+            least=1,
         )
         candidate = _opened(run, rewritten.save(folder / "rewritten.onnx"))
         verification = verify_cases(references, candidate, refused=refused)
@@ -78,7 +82,8 @@ def check_runs(model: Model, seed: int, run: Callable[[Path], Runner] | None = N
     with tempfile.TemporaryDirectory() as name:
         runner = _opened(run or _open, model.save(Path(name) / "changed.onnx"))
         try:
-            run_reference(runner, draw_cases(model.signature, {}, seed=seed), count=1, least=1)
+            drawn = draw_cases(model.signature, {}, accepted_integers(model.ir), seed)
+            run_reference(runner, drawn, count=1, least=1)
         except ProofError as error:
             raise ProofError(
                 "the changed model does not run", why=error.why or error.what, fix=_UNCHECKED

@@ -14,6 +14,7 @@ import onnx_ir as ir
 from modelport.arrays import Array, Arrays
 from modelport.errors import ProofError, UsageError
 from modelport.ir.domains import is_onnx
+from modelport.ir.integer_ranges import accepted_integers
 from modelport.ir.shape_inference import infer_shapes
 from modelport.model import Model
 from modelport.numerics import draw_cases
@@ -160,7 +161,8 @@ class _Work:
         """Opens the data, and separates the cases to judge by."""
         signature = self._original.signature
         if data is None:
-            drawn = itertools.islice(draw_cases(signature, {}), _DRAWN)
+            accepted = accepted_integers(self._original.ir)
+            drawn = itertools.islice(draw_cases(signature, {}, accepted), _DRAWN)
             data = [case.inputs for case in drawn]
         whole = CalibrationData(data, signature)
         self._cases: Iterable[Arrays] = whole

@@ -146,7 +146,8 @@ def _references(
     """
     reference = attempt.reference
     with reference.unchanged():
-        cases = draw_cases(reference.signature, reference.examples, attempt.recipe.values, seed)
+        values = {**reference.values, **attempt.recipe.values}
+        cases = draw_cases(reference.signature, reference.examples, values, seed)
         references, _ = run_reference(reference.run, cases, reference.given)
         further = [ReferenceCase(case, reference.run(case.inputs)) for case in held_out]
     if not reference.given:

@@ -11,6 +11,7 @@ from modelport.capture.diagnosis.loops import KEEP_LOOP
 from modelport.capture.diagnosis.output_aliasing import example_findings
 from modelport.capture.diagnosis.probes import Probe, draw_probes, run_probes
 from modelport.capture.diagnosis.proof_of_suspicions import judge
+from modelport.capture.diagnosis.state import state_findings
 from modelport.capture.diagnosis.suspicions import Suspicion, find_suspicions
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "hygiene_findings",
     "judge",
     "run_probes",
+    "state_findings",
 ]

@@ -46,6 +46,7 @@ PRIVATE: Mapping[str, tuple[str, str]] = {
     "group": (f"{_TORCHSCRIPT}.registration", "_SymbolicFunctionGroup.get"),
     "scalar types": (f"{_TORCHSCRIPT}._type_utils", "JitScalarType.from_dtype"),
     "recorder": ("torch.onnx._internal.exporter._building", "OpRecorder"),
+    "tensor version": ("torch", "Tensor._version"),
     "fake tensor": ("torch._subclasses.fake_tensor", "FakeTensor"),
     "fake context": ("torch._library.fake_impl", "FakeImplCtx"),
     "library registry": ("torch._library.simple_registry", "singleton.find"),
