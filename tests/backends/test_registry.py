@@ -25,7 +25,7 @@ from pathlib import Path
 import onnx
 from onnx.reference import ReferenceEvaluator
 
-from modelport.backends.interface import Artifact, Binding, Capabilities, Engine, Probe
+from modelport.backends.base import Artifact, Binding, Capabilities, Engine, Probe
 from modelport.model import Model
 
 CAPABILITIES = Capabilities(("cpu",), {"fp32": "graph"}, ("float32",), "any", ("bodies",), False)
@@ -146,5 +146,5 @@ def test_one_that_comes_along_is_not_replaced(
         f"[{registry.ENTRY_POINTS}]\nonnxruntime = other\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    assert registry.get_backend("onnxruntime").__name__ == "modelport.backends.onnxruntime"
+    assert type(registry.get_backend("onnxruntime")).__name__ == "OnnxRuntimeBackend"
     assert registry.backend_names() == registry.BACKENDS

@@ -13,7 +13,7 @@ from modelport.backends.adapters import (
     adapters_from_json,
     public_signature,
 )
-from modelport.backends.interface import Artifact, Engine
+from modelport.backends.base import Artifact, Engine
 from modelport.backends.registry import get_backend
 from modelport.model import Model
 from modelport.signature import Signature

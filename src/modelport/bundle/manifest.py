@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from modelport.backends.adapters import ADAPTERS_OPTION
-from modelport.backends.interface import Artifact
+from modelport.backends.base import Artifact
 from modelport.errors import BundleError, UsageError
 from modelport.signature import Signature
 from modelport.target import Target

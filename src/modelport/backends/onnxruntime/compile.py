@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from modelport.backends.interface import Artifact, Capabilities
+from modelport.backends.base import Artifact, Capabilities
 from modelport.backends.onnxruntime.providers import profile_options
 from modelport.findings import Finding
 from modelport.model import Model

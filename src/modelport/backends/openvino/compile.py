@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from modelport.backends.interface import Artifact, Capabilities
+from modelport.backends.base import Artifact, Capabilities
 from modelport.backends.openvino.core import HINTS
 from modelport.backends.openvino.engine import DTYPES
 from modelport.progress import Progress

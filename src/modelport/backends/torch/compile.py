@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from modelport.backends.interface import Artifact, Capabilities
+from modelport.backends.base import Artifact, Capabilities
 from modelport.backends.torch.engine import COMPILE, load_program
 from modelport.backends.torch.program import program_of
 from modelport.errors import BuildError, RunError
