@@ -39,6 +39,7 @@ ORDER = [
     "backends",
     "passes.equivalence",
     "passes.simplification",
+    "passes.optional",
     "passes.legalization",
     "passes.target_lint",
     "passes.__init__",
