@@ -90,7 +90,7 @@ def test_engine_of_another_version_is_built_anew(
     target = Target("onnxruntime")
     assert add_targets(bundle, [target]) == {target: "there already"}
     key = manifest_of(bundle).keys[target]
-    monkeypatch.setattr("modelport.backends.onnxruntime.version", lambda: "9.9.9")
+    monkeypatch.setattr("modelport.backends.onnxruntime.probe.version", lambda: "9.9.9")
     assert add_targets(bundle, [target]) == {target: "built"}
     assert manifest_of(bundle).keys[target] != key
     assert manifest_of(bundle).provenance["versions"]["onnxruntime"] == "9.9.9"

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from modelport.backends.interface import Capabilities, Probe
+from modelport.backends.base import Capabilities, Probe
 from modelport.backends.registry import backend_names, get_backend
 
 _EXPORT_PACKAGES = ("torch", "onnx", "onnx-ir", "onnxscript", "jinja2")

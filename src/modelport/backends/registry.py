@@ -1,11 +1,13 @@
-"""The backends that there are: those that come along, and those that others install."""
+"""The registry of backends: those that modelport ships, and those of other packages."""
 
 from __future__ import annotations
 
+import functools
 import importlib
-from typing import TYPE_CHECKING, cast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
 
-from modelport.backends.interface import Backend
+from modelport.backends.base import Artifact, Backend, Engine, Probe
 from modelport.entry_points import installed, load_entry, package_of
 from modelport.errors import UsageError
 from modelport.target import Target
@@ -13,11 +15,20 @@ from modelport.target import Target
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-BACKENDS = ("onnxruntime", "openvino", "tensorrt", "tensorrt-rtx", "torch")
-"""Those that come along."""
+_SHIPPED = {
+    "onnxruntime": "onnxruntime.backend:OnnxRuntimeBackend",
+    "openvino": "openvino.backend:OpenVinoBackend",
+    "tensorrt": "tensorrt.backend:TensorRtBackend",
+    "tensorrt-rtx": "tensorrt_rtx.backend:TensorRtRtxBackend",
+    "torch": "torch.backend:TorchBackend",
+}
+"""The module and the class of each backend that modelport ships, imported on first use."""
+
+BACKENDS = tuple(_SHIPPED)
+"""Names of the backends that modelport ships."""
 
 ENTRY_POINTS = "modelport.backends"
-"""Group of the entry points by which a package brings a backend: its name, and its module."""
+"""Group of the entry points by which a package adds a backend: its name, and its class."""
 
 
 def backend_names() -> tuple[str, ...]:
@@ -31,10 +42,18 @@ def get_backend(target: Target | str) -> Backend:
     Raises:
         UsageError: There is no backend of that name, or the package that brings it is broken.
     """
-    name = Target.parse(target).backend
-    if name in BACKENDS:
-        module = f"modelport.backends.{name.replace('-', '_')}"
-        return cast(Backend, importlib.import_module(module))
+    return _backend(Target.parse(target).backend)
+
+
+@functools.cache
+def _shipped(name: str) -> Backend:
+    module, _, kind = _SHIPPED[name].partition(":")
+    return cast(Backend, getattr(importlib.import_module(f"modelport.backends.{module}"), kind)())
+
+
+def _backend(name: str) -> Backend:
+    if name in _SHIPPED:
+        return _shipped(name)
     if name not in installed(ENTRY_POINTS):
         raise UsageError(
             f"unknown backend {name!r}", fix=f"the backends are: {', '.join(backend_names())}"
@@ -43,15 +62,49 @@ def get_backend(target: Target | str) -> Backend:
 
 
 def _load(entry: EntryPoint) -> Backend:
-    backend = load_entry(entry, "backend")
-    missing = [name for name in _OFFERED if not hasattr(backend, name)]
+    found = load_entry(entry, "backend")
+    if isinstance(found, type) and issubclass(found, Backend):
+        missing: Sequence[str] = sorted(found.__abstractmethods__)
+        missing = [*missing, *([] if hasattr(found, "CAPABILITIES") else ["CAPABILITIES"])]
+    else:
+        missing = [name for name in _OFFERED if not hasattr(found, name)]
     if missing:
         raise UsageError(
             f"the backend {entry.name!r} of {package_of(entry)} lacks {', '.join(missing)}",
             where=entry.value,
             fix="it needs what modelport.backends.Backend describes",
         )
-    return cast(Backend, backend)
+    if isinstance(found, Backend):
+        return found
+    return found() if isinstance(found, type) else ModuleBackend(found)
 
 
 _OFFERED = ("CAPABILITIES", "probe", "version", "why_not_run", "compile", "load")
+
+
+class ModuleBackend(Backend):
+    """A module of functions as a backend; the rest has `Backend`'s defaults."""
+
+    def __init__(self, module: Any) -> None:
+        self._module = module
+        self.CAPABILITIES = module.CAPABILITIES
+
+    def probe(self) -> Probe:
+        """See `Backend.probe`."""
+        return cast(Probe, self._module.probe())
+
+    def version(self) -> str:
+        """See `Backend.version`."""
+        return cast(str, self._module.version())
+
+    def why_not_run(self, target: Target) -> str:
+        """See `Backend.why_not_run`."""
+        return cast(str, self._module.why_not_run(target))
+
+    def compile(self, *args: Any, **options: Any) -> Artifact:
+        """See `Backend.compile`."""
+        return cast(Artifact, self._module.compile(*args, **options))
+
+    def load(self, *args: Any, **options: Any) -> Engine:
+        """See `Backend.load`."""
+        return cast(Engine, self._module.load(*args, **options))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelport.backends import Engine, open_engine
-from modelport.backends.interface import Artifact
+from modelport.backends.base import Artifact
 from modelport.bundle.archive import MANIFEST_LIMIT, SIGNATURE_LIMIT, unpack
 from modelport.bundle.checksums import Check, altered
 from modelport.bundle.manifest import FILE_NAME, PLATFORM, SIGNATURE_NAME, Manifest
@@ -333,7 +333,7 @@ def load(
             )
         return open_engine(path.parent, Artifact(path.name, (), options), chosen)
     if path.suffix == ".engine":
-        from modelport.backends.tensorrt import open_engine_file
+        from modelport.backends.tensorrt.engine import open_engine_file
 
         return open_engine_file(path, target, options, trust=trust)
     with _opened(path, trust, None if key is None else Path(key)) as (bundle, check):

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from modelport.backends.interface import Engine
+from modelport.backends.base import Engine
 from modelport.backends.torch.arrays import from_numpy, to_numpy
 from modelport.capture.custom_operators import add_bodies
 from modelport.conformance.graphs import (

@@ -21,7 +21,7 @@ from modelport.backends import (
     get_backend,
     open_engine,
 )
-from modelport.backends.interface import GRAPH, Artifact
+from modelport.backends.base import GRAPH, Artifact
 from modelport.backends.torch.program import program_of
 from modelport.deployment.build import Build, build_artifact
 from modelport.deployment.plan import Plan

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modelport.backends.interface import GRAPH
+from modelport.backends.base import GRAPH
 from modelport.backends.torch.program import program_of
 from modelport.bundle import Bundle
 from modelport.errors import UsageError

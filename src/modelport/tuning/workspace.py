@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelport.arrays import Array
-from modelport.backends.interface import GRAPH
+from modelport.backends.base import GRAPH
 from modelport.backends.torch.program import program_of
 from modelport.deployment.plan import Plan
 from modelport.deployment.workspace import Workspace

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from modelport.backends.interface import Artifact, Capabilities
+from modelport.backends.base import Artifact, Capabilities
 from modelport.backends.torch.engine import COMPILE, load_program
 from modelport.backends.torch.program import program_code, program_of
 from modelport.errors import BuildError, RunError
@@ -27,11 +27,6 @@ CAPABILITIES = Capabilities(
     providers=(COMPILE,),
     tunable={"channels_last": (False, True), "freezing": (False, True)},
 )
-
-
-def why_not_run(target: Target) -> str:
-    """Nothing: what compiles has been run; see `modelport.backends.Backend.why_not_run`."""
-    return ""
 
 
 def compile(

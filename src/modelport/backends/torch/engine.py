@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelport.arrays import Array, Arrays
-from modelport.backends.interface import Artifact, Binding, Engine
+from modelport.backends.base import Artifact, Binding, Engine
 from modelport.backends.torch.arrays import from_numpy, to_numpy
 from modelport.backends.torch.program import program_code, read_program
 from modelport.errors import BuildError, RunError, UsageError
