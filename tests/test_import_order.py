@@ -21,6 +21,8 @@ ORDER = [
     "ir",
     "findings",
     "errors",
+    "process_memory",
+    "child_process",
     "entry_points",
     "source_location",
     "progress",

@@ -271,7 +271,7 @@ class Backend(ABC):
         """The scheme of Q/DQ for a target: one of `modelport.precision.FORMS`."""
         return "unsigned" if target.device == "cpu" else "symmetric"
 
-    def tunables(self, target: Target) -> Mapping[str, tuple[Any, ...]]:
+    def tunables(self, target: Target) -> Mapping[str, tuple[object, ...]]:
         """Values that options of a target are worth trying with; the default is the first."""
         return self.CAPABILITIES.tunable
 

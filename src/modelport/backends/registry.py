@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import importlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from types import ModuleType
+from typing import TYPE_CHECKING, cast
 
-from modelport.backends.base import Artifact, Backend, Engine, Probe
+from modelport.backends.base import Backend
 from modelport.entry_points import installed, load_entry, package_of
 from modelport.errors import UsageError
 from modelport.target import Target
@@ -76,35 +77,17 @@ def _load(entry: EntryPoint) -> Backend:
         )
     if isinstance(found, Backend):
         return found
-    return found() if isinstance(found, type) else ModuleBackend(found)
+    return found() if isinstance(found, type) else _of_module(found)
 
 
 _OFFERED = ("CAPABILITIES", "probe", "version", "why_not_run", "compile", "load")
 
 
-class ModuleBackend(Backend):
-    """A module of functions as a backend; the rest has `Backend`'s defaults."""
-
-    def __init__(self, module: Any) -> None:
-        self._module = module
-        self.CAPABILITIES = module.CAPABILITIES
-
-    def probe(self) -> Probe:
-        """See `Backend.probe`."""
-        return cast(Probe, self._module.probe())
-
-    def version(self) -> str:
-        """See `Backend.version`."""
-        return cast(str, self._module.version())
-
-    def why_not_run(self, target: Target) -> str:
-        """See `Backend.why_not_run`."""
-        return cast(str, self._module.why_not_run(target))
-
-    def compile(self, *args: Any, **options: Any) -> Artifact:
-        """See `Backend.compile`."""
-        return cast(Artifact, self._module.compile(*args, **options))
-
-    def load(self, *args: Any, **options: Any) -> Engine:
-        """See `Backend.load`."""
-        return cast(Engine, self._module.load(*args, **options))
+def _of_module(module: ModuleType) -> Backend:
+    """A module of functions as a backend; what it lacks has `Backend`'s defaults."""
+    members = {
+        name: staticmethod(member) if callable(member) else member
+        for name, member in vars(module).items()
+        if (not name.startswith("_") and hasattr(Backend, name)) or name == "CAPABILITIES"
+    }
+    return cast(Backend, type(module.__name__, (Backend,), members)())

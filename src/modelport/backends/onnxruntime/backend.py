@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from modelport.backends.base import Artifact, Backend, Engine, Probe
+from modelport.backends.base import Backend
+from modelport.backends.onnxruntime import compile as builds
+from modelport.backends.onnxruntime import engine
 from modelport.backends.onnxruntime import probe as probes
-from modelport.backends.onnxruntime.compile import CAPABILITIES, compile
-from modelport.backends.onnxruntime.engine import load
-from modelport.progress import Progress
-from modelport.signature import Signature
 from modelport.target import Target
 
 if TYPE_CHECKING:
@@ -21,34 +18,12 @@ if TYPE_CHECKING:
 class OnnxRuntimeBackend(Backend):
     """ONNX Runtime: the graph itself is the engine."""
 
-    CAPABILITIES = CAPABILITIES
+    CAPABILITIES = builds.CAPABILITIES
     fp32_fallback = ("cpu",)
-
-    def probe(self) -> Probe:
-        """See `Backend.probe`."""
-        return probes.probe()
-
-    def version(self) -> str:
-        """See `Backend.version`."""
-        return probes.version()
-
-    def compile(
-        self,
-        folder: Path,
-        graph: str,
-        target: Target,
-        libraries: Sequence[str] = (),
-        options: Mapping[str, Any] | None = None,
-        progress: Progress | None = None,
-    ) -> Artifact:
-        """See `Backend.compile`."""
-        return compile(folder, graph, target, libraries, options, progress)
-
-    def load(
-        self, folder: Path, artifact: Artifact, target: Target, signature: Signature | None = None
-    ) -> Engine:
-        """See `Backend.load`."""
-        return load(folder, artifact, target, signature)
+    probe = staticmethod(probes.probe)
+    version = staticmethod(probes.version)
+    compile = staticmethod(builds.compile)
+    load = staticmethod(engine.load)
 
     def requirements(self, target: Target) -> tuple[str, ...]:
         """See `Backend.requirements`."""

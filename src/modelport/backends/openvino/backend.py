@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
 
-from modelport.backends.base import Artifact, Backend, Engine, Probe
+from modelport.backends.base import Backend
+from modelport.backends.openvino import compile as builds
+from modelport.backends.openvino import engine
 from modelport.backends.openvino import probe as probes
-from modelport.backends.openvino.compile import CAPABILITIES, compile
-from modelport.backends.openvino.engine import load
-from modelport.progress import Progress
-from modelport.signature import Signature
 from modelport.target import Target
 
 if TYPE_CHECKING:
@@ -23,33 +20,11 @@ if TYPE_CHECKING:
 class OpenVinoBackend(Backend):
     """OpenVINO: the graph is kept, and compiled when it is loaded."""
 
-    CAPABILITIES = CAPABILITIES
-
-    def probe(self) -> Probe:
-        """See `Backend.probe`."""
-        return probes.probe()
-
-    def version(self) -> str:
-        """See `Backend.version`."""
-        return probes.version()
-
-    def compile(
-        self,
-        folder: Path,
-        graph: str,
-        target: Target,
-        libraries: Sequence[str] = (),
-        options: Mapping[str, Any] | None = None,
-        progress: Progress | None = None,
-    ) -> Artifact:
-        """See `Backend.compile`."""
-        return compile(folder, graph, target, libraries, options, progress)
-
-    def load(
-        self, folder: Path, artifact: Artifact, target: Target, signature: Signature | None = None
-    ) -> Engine:
-        """See `Backend.load`."""
-        return load(folder, artifact, target, signature)
+    CAPABILITIES = builds.CAPABILITIES
+    probe = staticmethod(probes.probe)
+    version = staticmethod(probes.version)
+    compile = staticmethod(builds.compile)
+    load = staticmethod(engine.load)
 
     def requirements(self, target: Target) -> tuple[str, ...]:
         """See `Backend.requirements`."""

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
 
-from modelport.backends.base import Artifact, Backend, Engine, Probe
+from modelport.backends.base import Backend
+from modelport.backends.tensorrt import compile as builds
+from modelport.backends.tensorrt import engine
 from modelport.backends.tensorrt import probe as probes
-from modelport.backends.tensorrt.compile import CAPABILITIES, compile
-from modelport.backends.tensorrt.engine import load, why_not_run
-from modelport.progress import Progress
-from modelport.signature import Signature
 from modelport.target import Target
 
 if TYPE_CHECKING:
@@ -23,38 +20,13 @@ if TYPE_CHECKING:
 class TensorRtBackend(Backend):
     """TensorRT: an engine for GPUs, built in a process of its own."""
 
-    CAPABILITIES = CAPABILITIES
+    CAPABILITIES = builds.CAPABILITIES
     engine_files = True
-
-    def probe(self) -> Probe:
-        """See `Backend.probe`."""
-        return probes.probe()
-
-    def version(self) -> str:
-        """See `Backend.version`."""
-        return probes.version()
-
-    def why_not_run(self, target: Target) -> str:
-        """See `Backend.why_not_run`."""
-        return why_not_run(target)
-
-    def compile(
-        self,
-        folder: Path,
-        graph: str,
-        target: Target,
-        libraries: Sequence[str] = (),
-        options: Mapping[str, Any] | None = None,
-        progress: Progress | None = None,
-    ) -> Artifact:
-        """See `Backend.compile`."""
-        return compile(folder, graph, target, libraries, options, progress)
-
-    def load(
-        self, folder: Path, artifact: Artifact, target: Target, signature: Signature | None = None
-    ) -> Engine:
-        """See `Backend.load`."""
-        return load(folder, artifact, target, signature)
+    probe = staticmethod(probes.probe)
+    version = staticmethod(probes.version)
+    why_not_run = staticmethod(engine.why_not_run)
+    compile = staticmethod(builds.compile)
+    load = staticmethod(engine.load)
 
     def requirements(self, target: Target) -> tuple[str, ...]:
         """See `Backend.requirements`."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from modelport.backends.base import Probe
+from modelport.backends.tensorrt import compile as builds
 from modelport.backends.tensorrt import probe as probes
 from modelport.backends.tensorrt.backend import TensorRtBackend
-from modelport.backends.tensorrt.compile import RTX_CAPABILITIES
 from modelport.target import Target
 
 if TYPE_CHECKING:
@@ -18,15 +17,9 @@ if TYPE_CHECKING:
 class TensorRtRtxBackend(TensorRtBackend):
     """TensorRT for RTX: TensorRT with another library, and without plugins."""
 
-    CAPABILITIES = RTX_CAPABILITIES
-
-    def probe(self) -> Probe:
-        """See `Backend.probe`."""
-        return probes.probe_rtx()
-
-    def version(self) -> str:
-        """See `Backend.version`."""
-        return probes.version_rtx()
+    CAPABILITIES = builds.RTX_CAPABILITIES
+    probe = staticmethod(probes.probe_rtx)
+    version = staticmethod(probes.version_rtx)
 
     def requirements(self, target: Target) -> tuple[str, ...]:
         """See `Backend.requirements`."""
