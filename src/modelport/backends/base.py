@@ -24,6 +24,11 @@ GRAPH = "graphs/model.onnx"
 """Where the captured graph lies in a folder; those made from it for a target lie beside it."""
 
 
+def program_of(graph: str) -> str:
+    """The path of the exported program that lies beside a graph."""
+    return str(Path(graph).with_suffix(".pt2"))
+
+
 @dataclass(frozen=True)
 class Probe:
     """Whether a backend works on this machine.
@@ -204,17 +209,18 @@ class Backend(ABC):
 
     Attributes:
         CAPABILITIES: What it supports.
-        engine_files: Whether `compile` writes an engine to a file of its own, which
-            `modelport.compile` publishes.
+        engine_suffix: Suffix of the engine's file, if `compile` writes one: `modelport.compile`
+            publishes it, and `open_file` opens it.
         fp32_fallback: Devices on which nodes without a kernel of the target's precision compute in
             float32.
-        program_rewrites: Whether rewrites of the graph change what it runs.
+        runs_program: Whether it runs the exported program of PyTorch, which lies beside the
+            graph: rewrites of the graph do not change it.
     """
 
     CAPABILITIES: Capabilities
-    engine_files: bool = False
+    engine_suffix: str = ""
     fp32_fallback: tuple[str, ...] = ()
-    program_rewrites: bool = True
+    runs_program: bool = False
 
     @abstractmethod
     def probe(self) -> Probe:
@@ -322,3 +328,24 @@ class Backend(ABC):
         Raises:
             BuildError: The backend cannot open it.
         """
+
+    def open_file(
+        self, path: Path, target: Target | str | None, options: Mapping[str, Any], *, trust: bool
+    ) -> Engine:
+        """Opens an engine's file; only backends with an `engine_suffix` have one.
+
+        Args:
+            path: The file.
+            target: What it is for; by default what it was built for.
+            options: As for `load`.
+            trust: Whether it may be opened though this user did not build it on this machine.
+
+        Returns:
+            The engine.
+
+        Raises:
+            UsageError: There is no such file, or the target is another one.
+            BundleError: It is not known here.
+            BuildError: The backend does not accept it.
+        """
+        raise UsageError(f"{path} is no engine of {type(self).__name__}")

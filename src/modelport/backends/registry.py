@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, cast
 
 from modelport.backends.base import Backend
+from modelport.backends.recorded_options import OptionCheck
 from modelport.entry_points import installed, load_entry, package_of
 from modelport.errors import UsageError
 from modelport.target import Target
@@ -44,6 +46,36 @@ def get_backend(target: Target | str) -> Backend:
         UsageError: There is no backend of that name, or the package that brings it is broken.
     """
     return _backend(Target.parse(target).backend)
+
+
+def backend_of_file(path: Path) -> Backend:
+    """The first backend whose engines have the suffix of a file.
+
+    Raises:
+        UsageError: There is none.
+    """
+    for name in backend_names():
+        backend = get_backend(name)
+        if backend.engine_suffix and backend.engine_suffix == path.suffix:
+            return backend
+    raise UsageError(f"{path} is neither a bundle nor an ONNX file")
+
+
+def recorded_options(name: str) -> Mapping[str, OptionCheck] | None:
+    """Checks of the options that manifests record for a backend.
+
+    Args:
+        name: The backend.
+
+    Returns:
+        The checks, by option. None for a backend of another package: its options are numbers,
+        words and names of the engine's files, also where the package is not installed.
+    """
+    if name not in _SHIPPED:
+        return None
+    package = _SHIPPED[name].partition(".")[0]
+    module = importlib.import_module(f"modelport.backends.{package}.recorded_options")
+    return cast(Mapping[str, OptionCheck], module.RECORDED)
 
 
 @functools.cache

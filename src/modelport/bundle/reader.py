@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelport.backends import Engine, open_engine
+from modelport.backends import REFERENCE_RUNTIME, Engine, open_engine
 from modelport.backends.base import Artifact
+from modelport.backends.registry import backend_of_file
 from modelport.bundle.archive import MANIFEST_LIMIT, SIGNATURE_LIMIT, unpack
 from modelport.bundle.checksums import Check, altered
 from modelport.bundle.manifest import FILE_NAME, PLATFORM, SIGNATURE_NAME, Manifest
@@ -325,17 +326,15 @@ def load(
     if path.suffix == ".onnx":
         if not path.is_file():
             raise UsageError(f"no such file: {path}")
-        chosen = Target.parse(target or "onnxruntime")
+        chosen = Target.parse(target or REFERENCE_RUNTIME)
         if chosen.precision != "fp32":
             raise UsageError(
                 f"loading {path.name} converts nothing to {chosen.precision}",
                 fix="leave the precision away: the graph runs in the one that it has",
             )
         return open_engine(path.parent, Artifact(path.name, (), options), chosen)
-    if path.suffix == ".engine":
-        from modelport.backends.tensorrt.engine import open_engine_file
-
-        return open_engine_file(path, target, options, trust=trust)
+    if path.is_file() and not zipfile.is_zipfile(path):
+        return backend_of_file(path).open_file(path, target, options, trust=trust)
     with _opened(path, trust, None if key is None else Path(key)) as (bundle, check):
         if bundle.manifest.stages:
             check.wait()

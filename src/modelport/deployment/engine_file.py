@@ -88,8 +88,8 @@ def compile(
     from modelport.backends.tensorrt.engine_metadata import BuildRecord, record_of
 
     output, parsed = Path(output), Target.parse(target)
-    if not get_backend(parsed).engine_files:
-        with_files = [name for name in backend_names() if get_backend(name).engine_files]
+    if not get_backend(parsed).engine_suffix:
+        with_files = [name for name in backend_names() if get_backend(name).engine_suffix]
         raise UsageError(
             f"the backend {parsed.backend} has no engine file of its own",
             fix=f"one of {', '.join(with_files)}; or `modelport deploy`",

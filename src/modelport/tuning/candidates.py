@@ -82,7 +82,7 @@ def variations(plan: Plan, rewrites: Sequence[str]) -> list[Plan]:
         for value in values[1:]
     ]
     # In int8 the graph was simplified before.
-    if backend.program_rewrites and plan.target.precision != "int8":
+    if not backend.runs_program and plan.target.precision != "int8":
         found += [dataclasses.replace(plan, rewrites=(name,)) for name in rewrites]
     return found
 

@@ -21,12 +21,13 @@ class TensorRtBackend(Backend):
     """TensorRT: an engine for GPUs, built in a process of its own."""
 
     CAPABILITIES = builds.CAPABILITIES
-    engine_files = True
+    engine_suffix = ".engine"
     probe = staticmethod(probes.probe)
     version = staticmethod(probes.version)
     why_not_run = staticmethod(engine.why_not_run)
     compile = staticmethod(builds.compile)
     load = staticmethod(engine.load)
+    open_file = staticmethod(engine.open_engine_file)
 
     def requirements(self, target: Target) -> tuple[str, ...]:
         """See `Backend.requirements`."""

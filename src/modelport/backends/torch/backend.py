@@ -15,7 +15,7 @@ class TorchBackend(Backend):
     """PyTorch: it runs the exported program, not the graph."""
 
     CAPABILITIES = builds.CAPABILITIES
-    program_rewrites = False
+    runs_program = True
     probe = staticmethod(probes.probe)
     version = staticmethod(probes.version)
     compile = staticmethod(builds.compile)

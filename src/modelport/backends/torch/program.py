@@ -8,19 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modelport.backends.base import program_of
 from modelport.errors import BuildError
 from modelport.files.trusted_code import CodeSource, TrustedCode
 
 if TYPE_CHECKING:
     import torch
 
-SUFFIX = ".pt2"
 _INPUTS = "modelport.inputs.json"
-
-
-def program_of(graph: str) -> str:
-    """Where the program lies that a graph was captured beside."""
-    return str(Path(graph).with_suffix(SUFFIX))
 
 
 def save_program(program: torch.export.ExportedProgram, inputs: Sequence[str], path: Path) -> None:
