@@ -21,6 +21,7 @@ RECIPE = Path(__file__).parent.parent / "examples" / "srcnn" / "recipe.py"
 ROOT = Path(modelport.__file__).parent
 NOUNS = frozenset(
     {
+        "arrays",
         "errors",
         "facts",
         "findings",

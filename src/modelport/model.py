@@ -15,7 +15,7 @@ from modelport.facts import CaptureFacts
 from modelport.files.onnx_model import read_onnx
 from modelport.files.replacement import written
 from modelport.findings import Finding
-from modelport.ir.constants import nbytes_of
+from modelport.ir.constants import total_nbytes
 from modelport.signature import Dim, Signature, TensorSpec, dims_from_json, dims_to_json
 
 if TYPE_CHECKING:
@@ -64,8 +64,8 @@ class Model:
     @property
     def weight_bytes(self) -> int:
         """Bytes of all initializers of the main graph."""
-        values = (value.const_value for value in self.ir.graph.initializers.values())
-        return sum(nbytes_of(tensor) for tensor in values if tensor is not None)
+        values = [value.const_value for value in self.ir.graph.initializers.values()]
+        return total_nbytes(values)
 
     def copy(self) -> Model:
         """A model that can be changed without changing this one; weights are shared."""

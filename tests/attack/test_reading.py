@@ -307,9 +307,16 @@ def test_31_names_do_not_drive_the_terminal(
     model = onnx.load(
         onnx_text(tmp_path / "m.onnx", "g (float[2] x) => (float[2] y) { y = Relu(x) }")
     )
-    model.graph.node[0].name = "a\nsignature: signed by me"
+    model.graph.node[0].name = "a\nsignature: signed by me\x1b[2J"
+    model.graph.output[0].name = model.graph.node[0].output[0] = "y\nsignature: signed by me"
     onnx.save(model, tmp_path / "m.onnx")
-    assert main(["graph", "inspect", str(tmp_path / "m.onnx")]) == 2
+    for command in (["inspect"], ["print"], ["lint", "--target", "onnxruntime"]):
+        assert main(["graph", *command, str(tmp_path / "m.onnx")]) == 0
+        printed = "".join(capsys.readouterr())
+        assert "\x1b" not in printed
+        # The text of a model is its source, in which a name in quotes may have several lines.
+        forged = any(line.startswith("signature:") for line in printed.splitlines())
+        assert not forged or command == ["print"]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,20 @@ from modelport.backends import BACKENDS
 
 ROOT = Path(modelport.__file__).parent
 FOLDERS = {name.replace("-", "_") for name in BACKENDS}
+TEXTS = set(BACKENDS) - {"torch"}
+"""Texts that are names of backends; "torch" alone is the package."""
 EXCEPTIONS = {
+    "backends/loader.py": "the constant of the reference runtime",
+    "backends/registry.py": "the registration",
+    "capture/rewriters/library/topk.py": "a rewrite of a PyTorch function for one backend's limit",
+    "cli/compile.py": "prints the layers of TensorRT's engines",
+    "deployment/deployer.py": "the default target, as `help` prints it",
+    "deployment/engine_file.py": "returns the record of TensorRT's engines",
+    "graph/checker.py": "the rule that users read: the reference runtime cannot load a graph",
+    "ops/plugins/builder.py": "sources of TensorRT's plugins",
+    "ops/plugins/headers.py": "the package with TensorRT's headers",
+    "passes/tensorrt/pipeline.py": "TensorRT's own rewrites",
+    "target.py": "words that users type in a target",
 }
 """Files that name backends, with the reason."""
 
@@ -29,8 +42,12 @@ def uses(path: Path) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             name = node.value.partition(":")[0]
-            if name in BACKENDS and id(node) not in documentation:
+            named = name in TEXTS or (name in BACKENDS and name != node.value)
+            if named and id(node) not in documentation:
                 yield f"line {node.lineno}: {node.value!r}"
+        elif isinstance(node, ast.Compare) and isinstance(node.left, ast.Attribute):
+            if node.left.attr == "backend" and ast.unparse(node.comparators[0]) == "'torch'":
+                yield f"line {node.lineno}: {ast.unparse(node)}"
         elif isinstance(node, ast.ImportFrom) and node.module:
             pieces = node.module.split(".")
             if pieces[:2] == ["modelport", "backends"] and set(pieces[2:3]) & FOLDERS:
@@ -57,9 +74,11 @@ def test_a_use_is_found(tmp_path: Path) -> None:
     path.write_text(
         '"""torch"""\nfrom modelport.backends.openvino.core import HINTS\n'
         'if target.backend == "tensorrt-rtx" or str(target) == "torch:compile":\n    pass\n'
+        'torch = import_module("torch") if plan.target.backend == "torch" else None\n'
     )
-    assert list(uses(path)) == [
+    assert sorted(uses(path)) == [
         "line 2: from modelport.backends.openvino.core",
         "line 3: 'tensorrt-rtx'",
         "line 3: 'torch:compile'",
+        "line 5: plan.target.backend == 'torch'",
     ]

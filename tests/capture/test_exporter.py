@@ -9,7 +9,7 @@ import torch
 
 import modelport
 from modelport import Dim, ExportError, Model, Severity, UsageError
-from modelport.backends.torch.arrays import to_numpy
+from modelport.arrays import to_numpy
 from tests.support import Block, onnx_text
 
 DYNAMIC = {"x": {0: "batch", 2: Dim("height", 4, 64), 3: "width"}}

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from modelport import UsageError
-from modelport.backends.torch.arrays import from_numpy, to_numpy
+from modelport.arrays import from_numpy, to_numpy
 from modelport.capture import bind_inputs
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelport.arrays import Array, Arrays
-from modelport.errors import RunError, UsageError
+from modelport.errors import BuildError, RunError, UsageError
 from modelport.files.trusted_code import CodeSource, user_code
 from modelport.findings import Finding
 from modelport.progress import Progress
@@ -269,6 +269,10 @@ class Backend(ABC):
         """Whether the backend has rewrites of its own."""
         return type(self).legalize is not Backend.legalize
 
+    def lacks_kernel(self, error: BuildError) -> bool:
+        """Return True if an engine did not open because an operator has no kernel."""
+        return False
+
     def lint_rules(self) -> Sequence[Rule]:
         """The rules of `modelport.graph.lint`; they must not need the backend's packages."""
         return ()
@@ -348,4 +352,4 @@ class Backend(ABC):
             BundleError: It is not known here.
             BuildError: The backend does not accept it.
         """
-        raise UsageError(f"{path} is no engine of {type(self).__name__}")
+        raise UsageError(f"{type(self).__name__} does not open {path}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from modelport.errors import BuildError
 from modelport.findings import Finding, Severity
-from modelport.ir.domains import is_onnx
+from modelport.ir.domains import onnx_nodes
 from modelport.ir.shape_inference import infer_shapes
 from modelport.ir.values import input_of
 
@@ -67,9 +67,10 @@ def fault_findings(title: str, faults: Sequence[Fault], model: onnx_ir.Model) ->
         faults: The faults.
         model: The graph, with types and shapes.
     """
-    for node in model.graph.all_nodes():
+    operators = {fault.operator for fault in faults}
+    for node in onnx_nodes(model.graph.all_nodes(), *operators):
         for fault in faults:
-            if is_onnx(node, fault.operator) and fault.is_form(node):
+            if node.op_type == fault.operator and fault.is_form(node):
                 yield Finding(
                     FAULT_RULE,
                     fault.severity,
@@ -94,7 +95,7 @@ def refuse_faults(title: str, faults: Sequence[Fault], path: Path) -> None:
 
     operators = {fault.operator for fault in faults}
     ir = Model.load(path).ir
-    if not any(is_onnx(node, *operators) for node in ir.graph.all_nodes()):
+    if not onnx_nodes(ir.graph.all_nodes(), *operators):
         return
     infer_shapes(ir)
     for finding in fault_findings(title, faults, ir):

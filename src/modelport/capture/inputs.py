@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from modelport.arrays import Array, Arrays
-from modelport.backends.torch.arrays import from_numpy, to_numpy
+from modelport.arrays import Array, Arrays, from_numpy, to_numpy
 from modelport.capture.torch_private import programs
 from modelport.errors import UsageError
 from modelport.findings import Finding, Severity

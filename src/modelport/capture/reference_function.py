@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modelport.arrays import Array, Arrays
-from modelport.backends.torch.arrays import to_numpy
+from modelport.arrays import Array, Arrays, to_numpy
 from modelport.capture.export_flag import exporting
 from modelport.capture.inputs import BoundInputs
 from modelport.capture.torch_private import programs

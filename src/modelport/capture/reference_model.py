@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from modelport.arrays import Array, Arrays
+from modelport.arrays import Array, Arrays, to_numpy
 from modelport.backends import REFERENCE_RUNTIME, open_engine
 from modelport.backends.base import Artifact
-from modelport.backends.torch.arrays import to_numpy
 from modelport.capture.custom_operators import add_bodies
 from modelport.capture.dynamic import DynamicDims, dynamic_dims
 from modelport.capture.inputs import BoundInputs, bind_inputs

@@ -35,7 +35,7 @@ def record_modules(model: Any, run: Run, inputs: Mapping[str, Array], store: Sto
     """
     import torch
 
-    from modelport.backends.torch.arrays import to_numpy
+    from modelport.arrays import to_numpy
     from modelport.capture.reference_function import flat_outputs
 
     calls: Counter[str] = Counter()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from modelport.errors import UsageError, first_cause
 from modelport.files.external_data import require_external_data
 from modelport.files.legacy_onnx import expand_sparse_initializers, use_current_forms
-from modelport.ir.subgraphs import subgraphs
+from modelport.ir.topology import cycle, is_sorted
 
 if TYPE_CHECKING:
     import onnx_ir
@@ -86,12 +86,12 @@ def require_sound(model: onnx_ir.Model, where: str) -> None:
     for graph in (model.graph, *(function.graph for function in model.functions.values())):
         _require_given(graph, where)
         try:
-            if not _is_sorted(graph, set()):
+            if not is_sorted(graph):
                 graph.sort()
         except ValueError as error:
             raise UsageError(
                 f"{where} is not a valid graph: nodes depend on one another in a circle",
-                where=", ".join(map(repr, _circle(graph))),
+                where=", ".join(map(repr, cycle(graph))),
                 fix="an output of each is an input of the next one: rename one of the tensors",
             ) from error
 
@@ -130,39 +130,6 @@ def _require_given(graph: onnx_ir.Graph, where: str) -> None:
 
 def _is_given(value: onnx_ir.Value) -> bool:
     return value.producer() is not None or value.is_graph_input() or value.is_initializer()
-
-
-def _is_sorted(graph: onnx_ir.Graph, finished: set[onnx_ir.Node]) -> bool:
-    """Return True if each node follows the nodes that it reads from, in subgraphs as well."""
-    for node in graph:
-        producers = [value.producer() for value in node.inputs if value is not None]
-        if any(producer is not None and producer not in finished for producer in producers):
-            return False
-        if not all(_is_sorted(inner, finished) for inner in subgraphs(node)):
-            return False
-        finished.add(node)
-    return True
-
-
-def _circle(graph: onnx_ir.Graph) -> list[str]:
-    """The nodes of one cycle, in order, each by its name or operator."""
-    before: dict[onnx_ir.Node, list[onnx_ir.Node]] = {node: [] for node in graph}
-    for node in graph:
-        inner = [node, *(part for sub in subgraphs(node) for part in sub.all_nodes())]
-        producers = (value.producer() for part in inner for value in part.inputs if value)
-        before[node] = [producer for producer in producers if producer in before]
-    # What nothing in a cycle leads to goes, until every node left has one left before it.
-    left = dict.fromkeys(before)
-    while loose := [node for node in left if not any(other in left for other in before[node])]:
-        for node in loose:
-            del left[node]
-    path = list(left)[:1]
-    while path:
-        following = next(other for other in before[path[-1]] if other in left)
-        if following in path:
-            return [node.name or node.op_type for node in reversed(path[path.index(following) :])]
-        path.append(following)
-    return [graph.name or "a subgraph"]
 
 
 def external_tensors(model: onnx_ir.Model) -> Iterator[onnx_ir.ExternalTensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -68,6 +69,11 @@ def add_constant(graph: onnx_ir.Graph, name: str, array: Array) -> onnx_ir.Value
     )
     graph.register_initializer(value)
     return value
+
+
+def total_nbytes(tensors: Iterable[onnx_ir.TensorProtocol | None]) -> int:
+    """Bytes of the elements of all tensors."""
+    return sum(nbytes_of(tensor) for tensor in tensors if tensor is not None)
 
 
 def nbytes_of(tensor: onnx_ir.TensorProtocol) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,6 +24,11 @@ def schema_domain(domain: str) -> str:
 def is_onnx(node: onnx_ir.Node, *operators: str) -> bool:
     """Return True if a node is one of the named operators of the default domain."""
     return node.domain in DEFAULT_DOMAIN and node.op_type in operators
+
+
+def onnx_nodes(nodes: Iterable[onnx_ir.Node], *operators: str) -> list[onnx_ir.Node]:
+    """Those nodes that are one of the named operators of the default domain."""
+    return [node for node in nodes if is_onnx(node, *operators)]
 
 
 def qualified_name(node: onnx_ir.Node) -> str:

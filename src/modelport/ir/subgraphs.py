@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,10 +21,9 @@ def subgraphs_of(attribute: onnx_ir.Attr) -> list[onnx_ir.Graph]:
     return []
 
 
-def subgraphs(node: onnx_ir.Node) -> Iterator[onnx_ir.Graph]:
+def subgraphs(node: onnx_ir.Node) -> list[onnx_ir.Graph]:
     """The graphs that a node holds, in the order of its attributes."""
-    for attribute in node.attributes.values():
-        yield from subgraphs_of(attribute)
+    return [graph for attribute in node.attributes.values() for graph in subgraphs_of(attribute)]
 
 
 def has_subgraphs(node: onnx_ir.Node) -> bool:

@@ -16,7 +16,7 @@ import onnx_ir as ir
 from modelport.errors import ModelportError, PassError, causes, first_cause
 from modelport.findings import Finding
 from modelport.ir.domains import qualified_name
-from modelport.ir.subgraphs import subgraphs
+from modelport.ir.topology import order_problems
 from modelport.model import Model
 
 _LOG = logging.getLogger("modelport.passes")
@@ -77,14 +77,14 @@ class Rewrite(ir.passes.InPlacePass):
     def requires(self, model: ir.Model) -> None:
         """Raises `onnx_ir.passes.PreconditionError` where the graph is not sound."""
         self._interface = _interface(model)
-        for problem in unsound(model.graph):
+        for problem in order_problems(model.graph):
             raise ir.passes.PreconditionError(problem)
 
     def ensures(self, model: ir.Model) -> None:
         """Raises `onnx_ir.passes.PostconditionError` where the graph is not sound any more."""
         if _interface(model) != self._interface:
             raise ir.passes.PostconditionError("the graph's inputs or outputs changed")
-        for problem in unsound(model.graph):
+        for problem in order_problems(model.graph):
             raise ir.passes.PostconditionError(problem)
 
 
@@ -133,29 +133,6 @@ def _described(where: ir.Node | ir.Value) -> str:
 def _interface(model: ir.Model) -> tuple[list[str | None], list[str | None]]:
     graph = model.graph
     return [value.name for value in graph.inputs], [value.name for value in graph.outputs]
-
-
-def unsound(graph: ir.Graph, outer: frozenset[ir.Value] = frozenset()) -> Iterator[str]:
-    """What is wrong with the order of a graph, subgraphs included.
-
-    Args:
-        graph: The graph.
-        outer: Values of outer graphs that its nodes may read.
-
-    Yields:
-        One sentence a problem.
-    """
-    known = set(outer) | set(graph.inputs) | set(graph.initializers.values())
-    for node in graph:
-        for value in node.inputs:
-            if value is not None and value not in known:
-                yield f"node {node.name!r} ({node.op_type}) reads {value.name!r}, not made before"
-        for inner in subgraphs(node):
-            yield from unsound(inner, frozenset(known))
-        known.update(node.outputs)
-    for value in graph.outputs:
-        if value not in known:
-            yield f"nothing makes the output {value.name!r}"
 
 
 @contextmanager

@@ -16,10 +16,11 @@ import onnx_ir as ir
 from onnx_ir.passes import common
 
 from modelport.errors import PassError
+from modelport.ir.topology import order_problems
 from modelport.model import Model
 from modelport.numerics import Verification
 from modelport.numerics.verification import Runner
-from modelport.passes.base import apply_passes, unsound
+from modelport.passes.base import apply_passes
 from modelport.passes.common_subexpressions import ShareSubexpressions
 from modelport.passes.constant_folding import FoldConstants
 from modelport.passes.duplicate_initializers import ShareInitializers
@@ -153,7 +154,7 @@ def _run_passes(model: Model, size_limit: int) -> None:
 
 
 def _require_sound(model: ir.Model) -> None:
-    problem = next(unsound(model.graph), None)
+    problem = next(iter(order_problems(model.graph)), None)
     if problem is not None:
         raise PassError(
             "the model is not sound",

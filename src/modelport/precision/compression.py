@@ -17,7 +17,7 @@ from onnx_ir.passes import common
 from modelport.errors import BuildError, UsageError
 from modelport.graph import convert_opset
 from modelport.ir.constants import tensor_of
-from modelport.ir.domains import is_onnx
+from modelport.ir.domains import is_onnx, onnx_nodes
 from modelport.model import Model
 from modelport.passes.duplicate_initializers import ShareInitializers
 from modelport.precision.excluded_nodes import asked_for
@@ -76,7 +76,7 @@ def compress(model: Model, scheme: str, keep: Iterable[str] = ()) -> Model:
 
 def compressible(graph: ir.Graph) -> list[ir.Node]:
     """The products whose weights can be stored in blocks."""
-    return [node for node in graph if is_onnx(node, "MatMul") and _has_blocks(node.inputs[1])]
+    return [node for node in onnx_nodes(graph, "MatMul") if _has_blocks(node.inputs[1])]
 
 
 def _has_blocks(value: ir.Value | None) -> bool:

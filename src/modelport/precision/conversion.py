@@ -12,8 +12,8 @@ from modelport.errors import PassError, UsageError
 from modelport.findings import Finding, Severity
 from modelport.graph import convert_opset
 from modelport.ir.shape_inference import infer_shapes
+from modelport.ir.topology import order_problems
 from modelport.model import Model
-from modelport.passes.base import unsound
 from modelport.precision.calibration_table import CalibrationTable
 from modelport.precision.casts import CastGraph
 from modelport.precision.excluded_nodes import asked_for, kept_nodes
@@ -133,7 +133,7 @@ def _to_eight_bits(
 
 def _finish(model: Model, precision: str) -> None:
     common.NameFixPass()(model.ir)
-    problem = next(unsound(model.ir.graph), None)
+    problem = next(iter(order_problems(model.ir.graph)), None)
     if problem is not None:
         raise PassError(f"the rewrite into {precision} broke the graph", why=problem)
 

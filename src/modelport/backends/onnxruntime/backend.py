@@ -9,6 +9,8 @@ from modelport.backends.base import Backend
 from modelport.backends.onnxruntime import compile as builds
 from modelport.backends.onnxruntime import engine
 from modelport.backends.onnxruntime import probe as probes
+from modelport.backends.onnxruntime.session import NO_KERNEL
+from modelport.errors import BuildError
 from modelport.target import Target
 
 if TYPE_CHECKING:
@@ -28,6 +30,10 @@ class OnnxRuntimeBackend(Backend):
     def requirements(self, target: Target) -> tuple[str, ...]:
         """See `Backend.requirements`."""
         return ("onnxruntime-gpu[cuda,cudnn]",) if target.device == "cuda" else ("onnxruntime",)
+
+    def lacks_kernel(self, error: BuildError) -> bool:
+        """See `Backend.lacks_kernel`."""
+        return NO_KERNEL in f"{error.what}: {error.why}"
 
     def lint_rules(self) -> Sequence[Rule]:
         """See `Backend.lint_rules`."""

@@ -5,7 +5,7 @@ Networks are strongly typed there: the types are those of the graph, quantizatio
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +18,7 @@ from modelport.findings import Finding, Severity
 from modelport.graph.lint_report import Rule
 from modelport.graph.lookup import origins
 from modelport.graph.tensors import read_array
-from modelport.ir.domains import DEFAULT_DOMAIN, is_onnx
+from modelport.ir.domains import DEFAULT_DOMAIN, onnx_nodes
 from modelport.model import DIMS_KEY
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ def _place(node: onnx_ir.Node) -> str:
     return node.name or node.op_type
 
 
-def _nodes(model: onnx_ir.Model, *ops: str) -> Iterator[onnx_ir.Node]:
-    return (node for node in model.graph.all_nodes() if is_onnx(node, *ops))
+def _nodes(model: onnx_ir.Model, *ops: str) -> list[onnx_ir.Node]:
+    return onnx_nodes(model.graph.all_nodes(), *ops)
 
 
 def _custom(model: onnx_ir.Model) -> Iterable[Finding]:
