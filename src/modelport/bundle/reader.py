@@ -102,13 +102,18 @@ class Bundle:
             BundleError: The engine has code that is not known here.
         """
         if self.manifest.stages:
-            from modelport.bundle.join import load_stages
-
-            return self._with_task(load_stages(self, target, options))
+            return self._with_task(self._staged(target, options))
         chosen = self.choose(target)
         artifact = self.artifact(chosen)
         artifact = dataclasses.replace(artifact, options={**artifact.options, **options})
         return self._with_task(open_engine(self.folder, artifact, chosen, self.manifest.signature))
+
+    def _staged(self, target: Target | str | None, options: Mapping[str, Any]) -> Engine:
+        from modelport.pipeline.stages import Stage, StagedEngine
+
+        engines = {stage: own.load(target, **options) for stage, own in self.stages.items()}
+        stages = [Stage.from_json(item) for item in self.manifest.stages]
+        return StagedEngine(stages, engines, self.manifest.outputs)
 
     def _with_task(self, engine: Engine) -> Engine:
         if self.manifest.result:
