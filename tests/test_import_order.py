@@ -19,6 +19,7 @@ ORDER = [
     "deprecation",
     "arrays",
     "ir",
+    "extras",
     "findings",
     "errors",
     "process_memory",

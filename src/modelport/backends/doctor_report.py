@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from modelport.backends.base import Capabilities, Probe
 from modelport.backends.registry import backend_names, get_backend
 from modelport.child_process import Limits, run
+from modelport.extras import install_command
 
 _EXPORT_PACKAGES = ("torch", "onnx", "onnx-ir", "onnxscript", "jinja2")
 _COMPILERS = {"c++": "apt-get install g++", "nvcc": "install the CUDA toolkit (CUDA kernels only)"}
@@ -84,7 +85,7 @@ def _probe_package(name: str) -> Probe:
     import importlib.metadata
     import importlib.util
 
-    remedy = "pip install 'modelport[export]'"
+    remedy = install_command("export")
     if importlib.util.find_spec(name.replace("-", "_")) is None:
         return Probe(name, False, detail="not installed", remedy=remedy)
     return Probe(name, True, importlib.metadata.version(name))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelport.errors import UsageError
+from modelport.extras import install_command
 from modelport.files.private_folder import user_folder, why_not_private
 
 if TYPE_CHECKING:
@@ -158,5 +159,5 @@ def _require_cryptography() -> None:
         import cryptography  # noqa: F401
     except ImportError as error:
         raise UsageError(
-            "signatures need the package cryptography", fix="pip install 'modelport[sign]'"
+            "signatures need the package cryptography", fix=install_command("sign")
         ) from error

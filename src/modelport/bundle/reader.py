@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("modelport.bundle")
 
+_SUFFIXES = ("", ".port", ".zip")
+"""Suffixes of bundles, usually."""
 OVERLAP_FROM = 16 << 20
 """Bytes of a bundle whose checksums are made while the session opens; smaller ones before that."""
 
@@ -338,6 +340,8 @@ def load(
                 fix="leave the precision away: the graph runs in the one that it has",
             )
         return open_engine(path.parent, Artifact(path.name, (), options), chosen)
+    if path.suffix not in _SUFFIXES and not path.exists():
+        raise UsageError(f"no such file: {path}")
     if path.is_file() and not zipfile.is_zipfile(path):
         return backend_of_file(path).open_file(path, target, options, trust=trust)
     with _opened(path, trust, None if key is None else Path(key)) as (bundle, check):

@@ -11,6 +11,7 @@ import modelport
 from modelport.cli import log
 from modelport.cli.escape import escaping
 from modelport.errors import ModelportError, UsageError
+from modelport.extras import install_command
 
 COMMANDS = (
     "init",
@@ -62,7 +63,7 @@ def _run(words: Sequence[str]) -> int:
             raise
         advice = UsageError(
             f"`modelport {arguments.command}` needs the package {error.name!r}",
-            fix="pip install 'modelport[export]'",
+            fix=install_command("export"),
         )
         print(f"modelport: error: {advice}", file=sys.stderr)
         return advice.exit_code

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 from modelport.errors import UsageError
+from modelport.extras import install_command
 from modelport.files.external_data import require_external_data
 
 _POLICY = "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'"
@@ -38,7 +39,7 @@ def view(path: str | os.PathLike[str], *, browse: bool = True) -> str:
         netron = importlib.import_module("netron")
         server = importlib.import_module("netron.server")
     except ModuleNotFoundError as error:
-        raise UsageError("Netron is not installed", fix="pip install 'modelport[view]'") from error
+        raise UsageError("Netron is not installed", fix=install_command("view")) from error
     _keep_quiet(server)
     host, port = netron.start(str(path), browse=False)
     served = {path.name, *(require_external_data(path) if path.suffix == ".onnx" else ())}

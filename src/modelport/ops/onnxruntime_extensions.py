@@ -6,6 +6,7 @@ import ctypes
 from pathlib import Path
 
 from modelport.errors import OperatorError
+from modelport.extras import install_command
 from modelport.files.trusted_code import TrustedCode
 
 DOMAIN = "com.microsoft.extensions"
@@ -25,7 +26,7 @@ def extensions_library() -> Path:
     except ImportError as error:
         raise OperatorError(
             "decode_image needs the library of onnxruntime-extensions",
-            fix="pip install 'modelport[images]'",
+            fix=install_command("images"),
         ) from error
     return Path(onnxruntime_extensions.get_library_path())
 

@@ -190,7 +190,7 @@ def test_capabilities_keep_their_order_and_come_once(tmp_path: Path) -> None:
     ("options", "code", "texts"),
     [
         (["--target", "tensorrt-rtx:sm90"], 2, ["does not build for sm90", "sm75", "sm121"]),
-        (["--target", "tensorrt:sm90"], 2, ["pip install 'modelport[tensorrt]'"]),
+        (["--target", "tensorrt:sm90"], 2, ["'tensorrt"]),
         (["--target", "onnxruntime"], 2, ["no engine file of its own"]),
         (["--target", "tensorrt-rtx:cpu"], 2, ["does not run on cpu"]),
         (["--workspace", "1"], 1, ["does not fit into the workspace", "--workspace"]),

@@ -7,6 +7,7 @@ import base64
 from modelport.backends.base import Probe
 from modelport.backends.openvino.core import core, import_openvino, open_compiled
 from modelport.errors import ModelportError
+from modelport.extras import install_command
 from modelport.target import Target
 
 # y = Identity(x), float32[1], opset 13, IR 8: written by onnx.helper, so that the probe needs no
@@ -14,7 +15,6 @@ from modelport.target import Target
 _IDENTITY = base64.b64decode(
     "CAg6NwoQCgF4EgF5IghJZGVudGl0eRIBZ1oPCgF4EgoKCAgBEgQKAggBYg8KAXkSCgoICAESBAoCCAFCBAoAEA0="
 )
-_INSTALL = "pip install 'modelport[openvino]'"
 
 
 def version() -> str:
@@ -28,12 +28,14 @@ def probe() -> Probe:
     try:
         found = version()
     except ImportError as error:
-        return Probe("openvino", False, "", str(error), _INSTALL)
+        return Probe("openvino", False, "", str(error), install_command("openvino"))
     try:
         open_compiled(_IDENTITY, Target("openvino"))
     except ModelportError as error:
         detail = " ".join(str(error).split())
-        return Probe("openvino", False, found, detail, f"{_INSTALL} --force-reinstall")
+        return Probe(
+            "openvino", False, found, detail, f"{install_command('openvino')} --force-reinstall"
+        )
     devices = ", ".join(core().available_devices)
     arithmetic = ", ".join(core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
     return Probe("openvino", True, found, f"devices: {devices}; CPU: {arithmetic}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from modelport.errors import UsageError
+from modelport.extras import install_command
 from modelport.target import Target
 
 
@@ -18,7 +19,6 @@ class Flavor:
         backend: Name of the backend.
         title: What people call it.
         module: Name of its Python module.
-        install: The command that installs it.
         oldest: The oldest version that is served.
         ahead: Whether it builds for compute capabilities that are named, without a GPU.
         compatible: Whether its engines can be made to run with other versions, and on other GPUs
@@ -29,11 +29,15 @@ class Flavor:
     backend: str
     title: str
     module: str
-    install: str
     oldest: tuple[int, int]
     ahead: bool
     compatible: bool
     plugins: bool
+
+    @property
+    def install(self) -> str:
+        """The command that installs it."""
+        return install_command(self.backend)
 
     def open(self) -> ModuleType:
         """The Python module.
@@ -63,7 +67,6 @@ TENSORRT = Flavor(
     backend="tensorrt",
     title="TensorRT",
     module="tensorrt",
-    install="pip install 'modelport[tensorrt]'",
     oldest=(10, 12),
     ahead=False,
     compatible=True,
@@ -73,7 +76,6 @@ RTX = Flavor(
     backend="tensorrt-rtx",
     title="TensorRT for RTX",
     module="tensorrt_rtx",
-    install="pip install 'modelport[tensorrt-rtx]'",
     oldest=(1, 2),
     ahead=True,
     compatible=False,

@@ -6,6 +6,7 @@ import importlib
 import shutil
 
 from modelport.backends.base import Probe
+from modelport.extras import install_command
 
 
 def version() -> str:
@@ -18,7 +19,7 @@ def probe() -> Probe:
     try:
         torch = importlib.import_module("torch")
     except ImportError as error:
-        return Probe("torch", False, "", str(error), "pip install 'modelport[export]'")
+        return Probe("torch", False, "", str(error), install_command("export"))
     if int(torch.ones(()) + torch.ones(())) != 2:
         remedy = "pip install --force-reinstall torch"
         return Probe("torch", False, torch.__version__, "1 + 1 is not 2", remedy)

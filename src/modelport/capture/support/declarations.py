@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelport.errors import UsageError
+from modelport.extras import install_command
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ def site() -> Path:
     if spec is None or spec.origin is None:
         raise UsageError(
             "PyTorch is not installed",
-            fix="pip install modelport[export], to look its operators up",
+            fix=f"{install_command('export')}, to look its operators up",
         )
     return Path(spec.origin).parent.parent
 
