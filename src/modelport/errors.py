@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from modelport.findings import Finding
@@ -17,9 +18,11 @@ class ModelportError(Exception):
     Attributes:
         exit_code: What the command line exits with: 1 where something was read and judged bad,
             2 for wrong use or unreadable input.
+        code: A stable name of the kind of error, for programs; docs/errors.md lists them.
     """
 
     exit_code = 2
+    code = "error"
 
     def __init__(
         self,
@@ -35,6 +38,16 @@ class ModelportError(Exception):
         self.fix = fix
         super().__init__(what)
 
+    def to_json(self) -> dict[str, Any]:
+        """The error as a plain dict: ``code``, ``what``, ``where``, ``why``, ``fix``."""
+        return {
+            "code": self.code,
+            "what": self.what,
+            "where": self.where,
+            "why": self.why,
+            "fix": self.fix,
+        }
+
     def __str__(self) -> str:
         details = (("where", self.where), ("why", self.why), ("fix", self.fix))
         return "\n".join([self.what, *(f"  {label}: {text}" for label, text in details if text)])
@@ -42,6 +55,8 @@ class ModelportError(Exception):
 
 class UsageError(ModelportError):
     """Wrong use: an unknown option, a missing file, a source that cannot be read."""
+
+    code = "usage"
 
 
 class ExportError(ModelportError):
@@ -51,6 +66,7 @@ class ExportError(ModelportError):
         findings: What was found out about the capture, errors included.
     """
 
+    code = "export"
     exit_code = 1
 
     def __init__(
@@ -65,35 +81,48 @@ class ExportError(ModelportError):
         super().__init__(what, where=where, why=why, fix=fix)
         self.findings = list(findings)
 
+    def to_json(self) -> dict[str, Any]:
+        """The error as a plain dict, with its ``findings``."""
+        return super().to_json() | {"findings": list(map(dataclasses.asdict, self.findings))}
+
 
 class OperatorError(ModelportError):
     """An operator's declaration, kernel or build is wrong."""
+
+    code = "operator"
 
 
 class PassError(ModelportError):
     """A rewrite of the graph broke its contract."""
 
+    code = "pass"
     exit_code = 1
 
 
 class BuildError(ModelportError):
     """A backend refused to build an engine from the graph."""
 
+    code = "build"
     exit_code = 1
 
 
 class RunError(ModelportError):
     """An engine got inputs that it does not accept, or failed while running."""
 
+    code = "run"
+
 
 class ProofError(ModelportError):
     """Two computations that must agree do not, or could not be compared."""
 
+    code = "differs"
     exit_code = 1
 
 
 class BundleError(ModelportError):
     """A bundle is missing, unreadable, altered, or of a newer format."""
+
+    code = "bundle"
 
 
 def causes(error: BaseException | None, *, contexts: bool = False) -> Iterator[BaseException]:

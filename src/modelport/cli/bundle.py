@@ -27,7 +27,7 @@ def add(commands: console.Subparsers[argparse.ArgumentParser]) -> None:
     bundle_join.add(inner)
 
     more = _command(inner, "add", _add, "build engines or libraries of operators into a bundle")
-    more.add_argument("--target", action="append", default=[], help="target to build; repeatable")
+    console.add_targets(more, "what to build")
     more.add_argument(
         "--operators", action="store_true", help="build the operators' libraries for this platform"
     )
@@ -36,7 +36,7 @@ def add(commands: console.Subparsers[argparse.ArgumentParser]) -> None:
     console.add_trust(more, key=False)
 
     less = _command(inner, "strip", _strip, "remove files from a bundle")
-    less.add_argument("--target", action="append", default=[], help="target to take out")
+    console.add_targets(less, "what to take out")
     less.add_argument("--platform", action="append", default=[], help="platform's libraries")
     for part in _PARTS:
         less.add_argument(f"--{part}", action="store_true", help=f"take the {part} out")

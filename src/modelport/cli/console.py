@@ -26,6 +26,22 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
 
 
+def add_targets(parser: argparse.ArgumentParser, what: str) -> None:
+    """Adds ``--target``, which takes several by commas or by repetition."""
+    parser.add_argument(
+        "--target",
+        action="extend",
+        type=_listed,
+        default=[],
+        metavar="A[,B]",
+        help=f"{what}: BACKEND[:TOKEN]...; repeatable",
+    )
+
+
+def _listed(text: str) -> list[str]:
+    return [item.strip() for item in text.split(",")]
+
+
 def add_trust(parser: argparse.ArgumentParser, *, key: bool = True) -> None:
     """Adds the options about trust in the code of bundles."""
     parser.add_argument(
@@ -41,13 +57,7 @@ def add_trust(parser: argparse.ArgumentParser, *, key: bool = True) -> None:
 
 def add_measuring(parser: argparse.ArgumentParser) -> None:
     """Adds the options of commands that time models: targets, inputs, and output."""
-    parser.add_argument(
-        "--target",
-        action="append",
-        default=[],
-        metavar="TARGET",
-        help="one to measure, in place of all that there are; repeatable",
-    )
+    add_targets(parser, "what to measure, in place of all that there are")
     parser.add_argument("--case", type=Path, metavar="FILE.npz", help="the inputs to time on")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write an HTML page")
     parser.add_argument("--seed", type=int, default=0, help="seed of what is drawn")
@@ -127,11 +137,7 @@ def bound(words: Sequence[str] | None, option: str) -> float | dict[str, float] 
 
 def add_cases(parser: argparse.ArgumentParser, number: str) -> None:
     """Adds the options about targets and cases."""
-    parser.add_argument(
-        "--target",
-        metavar="A[,B]",
-        help="the candidate's target, or the reference's and the candidate's",
-    )
+    add_targets(parser, "the candidate's target, or the reference's and the candidate's")
     parser.add_argument(
         "--cases",
         default=None,

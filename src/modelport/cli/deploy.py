@@ -20,9 +20,7 @@ def add(commands: console.Subparsers[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("source", help="file.py[:factory], package.module:factory, .onnx or .pt2")
     parser.add_argument("-o", "--output", type=Path, required=True, help="the bundle, NAME.port")
-    parser.add_argument(
-        "--target", action="append", metavar="TARGET", help="BACKEND[:TOKEN]...; repeatable"
-    )
+    console.add_targets(parser, "what to deploy to; onnxruntime by default")
     console.add_input_shapes(parser)
     console.add_capture(parser)
     parser.add_argument(

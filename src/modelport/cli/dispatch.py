@@ -8,10 +8,9 @@ import sys
 from collections.abc import Sequence
 
 import modelport
-from modelport.cli import log
+from modelport.cli import failure, log
 from modelport.cli.escape import escaping
-from modelport.errors import ModelportError, UsageError
-from modelport.extras import install_command
+from modelport.cli.examples import add_examples
 
 COMMANDS = (
     "init",
@@ -30,6 +29,7 @@ COMMANDS = (
     "bisect",
     "graph",
     "ops",
+    "completion",
     "doctor",
 )
 """The commands, in the order of the help; each is a module of this package."""
@@ -42,7 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Arguments; those of the process by default.
 
     Returns:
-        The exit code: 0 good; 1 a comparison or check failed; 2 wrong use or bad input.
+        The exit code: 0 good; 1 a comparison or check failed; 2 wrong use or bad input; 70 a fault
+        of modelport; 130 interrupted; 141 nobody reads the output.
     """
     with escaping():
         return _run(sys.argv[1:] if argv is None else argv)
@@ -52,21 +53,14 @@ def _run(words: Sequence[str]) -> int:
     arguments = build_parser(_named(words)).parse_args(words)
     try:
         with log.recorded(arguments):
-            return int(arguments.run(arguments))
-    except ModelportError as error:
+            code = int(arguments.run(arguments))
+        # A reader that is gone is noticed here, not when the process ends.
+        sys.stdout.flush()
+    except (Exception, KeyboardInterrupt) as error:
         if arguments.debug:
             raise
-        print(f"modelport: error: {error}", file=sys.stderr)
-        return error.exit_code
-    except ModuleNotFoundError as error:
-        if arguments.debug or (error.name or "").startswith("modelport"):
-            raise
-        advice = UsageError(
-            f"`modelport {arguments.command}` needs the package {error.name!r}",
-            fix=install_command("export"),
-        )
-        print(f"modelport: error: {advice}", file=sys.stderr)
-        return advice.exit_code
+        return failure.report(error, arguments)
+    return code
 
 
 def build_parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
@@ -81,6 +75,7 @@ def build_parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
     for name in names:
         importlib.import_module(f"modelport.cli.{name}").add(commands)
     log.add_options(parser)
+    add_examples(parser)
     return parser
 
 

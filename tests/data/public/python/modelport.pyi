@@ -33,6 +33,8 @@ class BuildError(ModelportError):
     where: object
     why: object
     fix: object
+    def to_json(self) -> dict[str, Any]: ...
+    code: object
     exit_code: object
 
 class Bundle:
@@ -66,6 +68,8 @@ class BundleError(ModelportError):
     where: object
     why: object
     fix: object
+    def to_json(self) -> dict[str, Any]: ...
+    code: object
 
 class CalibrationTable:
     ranges: Mapping[str, tuple[float, float]]
@@ -133,9 +137,11 @@ class ExportError(ModelportError):
     where: object
     why: object
     fix: object
+    code: object
     exit_code: object
     def __init__(self, what: str, *, where: str | None = None, why: str | None = None, fix: str | None = None, findings: Sequence[Finding] = ()) -> None: ...
     findings: object
+    def to_json(self) -> dict[str, Any]: ...
 
 class Finding:
     rule: str
@@ -166,11 +172,13 @@ class Model:
 
 class ModelportError(Exception):
     exit_code: object
+    code: object
     def __init__(self, what: str, *, where: str | None = None, why: str | None = None, fix: str | None = None) -> None: ...
     what: object
     where: object
     why: object
     fix: object
+    def to_json(self) -> dict[str, Any]: ...
 
 class Operator:
     def __init__(self, schema: OperatorSchema, reference: Callable[..., Any], kernels: Mapping[str, Path], dtypes: Sequence[Sequence[str]], node_inputs: Sequence[str] | None = None, folder: Path | None = None) -> None: ...
@@ -208,6 +216,8 @@ class OperatorError(ModelportError):
     where: object
     why: object
     fix: object
+    def to_json(self) -> dict[str, Any]: ...
+    code: object
 
 class PassError(ModelportError):
     def __init__(self, what: str, *, where: str | None = None, why: str | None = None, fix: str | None = None) -> None: ...
@@ -215,6 +225,8 @@ class PassError(ModelportError):
     where: object
     why: object
     fix: object
+    def to_json(self) -> dict[str, Any]: ...
+    code: object
     exit_code: object
 
 class ProofError(ModelportError):
@@ -223,6 +235,8 @@ class ProofError(ModelportError):
     where: object
     why: object
     fix: object
+    def to_json(self) -> dict[str, Any]: ...
+    code: object
     exit_code: object
 
 class Quantization:
@@ -286,6 +300,8 @@ class RunError(ModelportError):
     where: object
     why: object
     fix: object
+    def to_json(self) -> dict[str, Any]: ...
+    code: object
 
 class Severity(StrEnum):
     ERROR: object
@@ -341,6 +357,8 @@ class UsageError(ModelportError):
     where: object
     why: object
     fix: object
+    def to_json(self) -> dict[str, Any]: ...
+    code: object
 
 def bench(models: Sequence[str | os.PathLike[str]], *, against: str | None = None, source: str | None = None, targets: Sequence[Target | str] = (), threads: Sequence[int] = (0,), sizes: Mapping[str, Sequence[int]] | None = None, at_once: int = 1, rounds: int = ROUNDS, case: str | os.PathLike[str] | None = None, seed: int = 0, trust: bool = False, key: str | os.PathLike[str] | None = None, progress: Progress | None = None) -> Bench: ...
 
