@@ -12,7 +12,7 @@ from onnx import helper, numpy_helper
 
 import modelport
 from benchmarks.interleave import Row, Timing, interleave
-from modelport.backends.interface import GRAPH, Artifact
+from modelport.backends.base import GRAPH, Artifact
 from modelport.bundle import BundleWriter, Manifest
 from modelport.signature import Signature, TensorSpec
 

@@ -13,7 +13,7 @@ import torch
 import modelport
 from benchmarks.bench_engine import add_model
 from benchmarks.interleave import Row
-from modelport.backends.interface import Artifact
+from modelport.backends.base import Artifact
 from modelport.bundle import BundleWriter, Manifest
 from modelport.target import Target
 from tests.models.resnet import resnet50

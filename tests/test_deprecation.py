@@ -7,6 +7,7 @@ import importlib
 import pytest
 
 RENAMED = {
+    "modelport.backends.interface": ("modelport.backends.base", ["Artifact", "Backend"]),
     "modelport.pictures": ("modelport.files.images", ["read", "write", "to_nchw", "from_nchw"]),
     "modelport.proof": ("modelport.numerics", ["tolerance_for", "node_tolerance_for"]),
     "modelport.ops.folders": ("modelport.ops.scaffold", ["load_folder"]),

@@ -21,8 +21,8 @@ EXTRAS = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(
 def test_packages_are_those_of_pyproject(extra: str) -> None:
     words = shlex.split(install_command(extra))
     assert words[:2] == ["pip", "install"]
-    asked = {(item.name, item.specifier) for item in map(Requirement, words[2:])}
-    assert asked == {(item.name, item.specifier) for item in map(Requirement, EXTRAS[extra])}
+    named = {(item.name, item.specifier) for item in map(Requirement, words[2:])}
+    assert named == {(item.name, item.specifier) for item in map(Requirement, EXTRAS[extra])}
 
 
 def test_without_metadata_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

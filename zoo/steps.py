@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from modelport import deploy
-from modelport.backends.torch.arrays import to_numpy
+from modelport.arrays import to_numpy
 from modelport.capture.dynamic import dynamic_dims, to_torch_shapes
 from modelport.capture.inputs import BoundInputs, bind_inputs
 from modelport.capture.reference_function import flat_outputs

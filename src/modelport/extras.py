@@ -1,4 +1,4 @@
-"""Commands that install what an optional part needs, from any place that modelport came from."""
+"""Commands that install what an optional part needs, whatever index modelport is from."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from modelport.backends.adapters import (
     shape_values,
     with_adapters,
 )
-from modelport.backends.interface import Artifact, Engine
+from modelport.backends.base import Artifact, Engine
 from modelport.errors import BuildError, RunError
 from modelport.target import Target
 from tests.support import onnx_text

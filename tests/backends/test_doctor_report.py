@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import importlib
 import shutil
-import subprocess
 import sys
+from pathlib import Path
 
 import onnxruntime
 import pytest
@@ -55,10 +55,11 @@ def test_missing_compiler_has_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
         assert probe.remedy
 
 
-def test_compiler_that_fails_does_not_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "which", lambda name: "/bin/" + name)
-    failed = subprocess.CompletedProcess([], 1, "", "no licence")
-    monkeypatch.setattr(subprocess, "run", lambda *args, **kwargs: failed)
+def test_compiler_that_fails_does_not_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("c++", "nvcc"):
+        (tmp_path / name).write_text("#!/bin/sh\necho no licence >&2\nexit 1\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
     for probe in modelport.doctor().compilers:
         assert not probe.works
         assert "no licence" in probe.detail

@@ -44,7 +44,7 @@ def is_backend(node: ast.expr) -> bool:
 
 
 def test_only_the_loader_calls_the_loader_of_a_backend() -> None:
-    inside = {ROOT / "backends" / name.replace("-", "_") / "__init__.py" for name in BACKENDS}
+    inside = {ROOT / "backends" / name.replace("-", "_") / "backend.py" for name in BACKENDS}
     found = {
         path.relative_to(ROOT).as_posix(): lines
         for path in sorted(ROOT.rglob("*.py"))

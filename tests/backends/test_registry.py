@@ -15,6 +15,8 @@ import pytest
 import modelport
 from modelport import entry_points
 from modelport.backends import registry
+from modelport.passes import lint_for, prepare
+from modelport.precision import form_for
 from tests.support import onnx_text
 
 BACKEND = '''
@@ -25,7 +27,7 @@ from pathlib import Path
 import onnx
 from onnx.reference import ReferenceEvaluator
 
-from modelport.backends.interface import Artifact, Binding, Capabilities, Engine, Probe
+from modelport.backends.base import Artifact, Binding, Capabilities, Engine, Probe
 from modelport.model import Model
 
 CAPABILITIES = Capabilities(("cpu",), {"fp32": "graph"}, ("float32",), "any", ("bodies",), False)
@@ -119,6 +121,61 @@ def test_backend_of_another_package_deploys(
     assert found["capabilities"]["plain"]["dtypes"] == ["float32"]
 
 
+WHOLE = '''
+"""A backend with rewrites, rules, a scheme and packages of its own."""
+
+import plain_backend
+from modelport.backends import Backend
+from modelport.findings import Finding, Severity
+
+
+class Whole(Backend):
+    CAPABILITIES = plain_backend.CAPABILITIES
+
+    def probe(self):
+        return plain_backend.probe()
+
+    def version(self):
+        return plain_backend.version()
+
+    def compile(self, *args):
+        return plain_backend.compile(*args)
+
+    def load(self, *args):
+        return plain_backend.load(*args)
+
+    def requirements(self, target):
+        return ("onnx", "pillow")
+
+    def legalize(self, model, target, plugins=()):
+        nodes = [node for node in model.ir.graph if node.op_type == "Softplus"]
+        for node in nodes:
+            node.op_type = "Relu"
+        return [Finding("softplus-as-relu", Severity.NOTE, "rewritten")] if nodes else []
+
+    def lint_rules(self):
+        return (lambda model: [Finding("looked", Severity.NOTE, "looked")],)
+
+    def quantization_scheme(self, target):
+        return "mixed"
+'''
+
+
+def test_class_of_another_package_owns_what_a_shipped_one_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clean: None
+) -> None:
+    install(tmp_path, "whole_backend:Whole", plain_backend=BACKEND, whole_backend=WHOLE)
+    monkeypatch.syspath_prepend(tmp_path)
+    target = modelport.Target("plain")
+    path = onnx_text(tmp_path / "m.onnx", "g (float[2] x) => (float[2] y) { y = Softplus(x) }")
+    model = modelport.Model.load(path)
+    assert [node.op_type for node in prepare(model, target).ir.graph] == ["Relu"]
+    assert [node.op_type for node in model.ir.graph] == ["Softplus"]
+    assert {item.rule for item in lint_for(model, target)} == {"looked", "softplus-as-relu"}
+    assert form_for(target) == "mixed"
+    assert registry.get_backend(target).requirements(target) == ("onnx", "pillow")
+
+
 def test_backend_that_cannot_be_imported_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clean: None
 ) -> None:
@@ -146,5 +203,5 @@ def test_one_that_comes_along_is_not_replaced(
         f"[{registry.ENTRY_POINTS}]\nonnxruntime = other\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    assert registry.get_backend("onnxruntime").__name__ == "modelport.backends.onnxruntime"
+    assert type(registry.get_backend("onnxruntime")).__name__ == "OnnxRuntimeBackend"
     assert registry.backend_names() == registry.BACKENDS

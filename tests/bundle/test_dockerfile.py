@@ -9,7 +9,7 @@ import pytest
 
 import modelport
 from modelport import Bundle, Target, UsageError
-from modelport.backends.interface import Artifact
+from modelport.backends.base import Artifact
 from modelport.bundle.dockerfile import requirements, write_container
 from modelport.bundle.manifest import Manifest
 from modelport.deployment import add_targets

@@ -9,6 +9,7 @@ import pytest
 
 import modelport
 from modelport import Bundle, BundleError, ProofError, Target, UsageError
+from modelport.backends import get_backend
 from modelport.bundle import Manifest
 from modelport.bundle.edit import add_operators, strip
 from modelport.deployment import add_targets
@@ -90,7 +91,7 @@ def test_engine_of_another_version_is_built_anew(
     target = Target("onnxruntime")
     assert add_targets(bundle, [target]) == {target: "there already"}
     key = manifest_of(bundle).keys[target]
-    monkeypatch.setattr("modelport.backends.onnxruntime.version", lambda: "9.9.9")
+    monkeypatch.setattr(get_backend(target), "version", lambda: "9.9.9")
     assert add_targets(bundle, [target]) == {target: "built"}
     assert manifest_of(bundle).keys[target] != key
     assert manifest_of(bundle).provenance["versions"]["onnxruntime"] == "9.9.9"

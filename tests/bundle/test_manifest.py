@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from modelport import BundleError, Dim, Target
-from modelport.backends.interface import Artifact
+from modelport.backends.base import Artifact
 from modelport.bundle import FORMAT, FileRecord, Manifest
 from modelport.bundle.manifest_fields import is_inside
 from modelport.signature import Signature, TensorSpec

@@ -12,7 +12,7 @@ import pytest
 
 import modelport
 from modelport import Bundle, BundleError, Target, UsageError
-from modelport.backends.interface import Artifact
+from modelport.backends.base import Artifact
 from modelport.bundle import Manifest
 from modelport.bundle.digital_signature import make_keys, signer_of
 from modelport.bundle.edit import sign, strip

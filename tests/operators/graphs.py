@@ -9,7 +9,7 @@ import onnx
 import onnx.parser
 
 from modelport.backends import get_backend
-from modelport.backends.interface import Artifact, Engine
+from modelport.backends.base import Artifact, Engine
 from modelport.ops.library_store import library_path
 from modelport.target import Target
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from modelport.backends import get_backend
-from modelport.backends.interface import Artifact
+from modelport.backends.base import Artifact
 from modelport.model import Model
 from modelport.passes import applicable, rewritten
 from modelport.target import Target

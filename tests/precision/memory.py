@@ -13,7 +13,7 @@ import numpy as np
 
 import modelport
 from modelport.backends import get_backend
-from modelport.backends.interface import Artifact
+from modelport.backends.base import Artifact
 
 
 def cases(count: int) -> Iterator[dict[str, np.ndarray]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from modelport.backends.interface import Artifact
+from modelport.backends.base import Artifact
 from modelport.bundle import BundleWriter, Manifest
 from modelport.signature import Dim, Signature, TensorSpec
 from modelport.target import Target

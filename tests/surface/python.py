@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTED = ("README.md", "docs/*.md", "examples/**/*.py")
 ALSO = {
     "modelport.backends": {"Backend", "Binding", "Capabilities", "Engine", "Probe"},
-    "modelport.backends.interface": {"Artifact"},
+    "modelport.backends.base": {"Artifact"},
     "modelport.bundle": {"BundleWriter", "Manifest", "join_stages"},
     "modelport.ops.plugins": {"load_plugins"},
     "modelport.ops.plugins.ahead_of_time": {"register_ahead"},

@@ -5,13 +5,13 @@ import typing
 from modelport import lazy
 
 if typing.TYPE_CHECKING:
+    from modelport.backends.base import Backend, Binding, Capabilities, Engine, Probe
     from modelport.backends.doctor_report import (
         CAPABILITY_HEADS,
         Diagnosis,
         capability_rows,
         doctor,
     )
-    from modelport.backends.interface import Backend, Binding, Capabilities, Engine, Probe
     from modelport.backends.loader import REFERENCE_OPTIONS, REFERENCE_RUNTIME, open_engine
     from modelport.backends.registry import BACKENDS, backend_names, get_backend
     from modelport.backends.rule_lookup import lint_rules
@@ -20,7 +20,7 @@ else:
         __name__,
         {
             "doctor_report": ("CAPABILITY_HEADS", "Diagnosis", "capability_rows", "doctor"),
-            "interface": ("Backend", "Binding", "Capabilities", "Engine", "Probe"),
+            "base": ("Backend", "Binding", "Capabilities", "Engine", "Probe"),
             "rule_lookup": ("lint_rules",),
             "loader": ("REFERENCE_OPTIONS", "REFERENCE_RUNTIME", "open_engine"),
             "registry": ("BACKENDS", "backend_names", "get_backend"),

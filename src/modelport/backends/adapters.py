@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from modelport.arrays import Array, Arrays
-from modelport.backends.interface import Artifact, Binding, Engine
+from modelport.backends.base import Artifact, Binding, Engine
 from modelport.errors import BuildError, RunError
 from modelport.signature import Signature, TensorSpec
 

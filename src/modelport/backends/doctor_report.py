@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import platform
 import shutil
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from modelport.backends.interface import Capabilities, Probe
+from modelport.backends.base import Capabilities, Probe
 from modelport.backends.registry import backend_names, get_backend
+from modelport.child_process import Limits, run
 from modelport.extras import install_command
 
 _EXPORT_PACKAGES = ("torch", "onnx", "onnx-ir", "onnxscript", "jinja2")
@@ -95,8 +95,8 @@ def _probe_compiler(name: str, remedy: str) -> Probe:
     path = shutil.which(name)
     if path is None:
         return Probe(name, False, detail="not found on PATH", remedy=remedy)
-    answer = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
-    if answer.returncode != 0:
-        return Probe(name, False, detail=answer.stderr.strip(), remedy=remedy)
-    lines = answer.stdout.strip().splitlines()
+    answer = run([path, "--version"], Limits(60.0))
+    if answer.code != 0:
+        return Probe(name, False, detail=answer.errors.strip() or answer.how, remedy=remedy)
+    lines = answer.output.strip().splitlines()
     return Probe(name, True, lines[-1] if name == "nvcc" else lines[0], detail=path)

@@ -14,7 +14,7 @@ from modelport.backends.adapters import (
     adapters_from_json,
     public_signature,
 )
-from modelport.backends.interface import Artifact, Engine
+from modelport.backends.base import Artifact, Engine
 from modelport.backends.registry import get_backend
 from modelport.files.external_data import require_external_data
 from modelport.model import Model

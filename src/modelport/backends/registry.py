@@ -1,11 +1,16 @@
-"""The backends that there are: those that come along, and those that others install."""
+"""The registry of backends: those that modelport ships, and those of other packages."""
 
 from __future__ import annotations
 
+import functools
 import importlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, cast
 
-from modelport.backends.interface import Backend
+from modelport.backends.base import Backend
+from modelport.backends.recorded_options import OptionCheck
 from modelport.entry_points import installed, load_entry, package_of
 from modelport.errors import UsageError
 from modelport.target import Target
@@ -13,11 +18,20 @@ from modelport.target import Target
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-BACKENDS = ("onnxruntime", "openvino", "tensorrt", "tensorrt-rtx", "torch")
-"""Those that come along."""
+_SHIPPED = {
+    "onnxruntime": "onnxruntime.backend:OnnxRuntimeBackend",
+    "openvino": "openvino.backend:OpenVinoBackend",
+    "tensorrt": "tensorrt.backend:TensorRtBackend",
+    "tensorrt-rtx": "tensorrt_rtx.backend:TensorRtRtxBackend",
+    "torch": "torch.backend:TorchBackend",
+}
+"""The module and the class of each backend that modelport ships, imported on first use."""
+
+BACKENDS = tuple(_SHIPPED)
+"""Names of the backends that modelport ships."""
 
 ENTRY_POINTS = "modelport.backends"
-"""Group of the entry points by which a package brings a backend: its name, and its module."""
+"""Group of the entry points by which a package adds a backend: its name, and its class."""
 
 
 def backend_names() -> tuple[str, ...]:
@@ -31,10 +45,48 @@ def get_backend(target: Target | str) -> Backend:
     Raises:
         UsageError: There is no backend of that name, or the package that brings it is broken.
     """
-    name = Target.parse(target).backend
-    if name in BACKENDS:
-        module = f"modelport.backends.{name.replace('-', '_')}"
-        return cast(Backend, importlib.import_module(module))
+    return _backend(Target.parse(target).backend)
+
+
+def backend_of_file(path: Path) -> Backend:
+    """The first backend whose engines have the suffix of a file.
+
+    Raises:
+        UsageError: There is none.
+    """
+    for name in backend_names():
+        backend = get_backend(name)
+        if backend.engine_suffix and backend.engine_suffix == path.suffix:
+            return backend
+    raise UsageError(f"{path} is neither a bundle nor an ONNX file")
+
+
+def recorded_options(name: str) -> Mapping[str, OptionCheck] | None:
+    """Checks of the options that manifests record for a backend.
+
+    Args:
+        name: The backend.
+
+    Returns:
+        The checks, by option. None for a backend of another package: its options are numbers,
+        words and names of the engine's files, also where the package is not installed.
+    """
+    if name not in _SHIPPED:
+        return None
+    package = _SHIPPED[name].partition(".")[0]
+    module = importlib.import_module(f"modelport.backends.{package}.recorded_options")
+    return cast(Mapping[str, OptionCheck], module.RECORDED)
+
+
+@functools.cache
+def _shipped(name: str) -> Backend:
+    module, _, kind = _SHIPPED[name].partition(":")
+    return cast(Backend, getattr(importlib.import_module(f"modelport.backends.{module}"), kind)())
+
+
+def _backend(name: str) -> Backend:
+    if name in _SHIPPED:
+        return _shipped(name)
     if name not in installed(ENTRY_POINTS):
         raise UsageError(
             f"unknown backend {name!r}", fix=f"the backends are: {', '.join(backend_names())}"
@@ -43,15 +95,31 @@ def get_backend(target: Target | str) -> Backend:
 
 
 def _load(entry: EntryPoint) -> Backend:
-    backend = load_entry(entry, "backend")
-    missing = [name for name in _OFFERED if not hasattr(backend, name)]
+    found = load_entry(entry, "backend")
+    if isinstance(found, type) and issubclass(found, Backend):
+        missing: Sequence[str] = sorted(found.__abstractmethods__)
+        missing = [*missing, *([] if hasattr(found, "CAPABILITIES") else ["CAPABILITIES"])]
+    else:
+        missing = [name for name in _OFFERED if not hasattr(found, name)]
     if missing:
         raise UsageError(
             f"the backend {entry.name!r} of {package_of(entry)} lacks {', '.join(missing)}",
             where=entry.value,
             fix="it needs what modelport.backends.Backend describes",
         )
-    return cast(Backend, backend)
+    if isinstance(found, Backend):
+        return found
+    return found() if isinstance(found, type) else _of_module(found)
 
 
 _OFFERED = ("CAPABILITIES", "probe", "version", "why_not_run", "compile", "load")
+
+
+def _of_module(module: ModuleType) -> Backend:
+    """A module of functions as a backend; what it lacks has `Backend`'s defaults."""
+    members = {
+        name: staticmethod(member) if callable(member) else member
+        for name, member in vars(module).items()
+        if (not name.startswith("_") and hasattr(Backend, name)) or name == "CAPABILITIES"
+    }
+    return cast(Backend, type(module.__name__, (Backend,), members)())

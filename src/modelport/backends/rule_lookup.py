@@ -1,16 +1,13 @@
-"""The rules that a backend brings along for `modelport.graph.lint`."""
+"""The rules of a backend for `modelport.graph.lint`."""
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
-from typing import cast
 
+from modelport.backends.registry import backend_names, get_backend
 from modelport.errors import UsageError
 from modelport.graph.lint_report import Rule
 from modelport.target import Target
-
-LINTED = ("onnxruntime", "openvino", "tensorrt", "tensorrt-rtx")
 
 
 def lint_rules(target: Target | str) -> Sequence[Rule]:
@@ -23,9 +20,10 @@ def lint_rules(target: Target | str) -> Sequence[Rule]:
         UsageError: The backend has no rules.
     """
     name = Target.parse(target).backend
-    if name not in LINTED:
+    rules = get_backend(name).lint_rules()
+    if not rules:
+        linted = [other for other in backend_names() if get_backend(other).lint_rules()]
         raise UsageError(
-            f"there are no rules for the backend {name!r}", fix=f"one of: {', '.join(LINTED)}"
+            f"there are no rules for the backend {name!r}", fix=f"one of: {', '.join(linted)}"
         )
-    module = importlib.import_module(f"modelport.backends.{name.replace('-', '_')}.lint")
-    return cast("Sequence[Rule]", module.RULES)
+    return rules

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from modelport.backends import backend_names, get_backend
 from modelport.bundle.manifest import Manifest
 from modelport.bundle.reader import Bundle
 from modelport.errors import UsageError
@@ -20,16 +21,6 @@ _VERSION = re.compile(
     r"(\d+(?:\.\d+){0,5}(?:(?:a|b|rc)\d+)?(?:\.post\d+)?(?:\.dev\d+)?)(?:\+[a-z0-9.]+)?"
 )
 _SAFE = re.compile(r"(?!-)[A-Za-z0-9._+/-]+")
-_PACKAGES = {
-    ("onnxruntime", "cpu"): ("onnxruntime",),
-    ("onnxruntime", "cuda"): ("onnxruntime-gpu[cuda,cudnn]",),
-    ("openvino", "cpu"): ("openvino",),
-    ("tensorrt", "cuda"): ("tensorrt", "cuda-bindings"),
-    ("tensorrt-rtx", "cuda"): ("tensorrt-rtx-cu13", "cuda-bindings"),
-    ("torch", "cpu"): ("torch",),
-    ("torch", "cuda"): ("torch",),
-}
-"""The packages of each backend; the first has the backend's version."""
 
 
 def requirements(manifest: Manifest, stages: Sequence[Manifest] = ()) -> list[str]:
@@ -43,7 +34,7 @@ def requirements(manifest: Manifest, stages: Sequence[Manifest] = ()) -> list[st
         Lines of a requirements file.
 
     Raises:
-        UsageError: A target's backend is of another package.
+        UsageError: A target's backend does not say which packages run it, or is not installed.
     """
     versions = manifest.versions
     machine = manifest.machine
@@ -53,8 +44,9 @@ def requirements(manifest: Manifest, stages: Sequence[Manifest] = ()) -> list[st
     ]
     models = (manifest, *stages)
     for target in (target for model in models for target in model.artifacts):
-        packages = _PACKAGES.get((target.backend, target.device))
-        if packages is None:
+        known = target.backend in backend_names()
+        packages = get_backend(target).requirements(target) if known else ()
+        if not packages:
             raise UsageError(
                 f"which package brings the backend {target.backend} is not known here",
                 fix="write the requirements by hand, or take it out: modelport bundle strip",

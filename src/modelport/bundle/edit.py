@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from modelport.backends.interface import GRAPH
+from modelport.backends.base import GRAPH
 from modelport.bundle.checksums import copy_checked
 from modelport.bundle.digital_signature import make_signature
 from modelport.bundle.manifest import FILE_NAME, SIGNATURE_NAME, Manifest

@@ -93,13 +93,6 @@ def join_stages(
     return Path(output)
 
 
-def load_stages(bundle: Bundle, target: Any, options: Mapping[str, Any]) -> StagedEngine:
-    """The engine of a bundle of several models; see `Bundle.load`."""
-    stages = [Stage.from_json(item) for item in bundle.manifest.stages]
-    engines = {stage: own.load(target, **options) for stage, own in bundle.stages.items()}
-    return StagedEngine(stages, engines, bundle.manifest.outputs)
-
-
 def _run_cases(
     stages: Sequence[Stage], bundles: Mapping[str, Bundle], outputs: Mapping[str, str]
 ) -> tuple[list[ReferenceCase], tuple[dict[str, str], ...]]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from modelport.backends.interface import Artifact
+from modelport.backends.base import Artifact
 from modelport.bundle.manifest_fields import (
     MAX_FILES,
     MAX_STAGES,

@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelport.backends import Engine, open_engine
-from modelport.backends.interface import Artifact
+from modelport.backends import REFERENCE_RUNTIME, Engine, open_engine
+from modelport.backends.base import Artifact
+from modelport.backends.registry import backend_of_file
 from modelport.bundle.archive import MANIFEST_LIMIT, SIGNATURE_LIMIT, unpack
 from modelport.bundle.checksums import Check, altered
 from modelport.bundle.manifest import FILE_NAME, PLATFORM, SIGNATURE_NAME, Manifest
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("modelport.bundle")
 
+_SUFFIXES = ("", ".port", ".zip")
+"""Suffixes of bundles, usually."""
 OVERLAP_FROM = 16 << 20
 """Bytes of a bundle whose checksums are made while the session opens; smaller ones before that."""
 
@@ -101,13 +104,18 @@ class Bundle:
             BundleError: The engine has code that is not known here.
         """
         if self.manifest.stages:
-            from modelport.bundle.join import load_stages
-
-            return self._with_task(load_stages(self, target, options))
+            return self._with_task(self._staged(target, options))
         chosen = self.choose(target)
         artifact = self.artifact(chosen)
         artifact = dataclasses.replace(artifact, options={**artifact.options, **options})
         return self._with_task(open_engine(self.folder, artifact, chosen, self.manifest.signature))
+
+    def _staged(self, target: Target | str | None, options: Mapping[str, Any]) -> Engine:
+        from modelport.pipeline.stages import Stage, StagedEngine
+
+        engines = {stage: own.load(target, **options) for stage, own in self.stages.items()}
+        stages = [Stage.from_json(item) for item in self.manifest.stages]
+        return StagedEngine(stages, engines, self.manifest.outputs)
 
     def _with_task(self, engine: Engine) -> Engine:
         if self.manifest.result:
@@ -325,17 +333,17 @@ def load(
     if path.suffix == ".onnx":
         if not path.is_file():
             raise UsageError(f"no such file: {path}")
-        chosen = Target.parse(target or "onnxruntime")
+        chosen = Target.parse(target or REFERENCE_RUNTIME)
         if chosen.precision != "fp32":
             raise UsageError(
                 f"loading {path.name} converts nothing to {chosen.precision}",
                 fix="leave the precision away: the graph runs in the one that it has",
             )
         return open_engine(path.parent, Artifact(path.name, (), options), chosen)
-    if path.suffix == ".engine":
-        from modelport.backends.tensorrt import open_engine_file
-
-        return open_engine_file(path, target, options, trust=trust)
+    if path.suffix not in _SUFFIXES and not path.exists():
+        raise UsageError(f"no such file: {path}")
+    if path.is_file() and not zipfile.is_zipfile(path):
+        return backend_of_file(path).open_file(path, target, options, trust=trust)
     with _opened(path, trust, None if key is None else Path(key)) as (bundle, check):
         if bundle.manifest.stages:
             check.wait()

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from modelport.backends.interface import GRAPH, Artifact
+from modelport.backends.base import GRAPH, Artifact
 from modelport.bundle.archive import MANIFEST_LIMIT, is_zipped_bundle, pack
 from modelport.bundle.checksums import record_files
 from modelport.bundle.manifest import FILE_NAME, PLATFORM, SIGNATURE_NAME, Manifest

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelport.backends.torch.program import save_program
 from modelport.capture.dynamic import dynamic_dims, torch_hints
 from modelport.capture.inputs import BoundInputs, bind_inputs
 from modelport.capture.mutated_inputs import with_mutated_inputs
@@ -15,6 +14,7 @@ from modelport.capture.reference_function import evaluating, flat_outputs
 from modelport.capture.torch_private import programs
 from modelport.capture.torch_private.program_files import load_program_data
 from modelport.errors import ExportError, UsageError
+from modelport.files.exported_program import save_program
 from modelport.pipeline import assemble
 from modelport.recipe import Recipe
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from modelport.arrays import Array, Arrays, to_numpy
 from modelport.backends import REFERENCE_RUNTIME, open_engine
-from modelport.backends.interface import Artifact
+from modelport.backends.base import Artifact
 from modelport.capture.custom_operators import add_bodies
 from modelport.capture.dynamic import DynamicDims, dynamic_dims
 from modelport.capture.inputs import BoundInputs, bind_inputs

@@ -37,7 +37,7 @@ def _run(arguments: argparse.Namespace) -> int:
     result = modelport.deploy(
         console.source(arguments),
         arguments.output,
-        targets=arguments.target or ("onnxruntime",),
+        **({"targets": arguments.target} if arguments.target else {}),
         opset=arguments.opset,
         capture=arguments.capture,
         data=arguments.data,

@@ -159,7 +159,7 @@ def _written(part: Lowered) -> str:
 
 
 def _kernels(kernels: tuple[Kernel, ...] | None) -> str:
-    from modelport.ops.catalog.operators import short_types
+    from modelport.ops.catalog.versions import short_types
 
     if kernels is None:
         return "not known"

@@ -88,7 +88,11 @@ def _add_calibration(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--percentile", type=float, metavar="P", help="share of the values inside, in percent"
     )
-    group.add_argument(
+    scheme = group.add_mutually_exclusive_group()
+    scheme.add_argument(
+        "--target", metavar="TARGET", help="use the scheme of Q/DQ that is best for its backend"
+    )
+    scheme.add_argument(
         "--form",
         choices=("symmetric", "mixed", "unsigned"),
         help="of Q/DQ: for TensorRT, for OpenVINO, or for ONNX Runtime on CPUs (default)",
@@ -98,13 +102,16 @@ def _add_calibration(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from modelport.precision import CalibrationTable, quantize
+    from modelport.precision import CalibrationTable, form_for, quantize
     from modelport.recipe import load_function
+    from modelport.target import Target
 
     chosen = ("method", "percentile", "form", "max_drop")
     options = {name: value for name in chosen if (value := getattr(arguments, name)) is not None}
     if arguments.table is not None:
         options["table"] = CalibrationTable.load(arguments.table)
+    if arguments.target is not None:
+        options["form"] = form_for(Target.parse(arguments.target))
     result = quantize(
         _read(arguments),
         arguments.data,

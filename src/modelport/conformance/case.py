@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 from modelport.arrays import from_numpy, to_numpy
-from modelport.backends.interface import Engine
+from modelport.backends import REFERENCE_RUNTIME
+from modelport.backends.base import Engine
 from modelport.capture.custom_operators import add_bodies
 from modelport.conformance.graphs import (
     OPSET,
@@ -75,7 +76,7 @@ class OperatorCase:
     def in_onnxruntime(self) -> Iterator[Check]:
         """A graph of one node, with the library of kernels and, by its body, without."""
         if self.operator.kernels:
-            yield self._compared("onnxruntime", lambda: self._run_node(with_body=False))
+            yield self._compared(REFERENCE_RUNTIME.backend, lambda: self._run_node(with_body=False))
         if self.operator.decomposition is not None:
             yield self._compared("body", lambda: self._run_node(with_body=True))
 

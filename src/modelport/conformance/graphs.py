@@ -12,7 +12,7 @@ from onnx_ir import tensor_adapters
 
 from modelport.backends import REFERENCE_RUNTIME
 from modelport.backends import open_engine as open_artifact
-from modelport.backends.interface import Artifact, Engine
+from modelport.backends.base import Artifact, Engine
 from modelport.capture.custom_operators import attribute_values
 from modelport.conformance.tensors import Item, map_item
 from modelport.errors import ModelportError

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from modelport.child_process import Limits, run
 from modelport.errors import OperatorError
 from modelport.ops.build import BuildOptions, toolchain
 from modelport.ops.build.cache import kept, key_of
@@ -15,6 +15,8 @@ from modelport.ops.plugins import TensorRTHeaders
 from modelport.ops.plugins.fields import DATA_TYPES, Field
 
 _SOURCES = toolchain.NATIVE / "conformance"
+_SECONDS = 3600.0
+"""Time for all cases of a library."""
 
 
 @dataclass(frozen=True)
@@ -141,15 +143,15 @@ def play(host: Path, library: Path, cases: Sequence[PluginCase], folder: Path) -
     job = folder / "job"
     lines = [str(library), *(line for case in cases for line in case.lines())]
     job.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    done = subprocess.run([host, job], capture_output=True, text=True, check=False)
-    if done.returncode == 2 and not done.stdout:
+    done = run([str(host), str(job)], Limits(_SECONDS))
+    if done.code == 2 and not done.output:
         raise OperatorError(
-            f"{library.name} cannot be tested", where=str(library), why=done.stderr.strip()
+            f"{library.name} cannot be tested", where=str(library), why=done.errors.strip()
         )
-    replies = _parse(done.stdout)
-    if done.returncode != 0:
+    replies = _parse(done.output)
+    if done.code != 0:
         at = next((item for item in replies.cases.values() if not item.ended), Played())
-        at.wrong = f"the host ends with {done.returncode}: {done.stderr.strip()[-3000:]}"
+        at.wrong = f"the host ends with {done.exceeded or done.code}: {done.errors.strip()[-3000:]}"
         replies.cases.setdefault(-1, at)
     return replies
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
+from modelport.child_process import Answers, Limits, MessageProcess, run
 from modelport.conformance.prover import prove_kernels
 from modelport.conformance.results import Check, Conformance
 from modelport.errors import OperatorError
@@ -16,6 +15,7 @@ from modelport.ops.library_store import SANITIZE
 from modelport.ops.scaffold import load_folder
 
 _LIBRARIES = ("libasan.so", "libubsan.so")
+_SECONDS = 3600.0
 
 
 def prove_kernels_sanitized(
@@ -41,20 +41,22 @@ def prove_kernels_sanitized(
         # Python and PyTorch keep what they allocate until the process ends.
         "ASAN_OPTIONS": "detect_leaks=0",
     }
-    command = [sys.executable, "-P", "-m", __name__, os.fspath(folder), str(cases), str(seed)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode == 0:
-        return [
-            Conformance(item["operator"], tuple(Check(**check) for check in item["checks"]))
-            for item in json.loads(done.stdout.splitlines()[-1])
-        ]
-    report = _report(done.stderr)
+    words = (os.fspath(folder), cases, seed)
+    with MessageProcess(__name__, *words, env=environment) as process:
+        answer = process.receive(_SECONDS)
+        if answer is not None:
+            return [
+                Conformance(item["operator"], tuple(Check(**check) for check in item["checks"]))
+                for item in answer["found"]
+            ]
+        end = process.death()
+    report = _report(f"{end.output}\n{end.exceeded}")
     return [Conformance(str(folder), (Check("sanitizer", "", False, report),))]
 
 
 def _runtime(library: str) -> str:
     command = [toolchain.cxx(), f"-print-file-name={library}"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    found = run(command, Limits(_SECONDS)).output.strip()
     if not Path(found).is_absolute():
         raise OperatorError(
             f"{toolchain.cxx()} has no {library}",
@@ -72,13 +74,13 @@ def _report(text: str) -> str:
     return "\n".join(lines[-15:])
 
 
-def _main(folder: str, cases: str, seed: str) -> None:
+def _main(descriptor: str, folder: str, cases: str, seed: str) -> None:
     found = [
         prove_kernels(operator, cases=int(cases), seed=int(seed)).to_json()
         for operator in load_folder(folder)
         if "cpu" in operator.kernels
     ]
-    print(json.dumps(found))
+    Answers(descriptor).send({"found": found})
 
 
 if __name__ == "__main__":

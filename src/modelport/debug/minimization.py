@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelport.arrays import Array
 from modelport.backends import REFERENCE_RUNTIME
+from modelport.child_process import python_command
 from modelport.debug.bisection import BUDGET, Bisecting, exported, graph_or_recipe, inputs_of
 from modelport.debug.comparison import Cases, given_cases
 from modelport.debug.partial_execution import PartialExecutor, Store
@@ -198,6 +198,6 @@ def _record_in_child(
     (folder / "store").mkdir()
     path = Model(executor.ir).save(folder / "whole.onnx")
     case = write_case(folder / "whole.npz", inputs, {})
-    command = [sys.executable, "-P", "-m", "modelport.debug.crash_worker", str(path), str(case)]
-    exit_code([*command, "--record", str(folder / "store"), str(budget)], timeout)
+    words = (path, case, "--record", folder / "store", budget)
+    exit_code(python_command("modelport.debug.crash_worker", *words), timeout)
     return Store.opened(folder / "store")

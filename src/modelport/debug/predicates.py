@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
-import sys
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelport.arrays import Array
+from modelport.child_process import Ended, Limits, python_command, run
 from modelport.debug.partial_execution import PartialExecutor, Store, drawn_like
 from modelport.debug.reference_tensors import Recorded
 from modelport.debug.submodel import declare_inputs, is_tensor, submodel, used_values
@@ -28,7 +27,7 @@ Fails = Callable[[Path, Path], bool]
 """Predicate: a model (an ``.onnx`` file) fails on a case (an ``.npz`` file)."""
 
 CRASH = "crash"
-_TIMED_OUT = 124
+_BEYOND_LIMIT = 124
 """Exit code of `timeout` of the GNU core utilities."""
 
 
@@ -222,11 +221,11 @@ def outcome_of(by: str | Fails, target: Target, timeout: float) -> Outcome:
     if by == CRASH:
 
         def words(model: Path, case: Path) -> list[str]:
-            return ["-P", "-m", "modelport.debug.crash_worker", str(model), str(case), str(target)]
+            return python_command("modelport.debug.crash_worker", model, case, target)
 
         return Outcome(
-            lambda model, case: _kind_of_failure([sys.executable, *words(model, case)], timeout),
-            lambda model, case: shlex.join(["python", *words(model, case)]),
+            lambda model, case: _kind_of_failure(words(model, case), timeout),
+            lambda model, case: shlex.join(["python", *words(model, case)[1:]]),
         )
     if "{model}" not in by:
         raise UsageError(
@@ -244,20 +243,17 @@ def outcome_of(by: str | Fails, target: Target, timeout: float) -> Outcome:
 
 def _kind_of_failure(command: list[str], timeout: float) -> int:
     """Exit code of a command, 0 if it is good; different failures have different codes."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
-    except subprocess.TimeoutExpired:
-        return _TIMED_OUT
-    if done.returncode not in (1, 2):
-        return done.returncode
-    text = re.sub(r"'[^']*'|\"[^\"]*\"|\(\S*\)|/\S*|[\d.,]+", "", done.stderr)
+    done = run(command, Limits(timeout))
+    if done.exceeded or done.code not in (1, 2):
+        return _code(done)
+    text = re.sub(r"'[^']*'|\"[^\"]*\"|\(\S*\)|/\S*|[\d.,]+", "", done.errors)
     return zlib.crc32(text.encode())
 
 
 def exit_code(command: list[str], timeout: float) -> int:
-    """Exit code of a command: negative for a signal, 124 after a timeout."""
-    try:
-        done = subprocess.run(command, capture_output=True, timeout=timeout, check=False)
-    except subprocess.TimeoutExpired:
-        return _TIMED_OUT
-    return done.returncode
+    """Exit code of a command: negative for a signal, 124 beyond a limit of time or memory."""
+    return _code(run(command, Limits(timeout)))
+
+
+def _code(done: Ended) -> int:
+    return _BEYOND_LIMIT if done.exceeded else done.code

@@ -10,7 +10,7 @@ from typing import Any
 
 from modelport.backends import get_backend
 from modelport.backends.adapters import adapters_of, shape_values, with_adapters
-from modelport.backends.interface import GRAPH, Artifact
+from modelport.backends.base import GRAPH, Artifact
 from modelport.deployment.plan import Plan
 from modelport.errors import UsageError
 from modelport.facts import CaptureFacts
@@ -80,7 +80,7 @@ def build_artifact(
     ready = prepare(rewritten(start, plan.rewrites), target, _plugins(plan.options))
     if backend.CAPABILITIES.precisions[target.precision] == "graph":
         ready = convert(ready, target.precision, table=table, form=form_for(target))
-        if (target.backend, target.device) == ("onnxruntime", "cpu"):
+        if target.device in backend.fp32_fallback:
             ready = widen(ready)
     options = dict(plan.options)
     if backend.CAPABILITIES.dynamic_shapes == "ranges":

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from modelport.backends import get_backend
-from modelport.backends.interface import GRAPH
+from modelport.backends.base import GRAPH
 from modelport.bundle.edit import StrPath, changed_bundle, commit_changed, stages_of
 from modelport.bundle.manifest import Manifest
 from modelport.bundle.reader import Bundle

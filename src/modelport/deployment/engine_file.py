@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modelport.backends import backend_names, get_backend
 from modelport.bundle.checksums import sha256
 from modelport.deployment.plan import Plan
 from modelport.deployment.workspace import Workspace
@@ -25,9 +26,6 @@ from modelport.target import Target
 
 if TYPE_CHECKING:
     from modelport.backends.tensorrt.engine_metadata import BuildRecord
-
-ENGINES = ("tensorrt", "tensorrt-rtx")
-"""Backends whose engine is a file of its own."""
 
 
 @dataclass(frozen=True)
@@ -90,10 +88,11 @@ def compile(
     from modelport.backends.tensorrt.engine_metadata import BuildRecord, record_of
 
     output, parsed = Path(output), Target.parse(target)
-    if parsed.backend not in ENGINES:
+    if not get_backend(parsed).engine_suffix:
+        with_files = [name for name in backend_names() if get_backend(name).engine_suffix]
         raise UsageError(
             f"the backend {parsed.backend} has no engine file of its own",
-            fix=f"one of {', '.join(ENGINES)}; or `modelport deploy`",
+            fix=f"one of {', '.join(with_files)}; or `modelport deploy`",
         )
     if not output.parent.is_dir():
         raise UsageError(f"no such directory: {output.parent}")

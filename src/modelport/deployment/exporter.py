@@ -6,8 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from modelport.backends import REFERENCE_RUNTIME
-from modelport.backends.onnxruntime.session import NO_KERNEL
+from modelport.backends import REFERENCE_RUNTIME, get_backend
 from modelport.capture.attempts import CaptureAttempt, capture_attempts
 from modelport.capture.programs import open_program
 from modelport.deployment.verification import References, Verdict, settled, verify
@@ -197,7 +196,7 @@ def _not_run(operators: Sequence[str], error: BuildError) -> Finding:
 
 def _invalid(error: BuildError) -> Finding:
     message = f"{error.what}: {error.why}"
-    if NO_KERNEL in message:
+    if get_backend(REFERENCE_RUNTIME).lacks_kernel(error):
         return Finding("no-kernel", Severity.ERROR, message, fix=error.fix or "")
     return Finding(
         "invalid-graph", Severity.ERROR, message, fix="capture by another strategy or opset"

@@ -21,8 +21,7 @@ from modelport.backends import (
     get_backend,
     open_engine,
 )
-from modelport.backends.interface import GRAPH, Artifact
-from modelport.backends.torch.program import program_of
+from modelport.backends.base import GRAPH, Artifact, program_of
 from modelport.deployment.build import Build, build_artifact
 from modelport.deployment.plan import Plan
 from modelport.facts import CaptureFacts
@@ -220,6 +219,6 @@ class Workspaces:
         """
         folder = self._folder / f"attempt-{next(self._numbers)}"
         workspace = Workspace.create(folder, attempt.model, self._targets)
-        if any(target.backend == "torch" for target in self._targets):
+        if any(get_backend(target).runs_program for target in self._targets):
             attempt.program.save(folder / program_of(GRAPH))
         return workspace

@@ -1,4 +1,4 @@
-"""`operator`: one declaration of an operator, for PyTorch, ONNX and every runtime."""
+"""The record of an operator that is declared once, for PyTorch, ONNX and every runtime."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelport.errors import OperatorError
-from modelport.ops import registry
-from modelport.ops.schema import OperatorSchema, schema_of
+from modelport.ops.schema import OperatorSchema
 from modelport.ops.shapes import TensorInfo
 
 if TYPE_CHECKING:
@@ -79,7 +78,7 @@ class Operator:
         self.decomposition_since = 18
         self.gradient: Callable[..., Any] | None = None
         self.samples: Callable[..., Any] | None = None
-        self.folder = folder or _folder_of(reference)
+        self.folder = folder or folder_of(reference)
         self.torch_name: str | None = schema.qualified_name
         names = [*(item.name for item in schema.inputs), *(item.name for item in schema.attributes)]
         self.argument_names = tuple(names)
@@ -203,44 +202,6 @@ class Operator:
         return f"<operator {self.qualified_name}>"
 
 
-def operator(
-    name: str,
-    *,
-    kernels: Sequence[str] = (),
-    dtypes: Sequence[str] | Sequence[Sequence[str]] = (),
-) -> Callable[[Callable[..., Any]], Operator]:
-    """Declares an operator; the decorated function is its reference.
-
-    Args:
-        name: ``domain::name``, for PyTorch and ONNX alike.
-        kernels: Files beside the declaration: a ``.cpp`` with the kernel for the CPU, a ``.cu``
-            with that for CUDA. Each has a function of the operator's name; see
-            ``modelport/kernel.h``.
-        dtypes: Where that function is a template: the element types of its parameter, or a list
-            of them for every parameter.
-
-    Returns:
-        A decorator that gives the `Operator`.
-
-    Raises:
-        OperatorError: The name, the signature, a file or a dtype is wrong; or another operator
-            of this name was declared before.
-    """
-
-    def declare(reference: Callable[..., Any]) -> Operator:
-        schema = schema_of(name, reference)
-        files = kernel_files(name, _folder_of(reference), kernels)
-        declared = Operator(schema, reference, files, template_dtypes(dtypes))
-        registry.require_addable(declared)
-        from modelport.ops.torch_op import EagerOperator
-
-        declared.eager = EagerOperator.of(declared)
-        registry.add(declared)
-        return declared
-
-    return declare
-
-
 def kernel_files(name: str, folder: Path, files: Sequence[str]) -> dict[str, Path]:
     """The kernel files of an operator by their device.
 
@@ -283,7 +244,8 @@ def template_dtypes(dtypes: Sequence[Any]) -> list[tuple[str, ...]]:
     return lists
 
 
-def _folder_of(reference: Callable[..., Any]) -> Path:
+def folder_of(reference: Callable[..., Any]) -> Path:
+    """The folder of the file that has a function."""
     return Path(inspect.unwrap(reference).__code__.co_filename).parent
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from modelport.backends import REFERENCE_RUNTIME, open_engine
-from modelport.backends.interface import Artifact
+from modelport.backends.base import Artifact
 from modelport.errors import BuildError, ProofError, UsageError
 from modelport.ir.integer_ranges import accepted_integers
 from modelport.ir.random_operators import draws

@@ -14,7 +14,7 @@ import numpy as np
 
 from modelport.arrays import Array, Arrays
 from modelport.backends import Engine
-from modelport.backends.interface import Binding
+from modelport.backends.base import Binding
 from modelport.errors import RunError, UsageError
 from modelport.signature import Dim, Signature, TensorSpec
 

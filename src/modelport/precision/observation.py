@@ -11,7 +11,7 @@ from typing import Any
 from modelport.arrays import Array
 from modelport.backends import REFERENCE_RUNTIME
 from modelport.backends import open_engine as open_artifact
-from modelport.backends.interface import Artifact, Engine
+from modelport.backends.base import Artifact, Engine
 from modelport.graph import expose
 from modelport.model import Model
 from modelport.ops import registry

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
+from modelport.backends import get_backend
 from modelport.ir.constants import add_constant, tensor_of
 from modelport.ir.domains import is_onnx
 from modelport.precision.float8 import FLOAT8, ZERO, float8_scale, float8_weight
@@ -34,17 +35,10 @@ LEVELS = {"symmetric": 127, "mixed": 64, "unsigned": 64}
 """Steps from zero to the end of the weights' range, by form. CPUs without VNNI add two products of
 8 bits in 16 bits, saturating: 2 * 255 * 64 fits, 2 * 255 * 127 does not, and is then far off."""
 
-_OF_BACKEND = {"openvino": "mixed", "tensorrt": "symmetric", "tensorrt-rtx": "symmetric"}
-
 
 def form_for(target: Target) -> str:
-    """The Q/DQ scheme of int8 that is best for a target's backend.
-
-    OpenVINO 2026.4 takes ``unsigned`` too, but then computes products of two activations with
-    another result than the standard's.
-    """
-    on_cpu = "unsigned" if target.device == "cpu" else "symmetric"
-    return _OF_BACKEND.get(target.backend, on_cpu)
+    """The Q/DQ scheme of int8 that is best for a target's backend."""
+    return get_backend(target).quantization_scheme(target)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from modelport.arrays import Array, Arrays
-from modelport.backends.interface import Engine
+from modelport.backends.base import Engine
 from modelport.errors import UsageError
 from modelport.model import Model
 from modelport.numerics.metrics import cosine

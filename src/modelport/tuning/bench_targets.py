@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modelport.backends.interface import GRAPH
-from modelport.backends.torch.program import program_of
+from modelport.backends import REFERENCE_RUNTIME, get_backend
+from modelport.backends.base import GRAPH, program_of
 from modelport.bundle import Bundle
 from modelport.errors import UsageError
 from modelport.recipe import load_recipe
@@ -66,7 +66,7 @@ def subjects_of(
         raise UsageError("there is nothing to measure", fix="give bundles or ONNX files")
     found = []
     for model in map(Path, models):
-        own: Sequence[Target | None] = targets or [Target("onnxruntime")]
+        own: Sequence[Target | None] = targets or [REFERENCE_RUNTIME]
         if model.suffix != ".onnx":
             with Bundle.open(model) as bundle:
                 if not bundle.manifest.stages:
@@ -115,7 +115,7 @@ def original_of(
         UsageError: The target is another backend's, or there is no program.
         ExportError: The source cannot be captured.
     """
-    if target.backend != "torch":
+    if not get_backend(target).runs_program:
         raise UsageError(f"{target} is not PyTorch", fix="measure against torch or torch:compile")
     if source is None:
         with Bundle.open(model) as bundle:

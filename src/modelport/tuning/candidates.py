@@ -72,20 +72,17 @@ def variations(plan: Plan, rewrites: Sequence[str]) -> list[Plan]:
     Returns:
         Plans with another option, another number of threads, or a rewrite.
     """
-    taken = get_backend(plan.target).CAPABILITIES
-    choices = dict(taken.tunable)
-    if plan.target.provider is None:
-        # torch.compile alone knows it.
-        choices.pop("freezing", None)
-    if taken.threads and cores() > 1:
+    backend = get_backend(plan.target)
+    choices = dict(backend.tunables(plan.target))
+    if backend.CAPABILITIES.threads and cores() > 1:
         choices["threads"] = (0, *_fewer(cores()))
     found = [
         dataclasses.replace(plan, options={**plan.options, option: value})
         for option, values in choices.items()
         for value in values[1:]
     ]
-    # PyTorch runs the program, not the graph; in int8 the graph was simplified before.
-    if plan.target.backend != "torch" and plan.target.precision != "int8":
+    # In int8 the graph was simplified before.
+    if not backend.runs_program and plan.target.precision != "int8":
         found += [dataclasses.replace(plan, rewrites=(name,)) for name in rewrites]
     return found
 

@@ -1,18 +1,12 @@
 """Worker process of measurements: a crash in it is a result, and does not end the search.
 
-``python -m modelport.tuning.worker DESCRIPTOR`` reads one JSON object a line from stdin, and
-answers with one a line on the file descriptor: what runtimes print cannot come between. See
-`modelport.tuning.worker_client`, which speaks with it.
+See `modelport.child_process.MessageProcess`, and `modelport.tuning.worker_client`, its client.
 """
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import gc
-import json
-import os
-import signal
 import sys
 import threading
 import time
@@ -23,6 +17,7 @@ from typing import Any
 from modelport.arrays import Array
 from modelport.backends import Engine, get_backend
 from modelport.bundle import load
+from modelport.child_process import Answers, Message, requests
 from modelport.deployment.build import Build
 from modelport.deployment.plan import Plan
 from modelport.errors import ModelportError, UsageError
@@ -33,8 +28,7 @@ from modelport.target import Target
 from modelport.tuning.int8_candidates import is_held_out, quantize_workspace
 from modelport.tuning.workspace import TuningWorkspace, read_inputs
 
-Reply = dict[str, Any]
-_DIE_WITH_PARENT = 1
+Reply = Message
 
 
 class Worker:
@@ -197,17 +191,14 @@ def _peak_memory() -> int:
 
 def main(arguments: list[str]) -> int:
     """Answers requests until there are no more."""
-    ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
     worker = Worker()
-    with os.fdopen(int(arguments[0]), "w", encoding="utf-8") as answers:
-        for line in sys.stdin:
-            question = json.loads(line)
-            try:
-                reply = getattr(worker, question.pop("do"))(**question)
-            except ModelportError as error:
-                reply = {"failed": " ".join(str(error).split())}
-            answers.write(json.dumps(reply) + "\n")
-            answers.flush()
+    answers = Answers(arguments[0])
+    for request in requests():
+        try:
+            reply = getattr(worker, request.pop("do"))(**request)
+        except ModelportError as error:
+            reply = {"failed": " ".join(str(error).split())}
+        answers.send(reply)
     return 0
 
 

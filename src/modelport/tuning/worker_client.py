@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
-import selectors
-import signal
-import subprocess
-import sys
-import tempfile
-import time
 from types import TracebackType
-from typing import IO, Any
+from typing import Any
 
+from modelport.child_process import Ended, Message, MessageProcess
 from modelport.errors import ModelportError, RunError
 
 _TURN = 0.1
@@ -46,21 +39,7 @@ class WorkerProcess:
         self.memory = 0
         self._at_once = at_once
         self._warm_up = 1
-        reading, writing = os.pipe()
-        self._answers = reading
-        self._heard = b""
-        # What runtimes print goes here; its end says why they died.
-        self._printed: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "modelport.tuning.worker", str(writing)],
-            stdin=subprocess.PIPE,
-            stdout=self._printed,
-            stderr=self._printed,
-            pass_fds=(writing,),
-        )
-        os.close(writing)
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(reading, selectors.EVENT_READ)
+        self._process = MessageProcess("modelport.tuning.worker")
 
     def __enter__(self) -> WorkerProcess:
         return self
@@ -75,18 +54,9 @@ class WorkerProcess:
 
     def close(self) -> None:
         """Ends the process."""
-        if self._process.poll() is None:
-            self._process.kill()
-        self._process.wait()
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        if self._answers >= 0:
-            self._selector.close()
-            os.close(self._answers)
-            self._answers = -1
-            self._printed.close()
+        self._process.close()
 
-    def open(self, do: str, timeout: float = _TIMEOUT, **what: Any) -> dict[str, Any]:
+    def open(self, do: str, timeout: float = _TIMEOUT, **what: Any) -> Message:
         """Opens an engine, runs it twice, and chooses the number of calls per turn.
 
         Args:
@@ -117,51 +87,29 @@ class WorkerProcess:
         )
         return list(reply["seconds"])
 
-    def ask(self, do: str, timeout: float = _TIMEOUT, **what: Any) -> dict[str, Any]:
+    def ask(self, do: str, timeout: float = _TIMEOUT, **what: Any) -> Message:
         """Sends a request and waits for the answer.
 
         Raises:
             RunError: It says that it failed, takes too long, or the process died.
         """
-        self._signal(signal.SIGCONT)
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(json.dumps({"do": do, **what}, default=str).encode() + b"\n")
-            self._process.stdin.flush()
-            answer = self._answer(time.monotonic() + timeout)
-        except BrokenPipeError:
-            answer = None
+        self._process.resume()
+        self._process.send({"do": do, **what})
+        answer = self._process.receive(timeout)
         if answer is None:
-            raise RunError(f"{self.name} died", why=self._death())
-        self._signal(signal.SIGSTOP)
+            raise RunError(f"{self.name} did not answer", why=_reason(self._process.death()))
+        self._process.stop()
         if "failed" in answer:
             raise RunError(f"{self.name} failed", why=answer["failed"])
         return answer
 
-    def _answer(self, deadline: float) -> dict[str, Any] | None:
-        while b"\n" not in self._heard:
-            if not self._selector.select(max(0.0, deadline - time.monotonic())):
-                self._process.kill()
-                raise RunError(f"{self.name} did not answer", why="it took too long")
-            received = os.read(self._answers, 1 << 16)
-            if not received:
-                return None
-            self._heard += received
-        line, self._heard = self._heard.split(b"\n", 1)
-        answer: dict[str, Any] = json.loads(line)
-        return answer
 
-    def _signal(self, number: signal.Signals) -> None:
-        if self._process.poll() is None:
-            self._process.send_signal(number)
-
-    def _death(self) -> str:
-        code = self._process.wait()
-        self._printed.seek(0)
-        lines = self._printed.read().decode(errors="replace").strip().splitlines()
-        last = f": {lines[-1].strip()}" if lines else ""
-        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        return f"the process ended with {how}{last}"
+def _reason(end: Ended) -> str:
+    if end.exceeded:
+        return end.exceeded
+    lines = end.output.splitlines()
+    last = f": {lines[-1].strip()}" if lines else ""
+    return f"the process ended with {end.how}{last}"
 
 
 def why_failed(error: ModelportError) -> str:

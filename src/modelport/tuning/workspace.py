@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelport.arrays import Array
-from modelport.backends.interface import GRAPH
-from modelport.backends.torch.program import program_of
+from modelport.backends import get_backend
+from modelport.backends.base import GRAPH, program_of
 from modelport.deployment.plan import Plan
 from modelport.deployment.workspace import Workspace
 from modelport.errors import ExportError
@@ -120,7 +120,7 @@ def make_workspace(
     model = attempt.model
     workspace = TuningWorkspace.create(folder, model, [plan.target for plan in plans])
     workspace.describe()
-    if any(plan.target.backend == "torch" for plan in plans):
+    if any(get_backend(plan.target).runs_program for plan in plans):
         # Without a program its candidates fail, and say so.
         with contextlib.suppress(ExportError):
             attempt.program.save(folder / program_of(GRAPH))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import modelport
 from modelport import BuildError, Engine, RunError, UsageError
 from modelport.backends import get_backend
-from modelport.backends.interface import Artifact
+from modelport.backends.base import Artifact
 from modelport.backends.onnxruntime.session import open_session
 from modelport.signature import Dim, Signature
 from modelport.target import Target

@@ -13,7 +13,7 @@ from onnx import helper
 
 from modelport import BuildError, OperatorError, RunError
 from modelport.backends import get_backend
-from modelport.backends.interface import Artifact
+from modelport.backends.base import Artifact
 from modelport.ops.declaration import DTYPES, Operator
 from modelport.ops.library_store import library_path
 from modelport.target import Target

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import modelport
 from modelport import BuildError, Engine, RunError, UsageError
 from modelport.backends import get_backend
-from modelport.backends.interface import Artifact
+from modelport.backends.base import Artifact
 from modelport.backends.openvino.core import core
 from modelport.signature import Dim, Signature
 from modelport.target import Target

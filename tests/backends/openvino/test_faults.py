@@ -15,7 +15,7 @@ from onnx.reference import ReferenceEvaluator
 import modelport
 from modelport import BuildError, Model
 from modelport.backends import get_backend, lint_rules, open_engine
-from modelport.backends.interface import Artifact
+from modelport.backends.base import Artifact
 from modelport.graph import lint
 from modelport.passes.legalization import prepare
 from modelport.target import Target

@@ -12,7 +12,7 @@ import torch
 import modelport
 from modelport.backends import open_engine
 from modelport.backends.adapters import adapters_of, with_adapters
-from modelport.backends.interface import Artifact
+from modelport.backends.base import Artifact
 from modelport.recipe import load_recipe
 from modelport.target import Target
 

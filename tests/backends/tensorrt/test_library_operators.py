@@ -11,7 +11,7 @@ import torch
 import modelport
 from modelport.backends import open_engine
 from modelport.backends.adapters import adapters_of, with_adapters
-from modelport.backends.interface import Artifact
+from modelport.backends.base import Artifact
 from modelport.deployment import Plan, Workspace
 from modelport.ops.library import load
 from modelport.target import Target

@@ -13,7 +13,7 @@ import torch
 import modelport
 from modelport import BuildError, RunError, UsageError
 from modelport.backends import get_backend
-from modelport.backends.interface import Artifact
+from modelport.backends.base import Artifact
 from modelport.backends.tensorrt import device, dlpack
 from modelport.backends.tensorrt.session import choose_profile, numpy_dtype
 from tests.backends.tensorrt.test_compile import TARGET, convolution

@@ -11,7 +11,7 @@ import torch
 import modelport
 from modelport import BuildError, ExportError, RunError, UsageError
 from modelport.backends import get_backend
-from modelport.backends.interface import Artifact
+from modelport.backends.base import Artifact
 from modelport.backends.torch.engine import TorchEngine
 from modelport.capture.programs import export_program
 from modelport.signature import Dim, Signature, TensorSpec

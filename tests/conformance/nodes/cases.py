@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 
 from modelport.backends import get_backend, open_engine
-from modelport.backends.interface import Artifact
+from modelport.backends.base import Artifact
 from modelport.errors import ModelportError
 from modelport.ir.random_operators import draws
 from modelport.model import Model

@@ -12,7 +12,7 @@ import torch
 import modelport
 from modelport.backends import open_engine
 from modelport.backends.adapters import AdaptedEngine, adapters_of, with_adapters
-from modelport.backends.interface import Artifact
+from modelport.backends.base import Artifact
 from modelport.errors import PassError
 from modelport.passes import prepare
 from modelport.target import Target

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from modelport.backends.base import Artifact, Capabilities
 from modelport.backends.engine_faults import refuse_faults
-from modelport.backends.interface import Artifact, Capabilities
 from modelport.backends.onnxruntime.lint import FAULTS, TITLE
 from modelport.backends.onnxruntime.providers import profile_options
 from modelport.findings import Finding
@@ -27,11 +27,6 @@ CAPABILITIES = Capabilities(
     threads=True,
     tunable={"graph_optimization": ("all", "extended", "basic"), "spinning": (True, False)},
 )
-
-
-def why_not_run(target: Target) -> str:
-    """Nothing: what loads runs; see `modelport.backends.Backend.why_not_run`."""
-    return ""
 
 
 def compile(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelport.arrays import Array, Arrays
-from modelport.backends.interface import Artifact, Binding, Engine
+from modelport.backends.base import Artifact, Binding, Engine
 from modelport.backends.onnxruntime.io_binding import bind_input, bind_output, run_bound
 from modelport.backends.onnxruntime.probe import version
 from modelport.backends.onnxruntime.session import one_line, open_session, runtime_errors

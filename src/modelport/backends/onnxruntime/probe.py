@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import importlib
 
-from modelport.backends.interface import Probe
+from modelport.backends.base import Probe
 from modelport.backends.onnxruntime.session import one_line, open_session
 from modelport.errors import ModelportError
 from modelport.target import Target

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from modelport.backends.base import Artifact, Capabilities
 from modelport.backends.engine_faults import refuse_faults
-from modelport.backends.interface import Artifact, Capabilities
 from modelport.backends.openvino.core import HINTS
 from modelport.backends.openvino.engine import DTYPES
 from modelport.backends.openvino.lint import FAULTS, TITLE
@@ -23,11 +23,6 @@ CAPABILITIES = Capabilities(
     threads=True,
     tunable={"hint": HINTS},
 )
-
-
-def why_not_run(target: Target) -> str:
-    """Nothing: what loads runs; see `modelport.backends.Backend.why_not_run`."""
-    return ""
 
 
 def compile(

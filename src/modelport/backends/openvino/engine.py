@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from modelport.arrays import Array, Arrays
-from modelport.backends.interface import Artifact, Binding, Engine
+from modelport.backends.base import Artifact, Binding, Engine
 from modelport.backends.openvino.core import import_openvino, open_compiled, reason
 from modelport.backends.openvino.ports import port_indices, read_inputs
 from modelport.errors import BuildError, RunError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 
-from modelport.backends.interface import Probe
+from modelport.backends.base import Probe
 from modelport.backends.openvino.core import core, import_openvino, open_compiled
 from modelport.errors import ModelportError
 from modelport.extras import install_command

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelport.backends.adapters import adapters_of, adapters_to_json
-from modelport.backends.interface import Artifact, Capabilities
+from modelport.backends.base import Artifact, Capabilities
 from modelport.backends.tensorrt.build_errors import all_nodes, describe, refusal
 from modelport.backends.tensorrt.caches import timing_cache
 from modelport.backends.tensorrt.device import why_no_gpu

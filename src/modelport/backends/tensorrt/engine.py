@@ -12,7 +12,7 @@ import numpy as np
 
 from modelport.arrays import Array, Arrays
 from modelport.backends.adapters import adapters_from_json, with_adapters
-from modelport.backends.interface import Artifact, Binding, Engine
+from modelport.backends.base import Artifact, Binding, Engine
 from modelport.backends.loader import open_engine
 from modelport.backends.tensorrt.caches import runtime_cache
 from modelport.backends.tensorrt.device import compute_capability, why_no_gpu

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from modelport.backends.adapters import FixedPoint, adapters_from_json
-from modelport.backends.interface import Artifact
+from modelport.backends.base import Artifact
 from modelport.backends.loader import open_engine
 from modelport.backends.tensorrt.engine import TensorRtEngine, engine_code, why_not_run
 from modelport.backends.tensorrt.engine_metadata import BuildRecord, record_of

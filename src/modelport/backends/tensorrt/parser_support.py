@@ -1,14 +1,12 @@
 """Asking TensorRT's parser what it takes, in a process of its own, which it may end.
 
-``python -m modelport.backends.tensorrt.parser_support MODULE MODEL`` writes the refused nodes as
-JSON.
+Its arguments are the library's module and the model's file; see
+`modelport.child_process.MessageProcess`.
 """
 
 from __future__ import annotations
 
 import importlib
-import json
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -18,12 +16,15 @@ from typing import TYPE_CHECKING, Any
 from modelport.backends.tensorrt.build_errors import describe, explain
 from modelport.backends.tensorrt.library import Flavor
 from modelport.backends.tensorrt.unsupported_ops import form_of
+from modelport.child_process import Answers, MessageProcess
 from modelport.errors import UsageError
 from modelport.findings import Finding, Severity
 from modelport.model import Model
 
 if TYPE_CHECKING:
     import onnx_ir
+
+_SECONDS = 3600.0
 
 
 def ask_parser(ir: onnx_ir.Model, flavor: Flavor) -> Iterator[Finding]:
@@ -81,28 +82,19 @@ def _known(ir: onnx_ir.Model, flavor: Flavor) -> Iterator[Finding]:
 def _ask(ir: onnx_ir.Model, flavor: Flavor) -> list[dict[str, str]]:
     with tempfile.TemporaryDirectory() as folder:
         path = Model(ir).save(Path(folder) / "model.onnx")
-        command = [sys.executable, "-P", "-m", __name__, flavor.module, str(path)]
-        answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    for line in answer.stdout.splitlines():
-        if line.startswith(_MARK):
-            found: list[dict[str, str]] = json.loads(line.removeprefix(_MARK))
-            return found
-    told = " ".join(answer.stderr.split())[-300:]
-    return [
-        {
-            "what": f"its parser ended the process: exit code {answer.returncode} {told}",
-            "node": "",
-            "operator": "",
-        }
-    ]
+        with MessageProcess(__name__, flavor.module, path) as process:
+            answer = process.receive(_SECONDS)
+            if answer is not None:
+                found: list[dict[str, str]] = answer["refused"]
+                return found
+            end = process.death()
+    printed = " ".join(end.output.split())[-300:]
+    what = f"its parser ended the process: {end.how} {printed}"
+    return [{"what": what, "node": "", "operator": ""}]
 
 
-_MARK = "refused: "
-"""What the line begins with that is the answer: the library prints to the same place."""
-
-
-def main(module: str, path: str) -> int:
-    """Parses, and writes what was refused; see the module."""
+def main(descriptor: str, module: str, path: str) -> int:
+    """Parses, and sends the refused nodes; see the module."""
     trt: Any = importlib.import_module(module)
     log = trt.Logger(trt.Logger.INTERNAL_ERROR)
     network = trt.Builder(log).create_network(
@@ -117,7 +109,7 @@ def main(module: str, path: str) -> int:
     ]
     if not taken and not refused:
         refused = [{"what": "it does not say why", "node": "", "operator": ""}]
-    print(f"\n{_MARK}{json.dumps([] if taken else refused)}", flush=True)
+    Answers(descriptor).send({"refused": [] if taken else refused})
     return 0
 
 

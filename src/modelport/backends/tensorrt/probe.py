@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelport.backends.interface import Probe
+from modelport.backends.base import Probe
 from modelport.backends.tensorrt.device import why_no_gpu
 from modelport.backends.tensorrt.library import RTX, TENSORRT, Flavor
 from modelport.errors import UsageError

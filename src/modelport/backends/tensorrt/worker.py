@@ -1,20 +1,20 @@
 """A build, in a process of its own: TensorRT prints what it likes, and may end the process.
 
-``python -m modelport.backends.tensorrt.worker`` reads a job as JSON on stdin and writes one JSON
-object a line on stdout: ``start`` and ``finish`` of a phase, then ``refused`` or ``built``.
+It reads a job and answers with ``start`` and ``finish`` of each phase, then ``refused`` or
+``built``; see `modelport.child_process.MessageProcess`.
 """
 
 from __future__ import annotations
 
 import importlib
 import json
-import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from modelport.backends.tensorrt.logger import logger
+from modelport.child_process import Answers, requests
 
 DEEPEST_PHASE = 2
 """TensorRT's phases lie within each other; what is deeper than this takes no time worth telling."""
@@ -176,15 +176,12 @@ def _network_layers(network: Any) -> Any:
 
 
 def main() -> int:
-    """Does the job on stdin; see the module."""
-    job = json.load(sys.stdin)
-    channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    # TensorRT writes to both; only the messages may go where they are read.
-    os.dup2(2, 1)
+    """Does the job; see the module."""
+    answers = Answers(sys.argv[1])
+    job = next(requests())
 
     def tell(**message: Any) -> None:
-        channel.write(json.dumps(message) + "\n")
-        channel.flush()
+        answers.send(message)
 
     try:
         tell(built=_Build(job, tell).run())

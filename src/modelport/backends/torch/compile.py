@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from modelport.backends.interface import Artifact, Capabilities
+from modelport.backends.base import Artifact, Capabilities, program_of
 from modelport.backends.torch.engine import COMPILE, load_program
-from modelport.backends.torch.program import program_code, program_of
+from modelport.backends.torch.program import program_code
 from modelport.errors import BuildError, RunError
 from modelport.files.trusted_code import user_code
 from modelport.progress import Progress
@@ -27,11 +27,6 @@ CAPABILITIES = Capabilities(
     providers=(COMPILE,),
     tunable={"channels_last": (False, True), "freezing": (False, True)},
 )
-
-
-def why_not_run(target: Target) -> str:
-    """Nothing: what compiles has been run; see `modelport.backends.Backend.why_not_run`."""
-    return ""
 
 
 def compile(

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelport.arrays import Array, Arrays, from_numpy, to_numpy
-from modelport.backends.interface import Artifact, Binding, Engine
-from modelport.backends.torch.program import program_code, read_program
+from modelport.backends.base import Artifact, Binding, Engine
+from modelport.backends.torch.program import program_code
 from modelport.errors import BuildError, RunError, UsageError
+from modelport.files.exported_program import read_program
 from modelport.files.trusted_code import TrustedCode
 from modelport.signature import Signature
 from modelport.target import Target

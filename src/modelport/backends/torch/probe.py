@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import shutil
 
-from modelport.backends.interface import Probe
+from modelport.backends.base import Probe
 from modelport.extras import install_command
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from modelport.process_memory import free_memory
+
 _SHARE = 4
 """A probe may take one part in so many of the memory that is free."""
 
@@ -22,8 +24,11 @@ def bounded_memory() -> Iterator[None]:
         import resource
 
         pages = int(Path("/proc/self/statm").read_text().split()[0])
-        free = _free_bytes(Path("/proc/meminfo").read_text())
     except (ImportError, OSError):
+        yield
+        return
+    free = free_memory()
+    if free is None:
         yield
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
@@ -35,8 +40,3 @@ def bounded_memory() -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
-
-
-def _free_bytes(meminfo: str) -> int:
-    fields = dict(line.split(":", 1) for line in meminfo.splitlines() if ":" in line)
-    return int(fields["MemAvailable"].split()[0]) * 1024

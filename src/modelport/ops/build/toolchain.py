@@ -7,11 +7,11 @@ import os
 import platform
 import re
 import shutil
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from modelport import child_process
 from modelport.errors import OperatorError
 
 NATIVE = Path(__file__).parents[2] / "native"
@@ -28,6 +28,7 @@ _COMMON = ("-std=c++17", "-O3", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextr
 _KERNEL = ("-fno-math-errno", "-fno-trapping-math", "-fno-gnu-unique")
 # What compilers say is read here, and shown to who may search for it.
 _ENGLISH = {**os.environ, "LC_ALL": "C"}
+_LIMITS = child_process.Limits(3600.0)
 _ERROR_LINE = re.compile(r"^(\S+?)[:(](\d+)\)?.*?\berror\b:?\s*(.*)$", re.MULTILINE)
 # Where a compiler says that code was led to an error elsewhere, by a template or a macro.
 _LED_TO = re.compile(
@@ -96,17 +97,14 @@ def nvcc() -> str | None:
 @functools.cache
 def identity(compiler: str) -> str:
     """A compiler's own words about its version, for the key of what it makes."""
-    done = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False)
-    return f"{compiler} {done.stdout}"
+    return f"{compiler} {child_process.run([compiler, '--version'], _LIMITS).output}"
 
 
 @functools.cache
 def capabilities(compiler: str) -> tuple[int, ...]:
     """Those of `CUDA_CAPABILITIES` that a CUDA compiler knows."""
-    done = subprocess.run(
-        [compiler, "--list-gpu-code"], capture_output=True, text=True, check=False
-    )
-    known = {int(number) for number in re.findall(r"sm_(\d+)\b", done.stdout)}
+    done = child_process.run([compiler, "--list-gpu-code"], _LIMITS)
+    known = {int(number) for number in re.findall(r"sm_(\d+)\b", done.output)}
     return tuple(number for number in CUDA_CAPABILITIES if number in known)
 
 
@@ -215,16 +213,16 @@ def run(command: Sequence[str], what: str, source: Path | None = None, function:
         OperatorError: It failed; ``where`` is the first line of the author's that is at fault.
     """
     try:
-        done = subprocess.run(command, env=_ENGLISH, capture_output=True, text=True, check=False)
+        done = child_process.run(command, _LIMITS, _ENGLISH)
     except OSError as error:
         raise OperatorError(
             f"operators cannot be built: {command[0]} cannot be run",
             why=error.strerror,
             fix="install the compiler and its tools (Debian and Ubuntu: apt install g++)",
         ) from error
-    if done.returncode == 0:
+    if done.code == 0:
         return
-    said = (done.stderr + done.stdout).strip()
+    said = (done.errors + done.output + done.exceeded).strip()
     place, reason = _fault(said, source, function)
     raise OperatorError(
         f"{what} does not compile",

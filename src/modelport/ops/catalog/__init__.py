@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 from modelport.ops.catalog.kernels import Kernel, KernelSource
-from modelport.ops.catalog.operators import (
-    Attribute,
-    OnnxOperator,
-    OperatorVersion,
-    Parameter,
-    describe,
-    first_opset,
-    version_at,
-)
+from modelport.ops.catalog.operators import OnnxOperator, describe, first_opset, version_at
 from modelport.ops.catalog.search import Match, Reason, find
+from modelport.ops.catalog.versions import Attribute, OperatorVersion, Parameter
 
 __all__ = [
     "Attribute",

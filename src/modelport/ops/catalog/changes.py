@@ -6,10 +6,9 @@ import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
-if TYPE_CHECKING:
-    from modelport.ops.catalog.operators import Attribute, OperatorVersion, Parameter
+from modelport.ops.catalog.versions import Attribute, OperatorVersion, Parameter, short_type
 
 
 def changes(versions: Sequence[OperatorVersion]) -> tuple[OperatorVersion, ...]:
@@ -37,7 +36,7 @@ def _difference(old: OperatorVersion, new: OperatorVersion) -> Iterator[str]:
     yield from found or ["wording of the specification, or meaning; the signature is the same"]
 
 
-N = TypeVar("N", "Parameter", "Attribute")
+N = TypeVar("N", Parameter, Attribute)
 
 
 def _named(
@@ -77,8 +76,6 @@ def _parameters(role: str, old: Sequence[Parameter], new: Sequence[Parameter]) -
 
 
 def _types(role: str, old: Parameter, new: Parameter) -> Iterator[str]:
-    from modelport.ops.catalog.operators import short_type
-
     gained = [short_type(name) for name in new.types if name not in old.types]
     lost = [short_type(name) for name in old.types if name not in new.types]
     if gained:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from modelport.errors import UsageError
 
 if TYPE_CHECKING:
-    from modelport.ops.catalog.operators import OperatorVersion
+    from modelport.ops.catalog.versions import OperatorVersion
 
 
 class Rank(IntEnum):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from modelport.errors import OperatorError
-from modelport.ops.declaration import operator
+from modelport.ops.decorator import operator
 from modelport.ops.sampling import Draw
 from modelport.ops.shapes import TensorInfo
 

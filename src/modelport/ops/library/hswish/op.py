@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from modelport.ops.declaration import operator
+from modelport.ops.decorator import operator
 from modelport.ops.sampling import Draw
 from modelport.ops.shapes import TensorInfo
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from modelport.errors import OperatorError
-from modelport.ops.declaration import operator
+from modelport.ops.decorator import operator
 from modelport.ops.library.image_to_tensor.body import Body
 from modelport.ops.sampling import Draw
 from modelport.ops.shapes import TensorInfo

@@ -1,4 +1,4 @@
-# The public names of modelport.backends.interface and their signatures; `make public` writes this file.
+# The public names of modelport.backends.base and their signatures; `make public` writes this file.
 
 class Artifact:
     graph: str
