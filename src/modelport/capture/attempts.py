@@ -140,8 +140,8 @@ def capture_attempts(
         f"the model can be captured by none of {', '.join(strategies)}",
         where=errors[0].where,
         why="; ".join(error.what for error in errors),
-        fix="`modelport ops support` lists operators without a mapping; torch.cond and "
-        "torch.while_loop stand for branches and loops on data, and "
+        fix="`modelport ops support SOURCE` lists operators without a mapping; torch.cond "
+        "and torch.while_loop stand for branches and loops on data, and "
         "`torch._higher_order_ops.scan` for a loop over a dynamic length (docs/capture.md)",
     ) from errors[0]
 

@@ -50,7 +50,7 @@ def normalized(ir: onnx_ir.Model) -> onnx_ir.Model:
         raise UsageError(
             "the graph is not a valid model",
             why=str(cause.__cause__ or cause),
-            fix="`modelport check` says what is wrong with a graph",
+            fix="`modelport check MODEL.onnx` says what is wrong with a graph",
         ) from error
     infer_shapes(result)
     return result

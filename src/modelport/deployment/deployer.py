@@ -255,7 +255,7 @@ def _not_run(target: Target, why: str) -> Finding:
         Severity.WARNING,
         f"the engine for {target} was built and did not run: {why}; instead, its graph was "
         "compared, on ONNX Runtime",
-        fix="`modelport verify` the bundle on a machine that can run it",
+        fix="`modelport verify BUNDLE` on a machine that can run it",
     )
 
 

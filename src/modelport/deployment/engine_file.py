@@ -92,7 +92,7 @@ def compile(
         with_files = [name for name in backend_names() if get_backend(name).engine_suffix]
         raise UsageError(
             f"the backend {parsed.backend} has no engine file of its own",
-            fix=f"one of {', '.join(with_files)}; or `modelport deploy`",
+            fix=f"one of {', '.join(with_files)}; or `modelport deploy SOURCE -o NAME.port`",
         )
     if not output.parent.is_dir():
         raise UsageError(f"no such directory: {output.parent}")

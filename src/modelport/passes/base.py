@@ -115,7 +115,7 @@ def apply_passes(passes: Iterable[ir.passes.PassBase], model: ir.Model) -> bool:
                 "a pass failed on the model",
                 where=type(item).__name__,
                 why=f"{type(cause).__name__}: {' '.join(str(cause).split())}",
-                fix="`modelport check` says whether the model is valid",
+                fix="`modelport check MODEL.onnx` says whether the model is valid",
             ) from error
         name = item.pass_name() if isinstance(item, Rewrite) else type(item).__name__
         _LOG.debug("%s: %s", name, "changed the graph" if changed else "no change")

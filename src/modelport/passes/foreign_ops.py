@@ -124,7 +124,8 @@ def _unknown_plugin(foreign: str) -> Finding:
         UNKNOWN_PLUGIN,
         Severity.WARNING,
         f"{foreign} is not in the library of operators, which has {', '.join(sorted(_PLUGINS))}",
-        fix="declare the operator (`modelport ops new`) and let its symbolic emit that node",
+        fix="declare the operator (`modelport ops new DOMAIN::NAME`) and let its symbolic emit "
+        "that node",
     )
 
 
@@ -152,7 +153,7 @@ def _replace(node: ir.Node, entry: Adopted, foreign: str) -> None:
             f"the node's attributes are not those of {foreign}",
             where=f"node {node.name!r}",
             why=f"{type(error).__name__}: {error}",
-            fix="edit the node's attributes: `modelport graph edit`",
+            fix="edit its attributes: `modelport graph edit MODEL.onnx -o NEW.onnx --replace NODE`",
         ) from error
     adopted = ir.node(
         entry.name,

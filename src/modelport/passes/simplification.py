@@ -159,7 +159,7 @@ def _require_sound(model: ir.Model) -> None:
         raise PassError(
             "the model is not sound",
             where=problem,
-            fix="`modelport check` says more; a graph must be without cycles and in order",
+            fix="`modelport check MODEL.onnx` says more; a graph has no cycles and is in order",
         )
 
 

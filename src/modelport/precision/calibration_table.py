@@ -89,8 +89,8 @@ class CalibrationTable:
             raise UsageError(
                 f"{path} is not a calibration table",
                 why=f"{type(error).__name__}: {error}",
-                fix="give what `modelport quantize --save-table` wrote, or a calibration cache of "
-                "TensorRT",
+                fix="take FILE of `modelport quantize SOURCE -o NEW.onnx --int8 --save-table FILE`"
+                ", or a calibration cache of TensorRT",
             ) from error
 
 

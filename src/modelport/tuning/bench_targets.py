@@ -80,7 +80,7 @@ def subjects_of(
         if not own:
             raise UsageError(
                 f"{model} has no engine for {', '.join(map(str, targets))}",
-                fix="`modelport deploy --target` makes one",
+                fix="`modelport bundle add BUNDLE --target TARGET` makes one",
             )
         for target in own:
             name = f"{model.name} {target}" if target else model.name

@@ -88,7 +88,7 @@ def open_session(
             fix="it has no kernel for this operator with these dtypes: compute in float32 between "
             "casts, or deploy for another target"
             if NO_KERNEL in why
-            else "`modelport check` says what is wrong with a graph",
+            else "`modelport check MODEL.onnx` says what is wrong with a graph",
         ) from error
     # Otherwise a provider that fails is replaced by another one, with no more than a print.
     session.disable_fallback()

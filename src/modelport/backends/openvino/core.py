@@ -78,7 +78,7 @@ def open_compiled(
             f"OpenVINO {import_openvino().__version__} cannot compile {place}",
             why=reason(error),
             fix="an operator that OpenVINO lacks needs a body of standard operators; "
-            "`modelport bisect --reduce crash` cuts the model down to what is refused",
+            "`modelport bisect SOURCE --target openvino --reduce --crash` finds what is refused",
         ) from error
     wanted = properties["INFERENCE_PRECISION_HINT"]
     came = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()

@@ -44,8 +44,8 @@ def port_indices(
             f"OpenVINO reads other {kind}s than the graph has",
             where=f"graph: {', '.join(names) or 'none'}; OpenVINO: {found}",
             why="values could reach another tensor than the one they are meant for",
-            fix="`modelport simplify` removes what the graph does not use; or deploy for "
-            "onnxruntime",
+            fix="`modelport graph simplify MODEL.onnx -o SMALL.onnx` removes what the graph does "
+            "not use; or deploy for onnxruntime",
         )
     return indices
 

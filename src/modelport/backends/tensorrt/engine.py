@@ -139,8 +139,8 @@ def _require_fitting(record: BuildRecord, flavor: Flavor, version: str) -> None:
         raise BuildError(
             "the engine cannot run here",
             why=missing,
-            fix="`modelport verify` compares its graph on ONNX Runtime; run it on a machine with a "
-            "GPU",
+            fix="`modelport verify BUNDLE` compares its graph on ONNX Runtime; run it on a machine "
+            "with a GPU",
         )
     here = compute_capability()
     if record.capabilities and here not in record.capabilities:

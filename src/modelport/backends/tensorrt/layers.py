@@ -166,16 +166,16 @@ def confirm_types(
         raise BuildError(
             f"{precision} was asked for, and no tensor of the graph is {wanted}",
             why=f"types of a network are those of the graph: {_counted(asked)}",
-            fix="convert the graph: `modelport quantize` for int8 and fp8, or export the model in "
-            "half precision",
+            fix="convert the graph: `modelport quantize MODEL.onnx -o NEW.onnx --int8` or --fp8, "
+            "or export the model in half precision",
         )
     constants = Counter(dtype for layer in layers for dtype in layer.constants)
     if wanted is not None and layers and not (built[wanted] or constants[wanted]):
         raise BuildError(
             f"{precision} was asked for, and no layer of the engine takes or gives {wanted}",
             why=f"the layers have: {_counted(built)}",
-            fix="look at them: `modelport compile ... --layers`, with the target's precision "
-            "left away",
+            fix="look at them without a precision: "
+            "`modelport compile MODEL.onnx -o NEW.engine --target tensorrt-rtx --layers`",
         )
     strange = [dtype for dtype in _FLOATS if built[dtype] and not asked[dtype]]
     # A graph of integers alone asks for no precision: how TensorRT makes them is its own affair.

@@ -83,7 +83,7 @@ class BuildOptions:
         if given.prefer_plugins and not given.plugins:
             raise UsageError(
                 "plugins are to be preferred, and no library of plugins is given",
-                fix="give one: `modelport ops build --tensorrt` makes it",
+                fix="give one: `modelport ops build FOLDER --tensorrt` makes it",
             )
         if not flavor.compatible and (given.version_compatible or given.hardware_compatible):
             raise UsageError(

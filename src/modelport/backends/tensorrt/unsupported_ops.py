@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 MOST_OF_TOPK = 3840
 """The largest k of a TopK."""
 
-_CUT = "cut the model before it (`modelport graph extract`), and compute it outside"
+_CUT = (
+    "cut the model before it (`modelport graph extract MODEL.onnx -o PART.onnx`), and compute it "
+    "outside"
+)
 _VALUES = "keep a fixed number of elements in the model, and select outside of it"
 
 

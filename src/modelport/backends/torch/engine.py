@@ -152,7 +152,7 @@ def load(
     if missing:
         raise BuildError(
             f"the program takes {', '.join(missing)}, which the captured graph lost",
-            fix="`modelport diagnose` says why",
+            fix="`modelport diagnose SOURCE` says why",
         )
     return TorchEngine(program, target, signature)
 

@@ -173,8 +173,8 @@ class RowFlow:
             f"the size of what {source} gives depends on values, which {self._title} does not have",
             where=f"node {node.name or node.outputs[0].name!r} ({node.op_type})",
             why="it computes across the rows, whose number is known only after a run",
-            fix=f"cut the model before {source} (`modelport graph extract`), or keep a fixed "
-            "number of rows in the model",
+            fix=f"cut the model before {source} (`modelport graph extract MODEL.onnx -o PART.onnx`)"
+            ", or keep a fixed number of rows in the model",
         )
 
 
