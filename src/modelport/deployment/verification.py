@@ -18,6 +18,7 @@ from modelport.capture.diagnosis import (
     state_findings,
 )
 from modelport.capture.reference_function import agree, running_by_references
+from modelport.deployment.selected_values import judged_by_selection
 from modelport.errors import ExportError, ProofError
 from modelport.findings import Finding, Severity
 from modelport.numerics import (
@@ -274,6 +275,10 @@ def compare_engines(
             exact=attempt.reference.run_in_float64,
             bounds=bounds,
         )
+        if not result.ok:
+            result = judged_by_selection(
+                attempt.model, references.cases, result, engine.run_shared, tolerance
+            )
         found[target] = dataclasses.replace(result, substituted=engine.substituted)
     return found
 
