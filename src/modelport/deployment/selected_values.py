@@ -83,8 +83,8 @@ def judged_by_selection(
 def _selections(ir: onnx_ir.Model) -> dict[str, _Selection]:
     found = {}
     for output in ir.graph.outputs:
-        value = output
-        node = value.producer()
+        value: onnx_ir.Value | None = output
+        node = output.producer()
         while node is not None and is_onnx(node, "Cast", "Identity", "Squeeze"):
             value = node.inputs[0]
             node = None if value is None else value.producer()
