@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,21 +20,24 @@ from modelport.deployment.build import Build
 from modelport.deployment.failure import failure_folder, keep_failure
 from modelport.deployment.plan import Plan
 from modelport.deployment.publication import publish, verifications_to_json
-from modelport.deployment.verification import Verdict, cleared, verify
+from modelport.deployment.verification import LOSSY, Verdict, cleared, verify
 from modelport.deployment.workspace import Workspace, Workspaces
 from modelport.errors import BuildError, ExportError, ModelportError, ProofError, RunError
 from modelport.findings import Finding, Severity
 from modelport.graph import check
 from modelport.model import Model
-from modelport.numerics import Verification
+from modelport.numerics import Case, Verification
 from modelport.precision import EIGHT_BITS, CalibrationTable, calibrate, is_quantized
-from modelport.precision.data import Source
+from modelport.precision.data import CalibrationData, Part, Source
 from modelport.progress import Progress, Stages
 from modelport.recipe import Recipe, load_recipe
 from modelport.report import ReportData, render_report
 from modelport.target import Target
 
 _LOG = logging.getLogger("modelport.deployment")
+
+_JUDGED = 20
+"""Cases of the data, held out of calibration, that a target of less precision is judged by."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,8 @@ def deploy(
         opset: Opset, in place of the recipe's.
         capture: Capture strategy, in place of the recipe's.
         data: Calibration data, for targets in int8 and fp8; see
-            `modelport.precision.data.CalibrationData`.
+            `modelport.precision.data.CalibrationData`. One case of five is not calibrated on:
+            targets in int8, fp8 and fp16 are judged by it.
         zipped: Write one zip file instead of a directory.
         seed: Seed of the verification's cases.
         rtol: Bound on an output's error relative to its scale, in place of the recipe's.
@@ -169,7 +174,8 @@ def deploy_attempts(
                 with stage("compile"):
                     builds = [workspace.build(plan, table, stage.progress) for plan in plans]
                     engines = {build.target: workspace.open(build) for build in builds}
-                verdict = verify(attempt, engines, seed=seed, stage=stage)
+                held_out = _held_out(workspace, plans, data)
+                verdict = verify(attempt, engines, seed=seed, held_out=held_out, stage=stage)
             except (BuildError, ExportError, ProofError) as error:
                 _LOG.debug("attempt by %s: refused, %s", attempt.facts.strategy, error.what)
                 failures.append((attempt.facts.strategy, error))
@@ -219,7 +225,24 @@ def _calibrated(
     if data is None or not is_needed or is_quantized(model):
         return None
     with stage("calibrate"):
-        return calibrate(model, data, libraries=workspace.library_paths)
+        calibrated = Part(CalibrationData(data, model.signature), held_out=False)
+        return calibrate(model, calibrated, libraries=workspace.library_paths)
+
+
+def _held_out(workspace: Workspace, plans: Sequence[Plan], data: Source | None) -> list[Case]:
+    """Cases of the data that nothing is calibrated on, if a target loses precision.
+
+    A single case of data is calibrated on.
+    """
+    if data is None or not any(plan.target.precision in LOSSY for plan in plans):
+        return []
+    whole = CalibrationData(data, workspace.model.signature)
+    if len(list(itertools.islice(whole, 2))) < 2:
+        return []
+    return [
+        Case(f"held-out-{index}", inputs, "held out of the calibration data")
+        for index, inputs in enumerate(itertools.islice(Part(whole, held_out=True), _JUDGED))
+    ]
 
 
 def _described(

@@ -41,7 +41,8 @@ def keep_failure(
     error = verdict.wrong_engine()
     build = next(item for item in builds if item.target == verdict.wrong[0])
     failed = verdict.verifications[build.target].failed[0]
-    (reference,) = (item for item in verdict.references.cases if item.case.name == failed.case)
+    cases = (*verdict.references.cases, *verdict.held_out)
+    (reference,) = (item for item in cases if item.case.name == failed.case)
     folder.mkdir(exist_ok=True)
     case = write_case(folder / "case.npz", reference.case.inputs, reference.outputs)
     graph = Model.load(workspace.graph).save(folder / "model.onnx")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from modelport.backends import Engine
@@ -18,12 +18,14 @@ from modelport.capture.diagnosis import (
     state_findings,
 )
 from modelport.capture.reference_function import agree, running_by_references
+from modelport.deployment.selected_values import judged_by_selection
 from modelport.errors import ExportError, ProofError
 from modelport.findings import Finding, Severity
 from modelport.numerics import (
     CONSTANT,
     EXAMPLE,
     Bounds,
+    Case,
     ReferenceCase,
     Verification,
     count_evidence,
@@ -39,6 +41,8 @@ from modelport.progress import Stages
 from modelport.target import Target
 
 RANDOM = "random-op"
+LOSSY = ("fp16", "bf16", "int8", "fp8")
+"""Precisions whose loss depends on the data."""
 
 
 @dataclass(frozen=True)
@@ -86,12 +90,15 @@ class Verdict:
         references: The cases, with what the reference model computed.
         verifications: The comparison, by target.
         findings: What is to be said about the model; its suspicions are settled.
+        held_out: Cases of data, with the reference's outputs, that engines of less precision were
+            compared on besides.
     """
 
     attempt: CaptureAttempt
     references: References
     verifications: Mapping[Target, Verification]
     findings: tuple[Finding, ...]
+    held_out: tuple[ReferenceCase, ...] = ()
 
     @property
     def errors(self) -> list[Finding]:
@@ -142,6 +149,7 @@ def verify(
     *,
     seed: int = 0,
     drawn: int = MINIMUM_CASES,
+    held_out: Sequence[Case] = (),
     stage: Stages | None = None,
 ) -> Verdict:
     """Runs engines beside the reference model, and judges the attempt that they were built of.
@@ -154,6 +162,8 @@ def verify(
         engines: The engines, by target.
         seed: Seed of the probes and of the drawn cases.
         drawn: How many cases are drawn beside the probes; the recipe's own count among them.
+        held_out: Cases of data that nothing was calibrated on; engines of less precision are judged
+            by them, too.
         stage: Told of the stages.
 
     Returns:
@@ -188,7 +198,50 @@ def verify(
             references = references.with_notes(evidence)
             first = next(iter(verifications.values()), Verification(()))
             findings = settled(attempt, references, first)
-    return Verdict(attempt, references, verifications, tuple(findings))
+            lossy = {target: item for target, item in engines.items() if target.precision in LOSSY}
+            data = _data_references(attempt, held_out) if lossy else ()
+            verifications = _with_data(attempt, data, lossy, verifications)
+            if drawn and not held_out:
+                findings += _guesses(engines)
+    return Verdict(attempt, references, verifications, tuple(findings), data)
+
+
+def _data_references(
+    attempt: CaptureAttempt, held_out: Sequence[Case]
+) -> tuple[ReferenceCase, ...]:
+    with running_by_references():
+        run = attempt.reference.run
+        return tuple(ReferenceCase(case, run(case.inputs)) for case in held_out)
+
+
+def _with_data(
+    attempt: CaptureAttempt,
+    data: tuple[ReferenceCase, ...],
+    engines: Mapping[Target, Engine],
+    verifications: Mapping[Target, Verification],
+) -> dict[Target, Verification]:
+    """Judges engines of less precision by data as well; the bundle keeps none of them."""
+    found = dict(verifications)
+    compared = compare_engines(attempt, References(data), engines) if data else {}
+    for target, result in compared.items():
+        cases = (*found[target].cases, *result.cases)
+        found[target] = dataclasses.replace(found[target], cases=cases)
+    return found
+
+
+def _guesses(engines: Iterable[Target]) -> list[Finding]:
+    """Notes on targets whose loss was measured without data."""
+    return [
+        Finding(
+            "loss-guessed",
+            Severity.NOTE,
+            f"the loss of {target} was measured on the example and on noise like it: for real "
+            "inputs it is a guess",
+            fix="pass data, --data FOLDER: every fifth case is not calibrated on, and judged by",
+        )
+        for target in engines
+        if target.precision in LOSSY
+    ]
 
 
 def cleared(verdict: Verdict, target: Target, engine: Engine) -> Verdict | None:
@@ -274,6 +327,10 @@ def compare_engines(
             exact=attempt.reference.run_in_float64,
             bounds=bounds,
         )
+        if not result.ok:
+            result = judged_by_selection(
+                attempt.model, references.cases, result, engine.run_shared, tolerance
+            )
         found[target] = dataclasses.replace(result, substituted=engine.substituted)
     return found
 

@@ -165,7 +165,8 @@ class Part:
 
     Args:
         data: The data; where there is a single case, it serves for both.
-        held_out: Which part: every `HELD_OUT`-th case from the first on, or the others.
+        held_out: Which part: every `HELD_OUT`-th case from the first on (of so few, every second),
+            or the others.
     """
 
     def __init__(self, data: Iterable[Arrays], *, held_out: bool) -> None:
@@ -174,9 +175,10 @@ class Part:
 
     def __iter__(self) -> Iterator[Arrays]:
         """Yields the cases of this part."""
-        alone = len(list(itertools.islice(self._data, 2))) == 1
+        first = len(list(itertools.islice(self._data, HELD_OUT + 1)))
+        step = HELD_OUT if first > HELD_OUT else 2
         for index, case in enumerate(self._data):
-            if alone or (index % HELD_OUT == 0) == self._held_out:
+            if first == 1 or (index % step == 0) == self._held_out:
                 yield case
 
 
