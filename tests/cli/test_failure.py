@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -152,3 +153,41 @@ def test_page_of_errors_has_every_code(kind: type[modelport.errors.ModelportErro
     page = (DOCS / "errors.md").read_text(encoding="utf-8")
     assert f"| `{kind.code}` |" in page
     assert [each.code for each in KINDS].count(kind.code) == 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("graph", "simplify", "{onnx}", "-o", "{new}/a/b/y.onnx"),
+        ("graph", "draw", "{onnx}", "-o", "{new}/a/y.svg"),
+        ("deploy", "{onnx}", "-o", "{new}/a/b/y.port"),
+        ("export", "{recipe}", "-o", "{new}/y.onnx"),
+        ("bundle", "dockerfile", "{bundle}", "-o", "{new}/a/container"),
+        ("quantize", "{onnx}", "-o", "{new}/a/half.onnx", "--fp16"),
+    ],
+    ids=lambda words: " ".join(words[:2]),
+)
+def test_missing_folder_of_the_output_is_made(
+    cli: RunCli, onnx_file: Path, recipe_file: Path, bundle: Path, tmp_path: Path, command: Any
+) -> None:
+    new = tmp_path / "new"
+    places = {"onnx": onnx_file, "recipe": recipe_file, "bundle": bundle, "new": new}
+    words = [word.format(**places) for word in command]
+    ran = cli(*words)
+    assert ran.code == 0, ran.err
+    assert Path(words[words.index("-o") + 1]).exists()
+
+
+@pytest.mark.parametrize("command", [("deploy",), ("export",), ("graph", "simplify"), ("init",)])
+def test_failure_leaves_no_empty_folder(cli: RunCli, tmp_path: Path, command: Any) -> None:
+    assert cli(*command, tmp_path / "none.onnx", "-o", tmp_path / "new" / "a" / "y").code == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_file_in_the_place_of_the_folder_is_named(
+    cli: RunCli, onnx_file: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    ran = cli("graph", "simplify", onnx_file, "-o", tmp_path / "file" / "a" / "y.onnx")
+    assert ran.code == 2
+    assert str(tmp_path / "file") in ran.err

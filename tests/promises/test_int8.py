@@ -129,7 +129,8 @@ def test_deploying_calibrates(classifier, tmp_path, target):
     result = modelport.deploy(
         recipe, tmp_path / "c.port", targets=[target], data=tmp_path / "data.npz"
     )
-    assert result.model.provenance["calibration"] == {"method": "mse", "cases": 64}
+    # Every fifth case of the 64 is kept back, to judge by.
+    assert result.model.provenance["calibration"] == {"method": "mse", "cases": 51}
     graphs = list((tmp_path / "c.port" / "graphs").glob("*int8*.onnx"))
     assert "QuantizeLinear" in {node.op_type for node in onnx.load(graphs[0]).graph.node}
     assert all(item.ok for item in modelport.verify(tmp_path / "c.port").values())

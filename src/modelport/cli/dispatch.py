@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import modelport
 from modelport.cli import failure, log
@@ -52,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(words: Sequence[str]) -> int:
     arguments = build_parser(_named(words)).parse_args(words)
     try:
-        with log.recorded(arguments):
+        with log.recorded(arguments), _folder_of_output(arguments):
             code = int(arguments.run(arguments))
         # A reader that is gone is noticed here, not when the process ends.
         sys.stdout.flush()
@@ -61,6 +63,23 @@ def _run(words: Sequence[str]) -> int:
             raise
         return failure.report(error, arguments)
     return code
+
+
+@contextmanager
+def _folder_of_output(arguments: argparse.Namespace) -> Iterator[None]:
+    """Makes the folder of ``-o`` where it is missing; what stays empty is removed."""
+    output = getattr(arguments, "output", None)
+    if not isinstance(output, Path):
+        yield
+        return
+    missing = [folder for folder in output.absolute().parents if not folder.exists()]
+    output.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        for folder in missing:
+            with suppress(OSError):
+                folder.rmdir()
 
 
 def build_parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
