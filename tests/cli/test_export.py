@@ -101,6 +101,7 @@ def test_model_that_cannot_be_captured_exits_with_1(cli: RunCli, tmp_path: Path)
 def test_output_that_cannot_be_written_exits_with_2(
     cli: RunCli, recipe_file: Path, tmp_path: Path
 ) -> None:
-    ran = cli("export", recipe_file, "-o", tmp_path / "nowhere" / "m.onnx")
+    (tmp_path / "m.onnx").mkdir()
+    ran = cli("export", recipe_file, "-o", tmp_path / "m.onnx")
     assert ran.code == 2
     assert "cannot write" in ran.err

@@ -171,8 +171,8 @@ def test_missing_folder_of_the_output_is_made(
     cli: RunCli, onnx_file: Path, recipe_file: Path, bundle: Path, tmp_path: Path, command: Any
 ) -> None:
     new = tmp_path / "new"
-    places = {"onnx": onnx_file, "recipe": recipe_file, "bundle": bundle, "new": new}
-    words = [word.format(**places) for word in command]
+    paths = {"onnx": onnx_file, "recipe": recipe_file, "bundle": bundle, "new": new}
+    words = [word.format(**paths) for word in command]
     ran = cli(*words)
     assert ran.code == 0, ran.err
     assert Path(words[words.index("-o") + 1]).exists()
@@ -191,3 +191,31 @@ def test_file_in_the_place_of_the_folder_is_named(
     ran = cli("graph", "simplify", onnx_file, "-o", tmp_path / "file" / "a" / "y.onnx")
     assert ran.code == 2
     assert str(tmp_path / "file") in ran.err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("export", "{recipe}"),
+        ("deploy", "{onnx}"),
+        ("quantize", "{onnx}", "--fp16"),
+        ("graph", "simplify", "{onnx}"),
+        ("graph", "draw", "{onnx}"),
+        ("graph", "edit", "{onnx}", "--opset", "19"),
+        ("bundle", "dockerfile", "{bundle}"),
+        ("init", "{onnx}"),
+        ("init", "{onnx}", "--force"),
+    ],
+    ids=" ".join,
+)
+def test_folder_with_files_of_the_user_is_left_alone(
+    cli: RunCli, onnx_file: Path, recipe_file: Path, bundle: Path, tmp_path: Path, command: Any
+) -> None:
+    mine = tmp_path / "mine.svg"
+    mine.mkdir()
+    (mine / "photo.png").touch()
+    words = [word.format(onnx=onnx_file, recipe=recipe_file, bundle=bundle) for word in command]
+    ran = cli(*words, "-o", mine)
+    assert ran.code == 2, ran.out
+    assert str(mine) in ran.err
+    assert [path.name for path in mine.iterdir()] == ["photo.png"]

@@ -120,3 +120,14 @@ def test_folder_that_may_not_be_written(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(UsageError, match="Permission denied"), written(tmp_path / "a"):
         raise AssertionError
+
+
+def test_folder_of_a_user_is_never_replaced_by_a_file(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "photo.png").touch()
+    with pytest.raises(UsageError, match="it is a folder"):
+        write_text(tmp_path / "mine", "new")
+    (tmp_path / "link").symlink_to("mine")
+    with pytest.raises(UsageError, match="it is a folder"):
+        write_text(tmp_path / "link", "new")
+    assert tree(tmp_path) == {"mine", "mine/photo.png", "link"}

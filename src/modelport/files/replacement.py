@@ -110,11 +110,16 @@ def _remove(path: Path) -> None:
 
 @contextmanager
 def written(path: Path) -> Iterator[Path]:
-    """The same for what a user asked to be written.
+    """The same for what a user asked to be written. A folder is never replaced by it.
 
     Raises:
-        UsageError: It cannot be written.
+        UsageError: It cannot be written, or a folder lies in its place.
     """
+    if path.is_dir():
+        raise UsageError(
+            f"cannot write {path}: it is a folder",
+            fix=f"give the name of a file, such as {path / 'NAME'}",
+        )
     try:
         with replacing(path) as made:
             yield made
