@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -27,10 +26,16 @@ _MORE_INTEGERS = ("zeros", "constant")
 _BOOLEANS = ("resampled", "zeros", "constant")
 _TOGETHER = ("zeros", "negative")
 _DEAR_SIZES_WANTED, _SIZES_WANTED, _MORE_SIZES_WANTED = 2, 3, 6
+_MOST_CONSTANTS = 8
+"""Whole numbers of the code that an integer input is set to."""
 _ELEMENTS_FREE = 1 << 16
 """Elements of all inputs beyond which a run is dear."""
-_MOST_GROWTH_SUSPECTED, _MOST_GROWTH = 8, 2
+_MOST_GROWTH = 2
 """How much larger than the example's the inputs may become, where they are dear."""
+_SUSPECTED = (8, 1 << 20)
+"""The same, and elements that are free, for sizes that may break an assumption."""
+_FAR = (64, 16, 4)
+"""How many times the example's a size far from it is."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,7 @@ def draw_probes(
     seed: int = 0,
     *,
     thorough: bool = False,
+    constants: Collection[int] = (),
 ) -> list[Probe]:
     """Draws the probes for a model.
 
@@ -74,6 +80,7 @@ def draw_probes(
         seed: Seed of the random generator.
         thorough: Values may have been baked in without a trace: each input is drawn all positive,
             all negative, constant and a thousandfold as well, and more sizes are tried.
+        constants: Whole numbers in the code, which it may compare integer inputs with.
 
     Returns:
         The probes, in the order in which they are to be tried.
@@ -84,6 +91,7 @@ def draw_probes(
     budget = _Budget(thorough, dear and not thorough)
     return [
         *_value_probes(original, base, values, rng, budget),
+        *_constant_probes(original, values, constants if thorough else ()),
         *_size_probes(original, base, suspicions, values, rng, budget),
     ]
 
@@ -179,6 +187,35 @@ def _value_probes(
             yield Probe(partial(draw, manner, *floats), f"{manner} values together", moved)
 
 
+def _constant_probes(
+    original: ReferenceModel, values: Mapping[str, ValueRule], constants: Collection[int]
+) -> Iterator[Probe]:
+    """Integer inputs at the whole numbers of the code, and just beyond them.
+
+    What was compared with such a number, as in ``if int(step) > 1000``, went the other way.
+    """
+    for spec in original.signature.inputs:
+        example = original.examples[spec.name]
+        if example.dtype.kind not in "iu" or spec.name in values or not example.size:
+            continue
+        usual = int(example.max())
+        order = sorted(constants, key=lambda number: abs(number - usual))
+        for constant in order[:_MOST_CONSTANTS]:
+            for value in (constant, constant + (1 if constant >= usual else -1)):
+                if value > np.iinfo(example.dtype).max or (example == value).all():
+                    continue
+                yield Probe(
+                    partial(_filled, original, spec, value),
+                    f"{spec.name!r} is {value}",
+                    frozenset({spec.name}),
+                )
+
+
+def _filled(original: ReferenceModel, spec: TensorSpec, value: int) -> dict[str, np.ndarray]:
+    example = original.examples[spec.name]
+    return original.examples | {spec.name: np.full_like(example, value)}
+
+
 def _kind(original: ReferenceModel, spec: TensorSpec) -> str:
     dtype = original.examples[spec.name].dtype
     return "f" if dtype.name == "bfloat16" else dtype.kind
@@ -203,15 +240,21 @@ def _size_probes(
 
     dims = {name: original.signature.dims.get(name, Dim(name)) for name in base}
     seen: set[tuple[tuple[str, int], ...]] = set()
-    for plan, group in _plans(original.signature, base, dims, suspicions):
+    covered: Counter[str] = Counter()
+    plans = _plans(original.signature, base, dims, suspicions, budget)
+    for plan, group, wanted in plans:
         sizes = {**base, **plan}
         moved = frozenset(name for name in plan if plan[name] != base[name])
         key = tuple(sizes.items())
-        if key in seen or not moved or any(sizes[name] not in dims[name] for name in moved):
+        if key in seen:
+            covered[group] += 1
+        if key in seen or covered[group] >= wanted:
+            continue
+        if not moved or any(sizes[name] not in dims[name] for name in moved):
             continue
         seen.add(key)
         place = ", ".join(f"{name}={size}" for name, size in plan.items())
-        yield Probe(partial(draw, sizes), f"sizes {place}", moved, group, budget.sizes)
+        yield Probe(partial(draw, sizes), f"sizes {place}", moved, group, wanted)
 
 
 def _plans(
@@ -219,17 +262,27 @@ def _plans(
     base: Mapping[str, int],
     dims: Mapping[str, Dim],
     suspicions: Sequence[Suspicion],
-) -> Iterator[tuple[dict[str, int], str]]:
-    """Sizes to try, each with the group that it belongs to."""
+    budget: _Budget,
+) -> Iterator[tuple[dict[str, int], str, int]]:
+    """Sizes to try, each with its group, and how many of the group the original must take."""
     usual = signature.count_elements(base)
 
-    def affordable(sizes: Mapping[str, int], growth: int) -> bool:
+    def affordable(sizes: Mapping[str, int], growth: int, free: int) -> bool:
         elements = signature.count_elements({**base, **sizes})
-        return elements <= max(growth * usual, _ELEMENTS_FREE)
+        return elements <= max(growth * usual, free)
 
-    for sizes in itertools.chain.from_iterable(suspicion.sizes for suspicion in suspicions):
-        if affordable(sizes, _MOST_GROWTH_SUSPECTED):
-            yield dict(sizes), ""
+    for index, suspicion in enumerate(suspicions):
+        for sizes in suspicion.sizes:
+            if affordable(sizes, *_SUSPECTED):
+                yield dict(sizes), f"assumption {index}", suspicion.wanted
+    for name, dim in dims.items():
+        for size in (dim.min, dim.max):
+            if size is not None and affordable({name: size}, *_SUSPECTED):
+                yield {name: size}, f"end {size} of {name}", 1
+        far = [{name: dim.nearest(factor * base[name])} for factor in _FAR]
+        near = [sizes for sizes in far if affordable(sizes, 1, _ELEMENTS_FREE)]
+        if budget.thorough and near:
+            yield near[0], f"far sizes of {name}", 1
     kinds = {name: informative_sizes(size, dims[name]) for name, size in base.items()}
     plans = [({name: size}, f"sizes of {name}") for name in kinds for size in kinds[name]]
     if len(kinds) > 1:
@@ -240,5 +293,5 @@ def _plans(
             }
             plans.append((chosen, "sizes together"))
     for plan, group in plans:
-        if affordable(plan, _MOST_GROWTH):
-            yield plan, group
+        if affordable(plan, _MOST_GROWTH, _ELEMENTS_FREE):
+            yield plan, group, budget.sizes
