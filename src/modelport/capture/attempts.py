@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -60,14 +60,14 @@ class CaptureAttempt:
         model: The graph, with the findings that need no proof.
         reference: The model that says what is right.
         suspicions: What may have gone wrong.
-        constants: Whole numbers in the code that ran, which inputs may have been compared with.
+        shadow: A run on symbolic sizes, for what has no program.
     """
 
     recipe: Recipe
     model: Model
     reference: ReferenceModel
     suspicions: tuple[Suspicion, ...] = ()
-    constants: frozenset[int] = frozenset()
+    shadow: ShadowRun = field(default_factory=ShadowRun)
 
     @property
     def facts(self) -> CaptureFacts:
@@ -234,9 +234,7 @@ def _capture(recipe: Recipe, strategy: str, reason: str, target: Target | None) 
     findings += hygiene_findings(captured.ir, reference, recipe.model, was_training)
     original = Original(reference.signature, example_sizes(reference.signature, reference.examples))
     suspicions = find_suspicions(captured, shadow, original, named.symbols, bound.names)
-    return CaptureAttempt(
-        recipe, _with_facts(model, facts), reference, tuple(suspicions), shadow.constants
-    )
+    return CaptureAttempt(recipe, _with_facts(model, facts), reference, tuple(suspicions), shadow)
 
 
 def _with_facts(model: Model, facts: CaptureFacts) -> Model:

@@ -313,12 +313,7 @@ def _run_probes(attempt: CaptureAttempt, seed: int) -> tuple[list[ReferenceCase]
     thorough = traced or any(not suspicion.is_specific for suspicion in suspicions)
     values = attempt.recipe.values
     probes = draw_probes(
-        attempt.reference,
-        suspicions,
-        values,
-        seed,
-        thorough=thorough,
-        constants=attempt.constants,
+        attempt.reference, suspicions, values, seed, thorough=thorough, shadow=attempt.shadow
     )
     return run_probes(attempt.reference, probes)
 

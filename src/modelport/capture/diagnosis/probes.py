@@ -10,13 +10,18 @@ from functools import partial
 import numpy as np
 
 from modelport.capture.diagnosis.probe_memory import bounded_memory
-from modelport.capture.diagnosis.probe_sizes import informative_sizes
+from modelport.capture.diagnosis.probe_plans import (
+    ELEMENTS_FREE,
+    SizePlans,
+    nearest_constants,
+)
+from modelport.capture.diagnosis.shadow_run import ShadowRun
 from modelport.capture.diagnosis.suspicions import Suspicion
 from modelport.capture.reference_model import ReferenceModel
 from modelport.errors import RunError
 from modelport.numerics import Case, ReferenceCase, without_evidence
 from modelport.numerics.cases import ValueRule, draw_values, example_sizes
-from modelport.signature import Dim, Signature, TensorSpec
+from modelport.signature import Dim, TensorSpec
 
 _DEAR_FLOATS = ("negated", "large", "zeros")
 _FLOATS = ("resampled", *_DEAR_FLOATS, "small")
@@ -26,16 +31,6 @@ _MORE_INTEGERS = ("zeros", "constant")
 _BOOLEANS = ("resampled", "zeros", "constant")
 _TOGETHER = ("zeros", "negative")
 _DEAR_SIZES_WANTED, _SIZES_WANTED, _MORE_SIZES_WANTED = 2, 3, 6
-_MOST_CONSTANTS = 8
-"""Whole numbers of the code that an integer input is set to."""
-_ELEMENTS_FREE = 1 << 16
-"""Elements of all inputs beyond which a run is dear."""
-_MOST_GROWTH = 2
-"""How much larger than the example's the inputs may become, where they are dear."""
-_SUSPECTED = (8, 1 << 20)
-"""The same, and elements that are free, for sizes that may break an assumption."""
-_FAR = (64, 16, 4)
-"""How many times the example's a size far from it is."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +59,7 @@ def draw_probes(
     seed: int = 0,
     *,
     thorough: bool = False,
-    constants: Collection[int] = (),
+    shadow: ShadowRun | None = None,
 ) -> list[Probe]:
     """Draws the probes for a model.
 
@@ -80,18 +75,21 @@ def draw_probes(
         seed: Seed of the random generator.
         thorough: Values may have been baked in without a trace: each input is drawn all positive,
             all negative, constant and a thousandfold as well, and more sizes are tried.
-        constants: Whole numbers in the code, which it may compare integer inputs with.
+        shadow: A run on symbolic sizes; it knows whole numbers of the code, which may be compared
+            with integer inputs, and, where it ended early, with sizes.
 
     Returns:
         The probes, in the order in which they are to be tried.
     """
     rng = np.random.default_rng(seed)
     base = example_sizes(original.signature, original.examples)
-    dear = original.signature.count_elements(base) > _ELEMENTS_FREE
-    budget = _Budget(thorough, dear and not thorough)
+    dear = original.signature.count_elements(base) > ELEMENTS_FREE
+    constants = shadow.constants if shadow is not None and thorough else frozenset()
+    is_blind = shadow is not None and not shadow.is_whole
+    budget = _Budget(thorough, dear and not thorough, constants if is_blind else frozenset())
     return [
         *_value_probes(original, base, values, rng, budget),
-        *_constant_probes(original, values, constants if thorough else ()),
+        *_constant_probes(original, values, constants),
         *_size_probes(original, base, suspicions, values, rng, budget),
     ]
 
@@ -102,6 +100,7 @@ class _Budget:
 
     thorough: bool
     frugal: bool
+    size_constants: frozenset[int] = frozenset()
 
     @property
     def sizes(self) -> int:
@@ -199,8 +198,7 @@ def _constant_probes(
         if example.dtype.kind not in "iu" or spec.name in values or not example.size:
             continue
         usual = int(example.max())
-        order = sorted(constants, key=lambda number: abs(number - usual))
-        for constant in order[:_MOST_CONSTANTS]:
+        for constant in nearest_constants(constants, usual):
             for value in (constant, constant + (1 if constant >= usual else -1)):
                 if value > np.iinfo(example.dtype).max or (example == value).all():
                     continue
@@ -241,57 +239,17 @@ def _size_probes(
     dims = {name: original.signature.dims.get(name, Dim(name)) for name in base}
     seen: set[tuple[tuple[str, int], ...]] = set()
     covered: Counter[str] = Counter()
-    plans = _plans(original.signature, base, dims, suspicions, budget)
-    for plan, group, wanted in plans:
-        sizes = {**base, **plan}
-        moved = frozenset(name for name in plan if plan[name] != base[name])
+    plans = SizePlans(original.signature, base, dims, budget.sizes, thorough=budget.thorough)
+    for plan in plans.of(suspicions, budget.size_constants):
+        sizes = {**base, **plan.sizes}
+        moved = frozenset(name for name in plan.sizes if sizes[name] != base[name])
         key = tuple(sizes.items())
         if key in seen:
-            covered[group] += 1
-        if key in seen or covered[group] >= wanted:
+            covered[plan.group] += 1
+        if key in seen or covered[plan.group] >= plan.wanted:
             continue
         if not moved or any(sizes[name] not in dims[name] for name in moved):
             continue
         seen.add(key)
-        place = ", ".join(f"{name}={size}" for name, size in plan.items())
-        yield Probe(partial(draw, sizes), f"sizes {place}", moved, group, wanted)
-
-
-def _plans(
-    signature: Signature,
-    base: Mapping[str, int],
-    dims: Mapping[str, Dim],
-    suspicions: Sequence[Suspicion],
-    budget: _Budget,
-) -> Iterator[tuple[dict[str, int], str, int]]:
-    """Sizes to try, each with its group, and how many of the group the original must take."""
-    usual = signature.count_elements(base)
-
-    def affordable(sizes: Mapping[str, int], growth: int, free: int) -> bool:
-        elements = signature.count_elements({**base, **sizes})
-        return elements <= max(growth * usual, free)
-
-    for index, suspicion in enumerate(suspicions):
-        for sizes in suspicion.sizes:
-            if affordable(sizes, *_SUSPECTED):
-                yield dict(sizes), f"assumption {index}", suspicion.wanted
-    for name, dim in dims.items():
-        for size in (dim.min, dim.max):
-            if size is not None and affordable({name: size}, *_SUSPECTED):
-                yield {name: size}, f"end {size} of {name}", 1
-        far = [{name: dim.nearest(factor * base[name])} for factor in _FAR]
-        near = [sizes for sizes in far if affordable(sizes, 1, _ELEMENTS_FREE)]
-        if budget.thorough and near:
-            yield near[0], f"far sizes of {name}", 1
-    kinds = {name: informative_sizes(size, dims[name]) for name, size in base.items()}
-    plans = [({name: size}, f"sizes of {name}") for name in kinds for size in kinds[name]]
-    if len(kinds) > 1:
-        # Side by side in the same order: sizes that were equal stay so, as a model may want.
-        for shift in range(max(map(len, kinds.values()), default=0)):
-            chosen = {
-                name: sizes[shift % len(sizes)] for name, sizes in kinds.items() if len(sizes)
-            }
-            plans.append((chosen, "sizes together"))
-    for plan, group in plans:
-        if affordable(plan, _MOST_GROWTH, _ELEMENTS_FREE):
-            yield plan, group, budget.sizes
+        place = ", ".join(f"{name}={size}" for name, size in plan.sizes.items())
+        yield Probe(partial(draw, sizes), f"sizes {place}", moved, plan.group, plan.wanted)

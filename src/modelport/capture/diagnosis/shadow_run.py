@@ -33,11 +33,13 @@ class ShadowRun:
         guards: The assumptions about sizes, where they were made.
         symbols: Names of dimensions by symbol of the assumptions.
         constants: Whole numbers in the user's code that ran, and in attributes of its modules.
+        is_whole: The run came to its end; else there may be further assumptions.
     """
 
     guards: Sequence[GuardPlace] = ()
     symbols: Mapping[str, str] = field(default_factory=dict)
     constants: frozenset[int] = frozenset()
+    is_whole: bool = True
 
 
 def shadow_run(model: Any, bound: BoundInputs, dims: DynamicDims) -> ShadowRun:
@@ -59,6 +61,7 @@ def shadow_run(model: Any, bound: BoundInputs, dims: DynamicDims) -> ShadowRun:
     symbols: dict[str, str] = {}
     guards: list[GuardPlace] = []
     codes: set[CodeType] = set()
+    is_whole = False
     try:
         with (
             unchanged(model),
@@ -70,10 +73,11 @@ def shadow_run(model: Any, bound: BoundInputs, dims: DynamicDims) -> ShadowRun:
             inputs = bound.with_examples(tensors)
             with programs.watching_guards() as guards, _code_noted() as codes:
                 model(*inputs.args, **inputs.kwargs)
+            is_whole = True
     except Exception as error:  # noqa: BLE001 - code that needs values raises anything
         _LOG.debug("symbolic run: ended early, %s: %s", type(error).__name__, error)
     constants = frozenset(_constants(codes)) | frozenset(_attributes(model))
-    return ShadowRun(guards, symbols, constants)
+    return ShadowRun(guards, symbols, constants, is_whole)
 
 
 @contextmanager
