@@ -27,7 +27,7 @@ _DIVISIONS = {
 """Functions of two whole numbers, of sympy and of torch, by the operator that computes the same for
 sizes."""
 _LARGEST_POWER = 4
-_MOST_COMBINED = 20_000
+_MOST_COMBINED = 3_000
 """How many combinations of sizes are tried for a condition."""
 _GEOMETRIC = tuple(sorted({int(1.5**step) for step in range(28)}))
 """Sizes up to 57,000 in steps that grow."""

@@ -86,16 +86,17 @@ def broken_guards(
     found: dict[tuple[str, str], BrokenGuard] = {}
     if captured.program is None:
         symbols, watched = shadow.symbols, shadow.guards
-        expressions = [item.expression for item in watched]
+        expressions, made_on_the_way = [], [item.expression for item in watched]
         narrowed: Iterable[Guard] = ()
     else:
         environment = programs.shape_environment(captured.program)
         watched = [item for item in captured.guard_places if item.environment is environment]
         expressions = programs.shape_guards(captured.program)
         # Some are made while functions are decomposed, which the program does not keep.
-        expressions += [item.expression for item in watched]
+        made_on_the_way = [item.expression for item in watched]
         narrowed = _narrowed(captured.program, original.signature, symbols)
-    for guard in (*_assumed(expressions, original, symbols), *narrowed):
+    whole = [item for item in made_on_the_way if condition_of(item, symbols) is not None]
+    for guard in (*_assumed([*expressions, *whole], original, symbols), *narrowed):
         made = _made_at(guard, symbols, watched)
         finding = _finding(guard.text, made.place, made.is_conversion)
         steps = _steps(guard, original, shadow.constants) if made.is_conversion else ()
