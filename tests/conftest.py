@@ -54,6 +54,7 @@ RunCli = Callable[..., Ran]
 
 
 COSTLY_PLACES = (
+    "backends/tensorrt/plugins",
     "capture/rewriters",
     "conformance",
     "deployment",
@@ -61,7 +62,6 @@ COSTLY_PLACES = (
     "promises",
     "native",
     "ops/library",
-    "ops/plugins",
     "pipeline/test_examples.py",
     "runtime",
     "test_docs.py",
