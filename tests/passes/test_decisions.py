@@ -88,6 +88,11 @@ def test_simplification_says_what_it_decides(
             "inline-bodies: node 'y' (CenterCropPad): its body in its place: done",
         ),
         (
+            "tensorrt-rtx",
+            "g (float[4] x) => (int64[1, N] y) { y = NonZero(x) }",
+            "pad-rows: node 'y' (NonZero): a fixed size and a count: done",
+        ),
+        (
             "openvino",
             "g (float[4] x, int64[0, 1] i, float[0] u) => (float[4] y) { y = ScatterND(x, i, u) }",
             "skip-empty-scatters: node 'y' (ScatterND): what nothing is written to: done",

@@ -1,4 +1,4 @@
-"""What TensorRT refuses becomes something that it takes."""
+"""Rewrites that make a graph acceptable to TensorRT."""
 
 from modelport.backends.tensorrt.legalize.pipeline import prepare_for_tensorrt
 

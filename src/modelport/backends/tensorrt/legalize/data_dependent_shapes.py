@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -21,6 +22,7 @@ from modelport.passes.expand import OLDEST, Writer
 from modelport.passes.shape_inference import InferShapes
 
 _INT64 = ir.DataType.INT64
+_LOG = logging.getLogger("modelport.passes")
 
 
 def pad_rows(model: Model, title: str) -> list[Finding]:
@@ -56,6 +58,7 @@ def pad_rows(model: Model, title: str) -> list[Finding]:
         made.shape = None
         rows[made] = Rows(axis, count, f"{node.op_type} {place!r}")
         findings.append(_note(node, str(place), title))
+        _LOG.debug("pad-rows: node %r (%s): a fixed size and a count: done", place, node.op_type)
     NameFixPass()(model.ir)
     _forget_shapes(model.ir, rows)
     apply_passes([InferShapes()], model.ir)

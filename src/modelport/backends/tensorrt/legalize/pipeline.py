@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection
 
 import onnx_ir as ir
@@ -33,6 +34,7 @@ from modelport.passes.inline_functions import inline_bodies
 from modelport.passes.shape_inference import InferShapes, forget_inferred_names
 from modelport.target import Target
 
+_LOG = logging.getLogger("modelport.passes")
 TITLES = {"tensorrt": "TensorRT", "tensorrt-rtx": "TensorRT for RTX"}
 
 _EXPANSIONS: tuple[type[Expansion], ...] = (
@@ -115,6 +117,7 @@ def _choose_plugins(model: Model, target: Target, plugins: Collection[str]) -> l
             text = f"{name} has a body and a CUDA kernel: the body is taken, which needs no plugin"
         else:
             continue
+        _LOG.debug("choose-plugins: %s", text)
         how = "prefer_plugins, with a library of plugins that has it, takes the plugin"
         fix = "" if name in plugins else how
         findings.append(Finding("body-or-plugin", Severity.NOTE, text, fix=fix))

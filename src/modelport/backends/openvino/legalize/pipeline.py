@@ -1,7 +1,11 @@
-"""What OpenVINO does not take becomes something that it takes."""
+"""The rewrites for OpenVINO, in their order."""
 
 from __future__ import annotations
 
+from modelport.backends.openvino.legalize.computed_tile import ExpandTile
+from modelport.backends.openvino.legalize.nms_threshold import RaiseThreshold
+from modelport.backends.openvino.legalize.recurrent_layout import TransposeBatches
+from modelport.backends.openvino.legalize.space_to_depth_mode import ReorderDepth
 from modelport.findings import Finding
 from modelport.model import Model
 from modelport.passes.base import apply_passes
@@ -9,12 +13,6 @@ from modelport.passes.deform_conv import ExpandDeformation
 from modelport.passes.empty_scatters import SkipEmptyScatters
 from modelport.passes.expand import Expansion
 from modelport.passes.inline_functions import inline_bodies
-from modelport.passes.openvino_faults import (
-    ExpandTile,
-    RaiseThreshold,
-    ReorderDepth,
-    TransposeBatches,
-)
 from modelport.passes.pool_ceil_mode import PadCeilings
 from modelport.passes.shape_inference import InferShapes, forget_inferred_names
 from modelport.passes.stft import ExpandSpectrogram
