@@ -50,4 +50,4 @@ class OpenVinoBackend(Backend):
         """See `Backend.legalize`."""
         from modelport.backends.openvino.legalize import prepare_for_openvino
 
-        return prepare_for_openvino(model, target)
+        return prepare_for_openvino(model)

@@ -16,7 +16,6 @@ from modelport.passes.inline_functions import inline_bodies
 from modelport.passes.pool_ceil_mode import PadCeilings
 from modelport.passes.shape_inference import InferShapes, forget_inferred_names
 from modelport.passes.stft import ExpandSpectrogram
-from modelport.target import Target
 
 TITLE = "OpenVINO"
 
@@ -33,12 +32,11 @@ _EXPANSIONS: tuple[type[Expansion], ...] = (
 )
 
 
-def prepare_for_openvino(model: Model, target: Target) -> list[Finding]:
+def prepare_for_openvino(model: Model) -> list[Finding]:
     """Changes a graph so that OpenVINO reads it: it knows no functions of a model.
 
     Args:
         model: The model; changed in place.
-        target: The target, whatever its precision.
 
     Returns:
         A note for each kind of change.

@@ -95,11 +95,6 @@ class OutputShape:
     like: int = -1
     dimensions: tuple[Dimension, ...] = ()
 
-    @property
-    def data_dependent(self) -> int:
-        """How many dimensions values decide."""
-        return sum(item.is_bound for item in self.dimensions)
-
 
 @dataclass(frozen=True)
 class Way:
