@@ -1,5 +1,5 @@
 """The old name of `modelport.backends.tensorrt.plugins`."""
 
-from modelport.deprecation import renamed_module
+from modelport import deprecation
 
-__getattr__ = renamed_module(__name__, "modelport.backends.tensorrt.plugins")
+__getattr__ = deprecation.renamed_module(__name__, "modelport.backends.tensorrt.plugins")
