@@ -34,10 +34,10 @@ import pytest
 import torch
 
 import modelport
+from modelport import Operator
 from modelport.cli import main
 from modelport.ops import registry
 from modelport.ops.build.cache import cache_folder
-from modelport.ops.declaration import Operator
 from modelport.ops.scaffold import load_folder
 from tests.isolation import restored
 from tests.support import RECIPE_SOURCE, Ran

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import modelport
+from modelport import Target
 from modelport.passes import prepare
-from modelport.target import Target
 from tests.support import onnx_text
 
 SIMPLIFIED = {

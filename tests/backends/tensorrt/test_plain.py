@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 import modelport
-from modelport import BuildError, UsageError
-from modelport.backends import doctor
+from modelport import BuildError, UsageError, doctor
 from tests.backends.tensorrt.build.test_compile import convolution
 from tests.conftest import RunCli
 

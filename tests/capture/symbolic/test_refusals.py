@@ -9,9 +9,9 @@ import pytest
 import torch
 from symbolic_classes import Broken, Dropping, MyAdd, OldReduceSum, Scribbling, TooFew
 
+from modelport import ExportError
 from modelport.capture.symbolic import honour_symbolics, hook
 from modelport.capture.torch_private import access, functions
-from modelport.errors import ExportError
 
 X = torch.randn(2, 4)
 

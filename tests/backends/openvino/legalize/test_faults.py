@@ -13,12 +13,11 @@ from onnx import helper
 from onnx.reference import ReferenceEvaluator
 
 import modelport
-from modelport import BuildError, Model
+from modelport import BuildError, Model, Target
 from modelport.backends import get_backend, lint_rules, open_engine
 from modelport.backends.base import Artifact
 from modelport.graph import lint
 from modelport.passes.legalization import prepare
-from modelport.target import Target
 from tests.support import onnx_text
 
 RNG = np.random.default_rng(0)

@@ -10,12 +10,11 @@ import pytest
 import torch
 
 import modelport
+from modelport import PassError, Target
 from modelport.backends import open_engine
 from modelport.backends.adapters import AdaptedEngine, adapters_of, with_adapters
 from modelport.backends.base import Artifact
-from modelport.errors import PassError
 from modelport.passes import prepare
-from modelport.target import Target
 from tests.backends.tensorrt.corpus import BUILDS, Arrays, Refused
 from tests.support import onnx_text
 

@@ -10,10 +10,10 @@ import onnx_ir as ir
 import pytest
 
 import modelport
+from modelport import Target
 from modelport.backends.tensorrt.legalize.plugin_nodes import plug_in
 from modelport.ops.library import load
 from modelport.passes import prepare
-from modelport.target import Target
 
 
 def model_of(node: ir.Node, **constants: Any) -> modelport.Model:

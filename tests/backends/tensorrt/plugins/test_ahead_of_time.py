@@ -13,10 +13,9 @@ from typing import Any
 
 import pytest
 
+from modelport import Operator, OperatorError
 from modelport.backends.tensorrt.plugins import ahead_of_time
 from modelport.backends.tensorrt.plugins.ahead_of_time import compile_ahead, register_ahead
-from modelport.errors import OperatorError
-from modelport.ops.declaration import Operator
 from modelport.ops.library import load
 
 

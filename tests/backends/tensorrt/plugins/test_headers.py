@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from modelport import OperatorError
 from modelport.backends.tensorrt.plugins import find_headers, headers
-from modelport.errors import OperatorError
 
 VERSION = """
 #define TRT_MAJOR_ENTERPRISE {major}

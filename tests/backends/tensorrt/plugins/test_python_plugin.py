@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from modelport import Operator, OperatorError
 from modelport.backends.tensorrt.plugins import PluginLibrary, build_plugins
 from modelport.backends.tensorrt.plugins.python_plugin import make_creator
-from modelport.errors import OperatorError
 from modelport.ops.build import BuildOptions
-from modelport.ops.declaration import Operator
 from modelport.ops.library import load
 from modelport.ops.scaffold import load_folder
 

@@ -10,11 +10,10 @@ import pytest
 import torch
 
 import modelport
-from modelport import DATA_DEPENDENT, TensorInfo
+from modelport import DATA_DEPENDENT, Operator, OperatorError, TensorInfo
 from modelport.backends.tensorrt.plugins.rule_program import ShapeProgram, Step
 from modelport.backends.tensorrt.plugins.shape_rules import trace_shapes
-from modelport.errors import ModelportError, OperatorError
-from modelport.ops.declaration import Operator
+from modelport.errors import ModelportError
 from modelport.ops.kernel_call import tensor_infos
 from modelport.ops.library import load
 from modelport.ops.sampling import Draw
