@@ -34,10 +34,10 @@ import pytest
 import torch
 
 import modelport
+from modelport import Operator
 from modelport.cli import main
 from modelport.ops import registry
 from modelport.ops.build.cache import cache_folder
-from modelport.ops.declaration import Operator
 from modelport.ops.scaffold import load_folder
 from tests.isolation import restored
 from tests.support import RECIPE_SOURCE, Ran
@@ -54,6 +54,7 @@ RunCli = Callable[..., Ran]
 
 
 COSTLY_PLACES = (
+    "backends/tensorrt/plugins",
     "capture/rewriters",
     "conformance",
     "deployment",
@@ -61,7 +62,6 @@ COSTLY_PLACES = (
     "promises",
     "native",
     "ops/library",
-    "ops/plugins",
     "pipeline/test_examples.py",
     "runtime",
     "test_docs.py",

@@ -11,9 +11,21 @@ RENAMED = {
     "modelport.pictures": ("modelport.files.images", ["read", "write", "to_nchw", "from_nchw"]),
     "modelport.proof": ("modelport.numerics", ["tolerance_for", "node_tolerance_for"]),
     "modelport.ops.folders": ("modelport.ops.scaffold", ["load_folder"]),
+    "modelport.ops.plugins": (
+        "modelport.backends.tensorrt.plugins",
+        ["PluginLibrary", "build_plugins", "load_plugins"],
+    ),
     "modelport.ops.plugins.ahead": (
-        "modelport.ops.plugins.ahead_of_time",
+        "modelport.backends.tensorrt.plugins.ahead_of_time",
         ["register_ahead", "compile_ahead"],
+    ),
+    "modelport.ops.plugins.ahead_of_time": (
+        "modelport.backends.tensorrt.plugins.ahead_of_time",
+        ["register_ahead", "compile_ahead"],
+    ),
+    "modelport.ops.plugins.python_plugin": (
+        "modelport.backends.tensorrt.plugins.python_plugin",
+        ["make_creator"],
     ),
 }
 

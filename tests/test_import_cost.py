@@ -96,7 +96,7 @@ def test_deploying_loads_no_backend_but_the_one_asked_for(
     assert {"torch", "onnxruntime"} <= modules
     assert not modules & {"openvino", "tensorrt", "torchvision", "rich"}
     assert not packages(modules) & {"conformance", "debug", "tuning"}
-    unasked = ("backends.openvino", "backends.tensorrt", "passes.tensorrt", "ops.plugins")
+    unasked = ("backends.openvino", "backends.tensorrt")
     prefixes = tuple(f"modelport.{name}" for name in unasked)
     assert not [name for name in modules if name.startswith(prefixes)]
 

@@ -165,7 +165,7 @@ def test_04_program_that_is_data_is_read(elsewhere: Path) -> None:
 def test_05_engine_file_is_code(elsewhere: Path) -> None:
     import functools
 
-    from modelport.backends.tensorrt.engine import engine_code
+    from modelport.backends.tensorrt.runtime.engine import engine_code
 
     (elsewhere / "a.engine").write_bytes(b"engine")
     with pytest.raises(BundleError, match="not known here"):

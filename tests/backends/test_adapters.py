@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import modelport
+from modelport import BuildError, Engine, RunError, Target
 from modelport.backends import open_engine
 from modelport.backends.adapters import (
     FixedPoint,
@@ -21,9 +22,7 @@ from modelport.backends.adapters import (
     shape_values,
     with_adapters,
 )
-from modelport.backends.base import Artifact, Engine
-from modelport.errors import BuildError, RunError
-from modelport.target import Target
+from modelport.backends.base import Artifact
 from tests.support import onnx_text
 
 ORT = Target("onnxruntime")

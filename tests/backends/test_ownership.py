@@ -20,12 +20,11 @@ EXCEPTIONS = {
     "backends/registry.py": "the registration",
     "capture/rewriters/library/topk.py": "a rewrite of a PyTorch function for one backend's limit",
     "cli/compile.py": "prints the layers of TensorRT's engines",
+    "cli/ops_folders.py": "`--tensorrt` builds plugins",
+    "conformance/plugins.py": "`prove_plugins`, which is public",
     "deployment/deployer.py": "the default target, as `help` prints it",
     "deployment/engine_file.py": "returns the record of TensorRT's engines",
     "graph/checker.py": "the rule that users read: the reference runtime cannot load a graph",
-    "ops/plugins/builder.py": "sources of TensorRT's plugins",
-    "ops/plugins/headers.py": "the package with TensorRT's headers",
-    "passes/tensorrt/pipeline.py": "TensorRT's own rewrites",
     "target.py": "words that users type in a target",
 }
 """Files that name backends, with the reason."""

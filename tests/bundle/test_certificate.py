@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 import modelport
-from modelport import Recipe
-from modelport.bundle import Bundle, Manifest
+from modelport import Bundle, Recipe
+from modelport.bundle import Manifest
 from modelport.bundle.certificate import Certificate, certificates
 from tests.support import Ran
 

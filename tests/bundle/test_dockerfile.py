@@ -10,8 +10,8 @@ import pytest
 import modelport
 from modelport import Bundle, Target, UsageError
 from modelport.backends.base import Artifact
+from modelport.bundle import Manifest
 from modelport.bundle.dockerfile import requirements, write_container
-from modelport.bundle.manifest import Manifest
 from modelport.deployment import add_targets
 from tests.support import snapshot
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import modelport
-from modelport.ops.declaration import Operator
+from modelport import Operator
 from tests.operators.graphs import open_graph
 
 pytestmark = pytest.mark.usefixtures("trial")

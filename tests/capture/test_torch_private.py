@@ -13,8 +13,8 @@ import torch
 import torch.utils._pytree as pytree
 
 import modelport
+from modelport import ExportError
 from modelport.capture.torch_private import access, graphs, programs, registries
-from modelport.errors import ExportError
 
 
 @pytest.mark.parametrize("purpose", access.PRIVATE)

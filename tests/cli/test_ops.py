@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from modelport import UsageError
 from modelport.cli import ops
-from modelport.errors import UsageError
 
 RECIPE = """
 import torch

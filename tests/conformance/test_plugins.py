@@ -10,15 +10,19 @@ from typing import Any
 
 import pytest
 
+from modelport import Operator, OperatorError, UsageError
+from modelport.backends.tensorrt.plugins import (
+    PluginLibrary,
+    build_plugins,
+    find_headers,
+    load_plugins,
+)
+from modelport.backends.tensorrt.plugins.fields import Field, plugin_fields
+from modelport.backends.tensorrt.plugins.host_program import PluginCase, Told, build_host, play
 from modelport.conformance import Conformance, prove_plugins
-from modelport.conformance.plugin_host import PluginCase, Told, build_host, play
-from modelport.errors import OperatorError, UsageError
 from modelport.files.trusted_code import TrustedCode
 from modelport.ops.build import BuildOptions
-from modelport.ops.declaration import Operator
 from modelport.ops.library import load
-from modelport.ops.plugins import PluginLibrary, build_plugins, find_headers, load_plugins
-from modelport.ops.plugins.fields import Field, plugin_fields
 from modelport.ops.scaffold import load_folder
 from tests.conftest import RunCli
 

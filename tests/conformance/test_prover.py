@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from modelport import ProofError, UsageError
+from modelport import Operator, ProofError, UsageError
 from modelport.conformance import prove_kernels_sanitized, prove_operator
-from modelport.ops.declaration import Operator
 from modelport.ops.scaffold import load_folder, write_folder
 
 Trial = dict[str, Operator]

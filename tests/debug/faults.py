@@ -9,8 +9,8 @@ import numpy as np
 import onnx_ir as ir
 import torch
 
+from modelport import Model
 from modelport.debug.origin import module_of
-from modelport.model import Model
 
 Plant = Callable[[Model, Model, torch.nn.Module, int], str]
 """Plants a fault into the second of two equal models, at the operator of a number; the first may

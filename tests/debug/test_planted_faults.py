@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import modelport
-from modelport.debug import bisect
+from modelport import bisect
 from tests.debug.faults import FAULTS, Fault
 from tests.models.resnet import resnet50
 from tests.models.tagger import tagger

@@ -12,9 +12,8 @@ from onnx import helper
 from torch import nn
 
 import modelport
-from modelport import ProofError, Recipe
+from modelport import Model, ProofError, Recipe
 from modelport.deployment.selected_values import judged_by_selection
-from modelport.model import Model
 from modelport.numerics import Case, ReferenceCase, Verification, tolerance_for, verify_cases
 
 TIED = torch.tensor([[3, 3, 1, 1, 3, 0], [2, 2, 2, 2, 0, 0]])

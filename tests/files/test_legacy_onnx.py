@@ -10,8 +10,7 @@ import pytest
 from onnx import helper
 
 import modelport
-from modelport.errors import UsageError
-from modelport.model import Model
+from modelport import Model, UsageError
 
 X = np.arange(6, dtype=np.float32).reshape(2, 3)
 

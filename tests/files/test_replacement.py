@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from modelport.errors import UsageError
+from modelport import UsageError
 from modelport.files.replacement import put_in_place, replacing, write_text, written
 
 

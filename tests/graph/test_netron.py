@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from modelport.errors import UsageError
+from modelport import UsageError
 from modelport.graph import view
 from tests.conftest import RunCli
 from tests.support import onnx_text

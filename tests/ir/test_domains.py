@@ -8,8 +8,8 @@ import onnx.defs
 import onnx_ir
 import pytest
 
+from modelport import Model
 from modelport.ir.domains import STANDARD_DOMAINS, is_onnx, qualified_name, schema_domain
-from modelport.model import Model
 from modelport.passes import lint_for
 from tests.support import onnx_text
 

@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 
 import modelport
-from modelport.errors import UsageError
+from modelport import UsageError
 from modelport.ir.random_operators import RANDOM_OPERATORS, draws
 from tests.passes.support import simplified
 from tests.support import onnx_text

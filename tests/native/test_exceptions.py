@@ -11,12 +11,11 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 
-from modelport.errors import OperatorError
+from modelport import OperatorError, TensorInfo
 from modelport.ops.build import build_library
 from modelport.ops.build.toolchain import NATIVE
 from modelport.ops.ctypes_library import BoundKernel, NativeKernel, NativeLibrary, pack_shapes
 from modelport.ops.scaffold import load_folder
-from modelport.ops.shapes import TensorInfo
 from tests.runtime.native_build import environment, require_buildable, sdk
 
 HERE = Path(__file__).parent

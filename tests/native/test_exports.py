@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from modelport.backends.tensorrt.plugins import build_plugins, find_headers
 from modelport.ops.build import BuildOptions, build_library, toolchain
-from modelport.ops.plugins import build_plugins, find_headers
 from modelport.ops.scaffold import load_folder
 from tests.runtime.native_build import sdk
 

@@ -10,15 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelport.errors import OperatorError
+from modelport import Operator, OperatorError
+from modelport.backends.tensorrt.plugins import find_headers
+from modelport.backends.tensorrt.plugins.builder import plugins_source
+from modelport.backends.tensorrt.plugins.library import NOT_IN_TENSORRT
+from modelport.backends.tensorrt.plugins.shape_rules import trace_shapes
 from modelport.ops.build import toolchain
 from modelport.ops.build.generated_sources import Table, kernel_source, library_source
 from modelport.ops.build.toolchain import NATIVE
-from modelport.ops.declaration import Operator
-from modelport.ops.plugins import find_headers
-from modelport.ops.plugins.builder import plugins_source
-from modelport.ops.plugins.library import NOT_IN_TENSORRT
-from modelport.ops.plugins.shape_rules import trace_shapes
 from modelport.ops.scaffold import load_folder
 from modelport.ops.torch_extension import write_extension
 

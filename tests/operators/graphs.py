@@ -8,10 +8,10 @@ from pathlib import Path
 import onnx
 import onnx.parser
 
+from modelport import Engine, Target
 from modelport.backends import get_backend
-from modelport.backends.base import Artifact, Engine
+from modelport.backends.base import Artifact
 from modelport.ops.library_store import library_path
-from modelport.target import Target
 
 
 def model_of(graph: str) -> onnx.ModelProto:

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 import modelport
-from modelport import OperatorError
-from modelport.ops.bound_operator import bind_operator
+from modelport import OperatorError, bind_operator
 from tests.operators.graphs import open_graph
 
 KERNEL = """#include <modelport/kernel.h>

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 import modelport
-from modelport import OperatorError
+from modelport import Operator, OperatorError, TensorInfo
 from modelport.ops import registry
-from modelport.ops.declaration import DTYPES, Operator
-from modelport.ops.shapes import DATA_DEPENDENT, TensorInfo
+from modelport.ops.declaration import DTYPES
+from modelport.ops.shapes import DATA_DEPENDENT
 
 
 def declare(name: str, **options: Any) -> Operator:

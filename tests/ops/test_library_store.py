@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from modelport import OperatorError
+from modelport import Operator, OperatorError
 from modelport.ops.ctypes_library import NativeLibrary
-from modelport.ops.declaration import Operator
 from modelport.ops.elf_check import platform_name
 from modelport.ops.library_store import collect_libraries, library_path, open_library, place_library
 

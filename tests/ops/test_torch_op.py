@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import modelport
-from modelport import OperatorError
-from modelport.ops.declaration import DTYPES, Operator
+from modelport import Operator, OperatorError
+from modelport.ops.declaration import DTYPES
 from modelport.ops.torch_op import use_references
 
 Trial = dict[str, Operator]

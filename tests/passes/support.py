@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime
 
 import modelport
-from modelport.passes import Simplification
+from modelport import Simplification
 from tests.support import onnx_text
 
 Arrays = dict[str, np.ndarray[Any, Any]]

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import modelport
+from modelport import Target
 from modelport.passes import prepare
-from modelport.target import Target
 from tests.support import onnx_text
 
 SIMPLIFIED = {
@@ -86,6 +86,11 @@ def test_simplification_says_what_it_decides(
             "g (float[4] x) => (float[2] y) <int64[1] s = {2}> "
             "{ y = CenterCropPad<axes = [0]>(x, s) }",
             "inline-bodies: node 'y' (CenterCropPad): its body in its place: done",
+        ),
+        (
+            "tensorrt-rtx",
+            "g (float[4] x) => (int64[1, N] y) { y = NonZero(x) }",
+            "pad-rows: node 'y' (NonZero): a fixed size and a count: done",
         ),
         (
             "openvino",

@@ -11,8 +11,7 @@ import pytest
 import torch
 
 import modelport
-from modelport.errors import PassError
-from modelport.findings import Finding
+from modelport import Finding, PassError
 from modelport.ops.library import load
 from modelport.passes.inline_functions import Lacks, inline_bodies
 from tests.passes.support import array, run

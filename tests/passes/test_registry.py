@@ -13,10 +13,9 @@ import onnx
 import pytest
 
 import modelport
-from modelport import entry_points
+from modelport import Target, entry_points
 from modelport.cli import main
 from modelport.passes import applicable, lint_for, prepare, registry, rewritten
-from modelport.target import Target
 from tests.passes.support import run
 from tests.support import onnx_text
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import modelport
-from modelport.errors import BuildError, PassError, ProofError, UsageError
+from modelport import BuildError, PassError, ProofError, UsageError
 from modelport.passes.base import Rewrite
 from tests.models.vit import VisionTransformer
 from tests.models.weights import randomize

@@ -14,11 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
+from modelport import Model, Target
 from modelport.backends import get_backend
 from modelport.backends.base import Artifact
-from modelport.model import Model
 from modelport.passes import applicable, rewritten
-from modelport.target import Target
 from tests.support import onnx_text
 
 Array = np.ndarray[Any, Any]

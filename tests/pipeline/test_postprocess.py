@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from modelport.errors import UsageError
+from modelport import UsageError
 from modelport.pipeline import steps
 from tests.pipeline.support import Given, only, picture, run
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from modelport.errors import UsageError
+from modelport import UsageError
 from modelport.pipeline import steps
 from tests.pipeline.support import only, picture, run
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from modelport.errors import RunError, UsageError
+from modelport import RunError, UsageError
 from modelport.files import images
 from modelport.pipeline import Result
 from tests.pipeline.support import picture

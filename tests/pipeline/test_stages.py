@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 import modelport
+from modelport import BundleError, RunError, UsageError
 from modelport.backends import Engine
 from modelport.bundle import join_stages
-from modelport.errors import BundleError, RunError, UsageError
-from modelport.graph.builder import build
+from modelport.graph import build
 from modelport.pipeline import Stage
 from modelport.pipeline.stages import StagedEngine
 from tests.bundle.mutations import sealed

@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from modelport.errors import UsageError
+from modelport import CalibrationTable, UsageError, calibrate
 from modelport.graph import expose
-from modelport.precision import CalibrationTable, calibrate
 from modelport.precision.calibration import METHODS
 from modelport.precision.histograms import (
     BINS,

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import modelport
-from modelport.errors import UsageError
+from modelport import CalibrationTable, UsageError
 from modelport.ops.library.hswish.op import hswish
-from modelport.precision import CalibrationTable, convert
+from modelport.precision import convert
 from tests.precision.support import converted, dtypes, run
 from tests.support import onnx_text
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from modelport.errors import UsageError
+from modelport import UsageError
 from modelport.precision.data import CalibrationData
 from modelport.signature import Signature, TensorSpec
 

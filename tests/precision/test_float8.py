@@ -13,11 +13,10 @@ import pytest
 import torch
 
 import modelport
-from modelport import BuildError, UsageError
+from modelport import BuildError, CalibrationTable, Target, UsageError, quantize
 from modelport.backends.onnxruntime.session import open_session
-from modelport.precision import CalibrationTable, convert, quantize
+from modelport.precision import convert
 from modelport.precision.float8 import float8_scale, float8_weight
-from modelport.target import Target
 from tests.conftest import RunCli
 from tests.support import onnx_text
 

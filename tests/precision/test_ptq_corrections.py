@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 import modelport
+from modelport import calibrate
 from modelport.graph import expose
 from modelport.ir.shape_inference import infer_shapes
-from modelport.precision import calibrate, convert
+from modelport.precision import convert
 from modelport.precision.ptq_corrections import bias_errors, correct_biases, equalize, smooth
 from modelport.precision.qdq import LEVELS
 from tests.precision.nets import Arrays, attentive, eager, pictures, residual, sentences

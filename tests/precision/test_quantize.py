@@ -11,8 +11,8 @@ import onnx
 import pytest
 
 import modelport
-from modelport.errors import ProofError, UsageError
-from modelport.precision import FORMS, CalibrationTable, convert, form_for, widen
+from modelport import CalibrationTable, ProofError, UsageError
+from modelport.precision import FORMS, convert, form_for, widen
 from modelport.precision.quantization import QUANTIZATION_KEY
 from tests.precision.nets import attentive, eager, pictures, residual, sentences
 from tests.precision.support import relative_error, run

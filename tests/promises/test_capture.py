@@ -19,8 +19,8 @@ import torch
 from torch._higher_order_ops import scan, while_loop
 
 import modelport
+from modelport import Severity
 from modelport.capture.rewriters import register_rewrite
-from modelport.findings import Severity
 from tests.conftest import RunCli
 
 

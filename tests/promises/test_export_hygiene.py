@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import modelport
-from modelport.findings import Severity
+from modelport import Severity
 from tests.conftest import RunCli
 
 HYGIENE = {"batch-baked", "resize-by-size", "shape-chain"}

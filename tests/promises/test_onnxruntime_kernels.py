@@ -16,8 +16,8 @@ import torch
 from onnx import TensorProto, helper
 
 import modelport
+from modelport import Operator
 from modelport.conformance import prove_operator
-from modelport.ops.declaration import Operator
 from modelport.ops.library.knn_query.op import knn_query
 from modelport.ops.library_store import library_path
 from modelport.ops.scaffold import load_folder

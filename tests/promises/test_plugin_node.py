@@ -14,10 +14,10 @@ import torch
 import torch.nn.functional as F
 
 import modelport
+from modelport.backends.tensorrt.legalize.plugin_nodes import plug_in
 from modelport.conformance import prove_plugins
 from modelport.ops.build import BuildOptions
 from modelport.ops.library import load
-from modelport.passes.plugin_nodes import plug_in
 from tests.conftest import RunCli
 from tests.isolation import restored
 

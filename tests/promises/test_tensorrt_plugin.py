@@ -18,9 +18,9 @@ import torch
 from onnx import TensorProto, helper
 
 import modelport
+from modelport.backends.tensorrt.legalize.plugin_nodes import plug_in
 from modelport.ops.library import load
 from modelport.passes import adopt
-from modelport.passes.plugin_nodes import plug_in
 from tests.conftest import RunCli
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from modelport import Dim, Target
 from modelport.backends.base import Artifact
 from modelport.bundle import BundleWriter, Manifest
-from modelport.signature import Dim, Signature, TensorSpec
-from modelport.target import Target
+from modelport.signature import Signature, TensorSpec
 from tests.runtime.driver import Driver, Refused
 from tests.runtime.native_build import ROOT, build_library
 from tests.support import onnx_text

@@ -16,9 +16,9 @@ ALSO = {
     "modelport.backends": {"Backend", "Binding", "Capabilities", "Engine", "Probe"},
     "modelport.backends.base": {"Artifact"},
     "modelport.bundle": {"BundleWriter", "Manifest", "join_stages"},
-    "modelport.ops.plugins": {"load_plugins"},
-    "modelport.ops.plugins.ahead_of_time": {"register_ahead"},
-    "modelport.ops.plugins.python_plugin": {"make_creator"},
+    "modelport.backends.tensorrt.plugins": {"load_plugins"},
+    "modelport.backends.tensorrt.plugins.ahead_of_time": {"register_ahead"},
+    "modelport.backends.tensorrt.plugins.python_plugin": {"make_creator"},
     "modelport.pipeline": {"Answer", "Stage"},
     "modelport.numerics": {"node_tolerance_for", "tolerance_for"},
 }

@@ -14,8 +14,7 @@ import pytest
 import torch
 
 import modelport
-from modelport import ProofError, UsageError, entry_points
-from modelport.tuning import Tuning
+from modelport import ProofError, Tuning, UsageError, entry_points
 from modelport.tuning.candidate_report import FINISHED, SLOWER, UNTRIED
 from tests.backends.test_registry import BACKEND, install
 from tests.support import Ran, onnx_text

@@ -264,6 +264,14 @@ class Backend(ABC):
         """
         return []
 
+    def plugin_operators(self, options: Mapping[str, object]) -> set[str]:
+        """Operators, ``domain::name``, that `legalize` leaves to plugins.
+
+        Args:
+            options: The options of the build.
+        """
+        return set()
+
     @property
     def legalizes(self) -> bool:
         """Whether the backend has rewrites of its own."""

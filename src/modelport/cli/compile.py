@@ -153,7 +153,7 @@ def _print(result: Compilation, layers: bool) -> None:
 
 def _print_layers(result: Compilation) -> None:
     """Prints the layers, with their times if the engine runs here, else with the reason."""
-    from modelport.backends.tensorrt.layer_times import time_layers
+    from modelport.backends.tensorrt.runtime.layer_times import time_layers
 
     times, untimed = {}, ""
     try:

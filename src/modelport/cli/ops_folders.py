@@ -105,10 +105,10 @@ def _new(args: argparse.Namespace) -> int:
 
 
 def _build(args: argparse.Namespace) -> int:
+    from modelport.backends.tensorrt.plugins import NO_PLUGIN, PluginLibrary, build_plugins
     from modelport.ops.build import BuildOptions, build_library
     from modelport.ops.ctypes_library import NativeLibrary
     from modelport.ops.library_store import place_library
-    from modelport.ops.plugins import NO_PLUGIN, PluginLibrary, build_plugins
     from modelport.ops.scaffold import load_folder
 
     by_domain: dict[str, list[Operator]] = defaultdict(list)

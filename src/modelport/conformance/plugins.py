@@ -11,16 +11,16 @@ from typing import Any
 
 import torch
 
+from modelport.backends.tensorrt.plugins import NO_PLUGIN, build_plugins, find_headers
+from modelport.backends.tensorrt.plugins.fields import DATA_TYPES, INPUTS_FIELD, plugin_fields
+from modelport.backends.tensorrt.plugins.host_program import Played, PluginCase, build_host, play
 from modelport.conformance.case import OperatorCase
-from modelport.conformance.plugin_host import Played, PluginCase, build_host, play
 from modelport.conformance.results import Check, Conformance
 from modelport.conformance.tensors import differences, flat, map_item
 from modelport.errors import ModelportError, UsageError
 from modelport.ops.build import BuildOptions
 from modelport.ops.declaration import Operator
 from modelport.ops.kernel_call import DTYPES, tensor_infos
-from modelport.ops.plugins import NO_PLUGIN, build_plugins, find_headers
-from modelport.ops.plugins.fields import DATA_TYPES, INPUTS_FIELD, plugin_fields
 from modelport.ops.sampling import Draw
 from modelport.ops.schema import join_texts
 from modelport.ops.shapes import DataDependent, TensorInfo

@@ -77,7 +77,7 @@ def build_artifact(
     backend = get_backend(target)
     _require_offered(target)
     start = plan.model or model
-    ready = prepare(rewritten(start, plan.rewrites), target, _plugins(plan.options))
+    ready = prepare(rewritten(start, plan.rewrites), target, backend.plugin_operators(plan.options))
     if backend.CAPABILITIES.precisions[target.precision] == "graph":
         ready = convert(ready, target.precision, table=table, form=form_for(target))
         if target.device in backend.fp32_fallback:
@@ -113,17 +113,7 @@ def _require_offered(target: Target) -> None:
         )
 
 
-def _with_ranges(options: Mapping[str, Any], facts: CaptureFacts) -> dict[str, Any]:
+def _with_ranges(options: Mapping[str, Any], facts: CaptureFacts) -> dict[str, object]:
     """Options, with sizes and values of the model's cases where the user did not set them."""
     values = {**facts.seen_values, **options.get("values", {})}
     return {"usual": dict(facts.usual_sizes), **options, "values": values}
-
-
-def _plugins(options: Mapping[str, Any]) -> set[str]:
-    """Operators of the plugin libraries, if plugins are preferred."""
-    if not options.get("prefer_plugins"):
-        return set()
-    from modelport.ops.plugins import PluginLibrary
-
-    libraries = [PluginLibrary(Path(path)) for path in options.get("plugins", ())]
-    return {f"{library.domain}::{name}" for library in libraries for name in library.plugins}

@@ -73,7 +73,7 @@ def compile(
             `modelport.graph.reshape_targets`.
         max_batch: The largest size of the inputs' first axis, which must be dynamic.
         progress: Told of every step.
-        **options: What `modelport.backends.tensorrt.options.BuildOptions` has: ``profiles``,
+        **options: What `modelport.backends.tensorrt.build.options.BuildOptions` has: ``profiles``,
             ``opt``, ``workspace``, ``strip_weights`` and so on.
 
     Returns:

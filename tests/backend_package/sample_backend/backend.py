@@ -10,10 +10,9 @@ from typing import Any
 import onnx
 import onnxruntime
 
-from modelport import BuildError, Model, Target, UsageError
+from modelport import BuildError, Finding, Model, Target, UsageError
 from modelport.backends import Backend, Capabilities, Engine, Probe
 from modelport.backends.base import Artifact
-from modelport.findings import Finding
 from modelport.graph.lint_report import Rule
 from modelport.progress import Progress
 from modelport.signature import Signature

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import onnx_ir
 
-from modelport.findings import Finding, Severity
+from modelport import Finding, Severity
 
 
 def _slow_operators(model: onnx_ir.Model) -> Iterable[Finding]:

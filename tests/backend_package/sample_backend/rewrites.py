@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from modelport import Model
-from modelport.findings import Finding, Severity
+from modelport import Finding, Model, Severity
 
 
 def replace_softplus(model: Model) -> list[Finding]:

@@ -11,12 +11,11 @@ import onnx
 import pytest
 from onnx import helper
 
-from modelport import BuildError, OperatorError, RunError
+from modelport import BuildError, Operator, OperatorError, RunError, Target
 from modelport.backends import get_backend
 from modelport.backends.base import Artifact
-from modelport.ops.declaration import DTYPES, Operator
+from modelport.ops.declaration import DTYPES
 from modelport.ops.library_store import library_path
-from modelport.target import Target
 from tests.operators.graphs import model_of, open_graph
 
 pytestmark = pytest.mark.usefixtures("trial")

@@ -12,12 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import modelport
-from modelport import BuildError, Engine, RunError, UsageError
+from modelport import BuildError, Dim, Engine, RunError, Target, UsageError
 from modelport.backends import get_backend
 from modelport.backends.base import Artifact
 from modelport.backends.openvino.core import core
-from modelport.signature import Dim, Signature
-from modelport.target import Target
+from modelport.signature import Signature
 from tests.support import onnx_text
 
 TWO = """

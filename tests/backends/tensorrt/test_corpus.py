@@ -9,12 +9,10 @@ from pathlib import Path
 import pytest
 
 import modelport
+from modelport import BuildError, Dim, Severity, Target
 from modelport.deployment import Plan, Workspace
-from modelport.errors import BuildError, ModelportError
-from modelport.findings import Severity
+from modelport.errors import ModelportError
 from modelport.passes import lint_for
-from modelport.signature import Dim
-from modelport.target import Target
 from tests.backends.tensorrt.corpus import BUILDS, ENDS, Refused
 
 pytest.importorskip("tensorrt_rtx")

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 import modelport
+from modelport import Target
 from modelport.backends import open_engine
 from modelport.backends.adapters import adapters_of, with_adapters
 from modelport.backends.base import Artifact
 from modelport.recipe import load_recipe
-from modelport.target import Target
 
 pytest.importorskip("tensorrt_rtx")
 pytestmark = pytest.mark.slow

@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 
 import modelport
-from modelport import BuildError, UsageError
-from modelport.backends import doctor
-from tests.backends.tensorrt.test_compile import convolution
+from modelport import BuildError, UsageError, doctor
+from tests.backends.tensorrt.build.test_compile import convolution
 from tests.conftest import RunCli
 
 pytest.importorskip("tensorrt_rtx")
@@ -38,10 +37,10 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
         "PYTHONPATH", os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
     )
     monkeypatch.setenv("MODELPORT_CACHE", str(tmp_path / "cache"))
-    for name in ("options", "caches", "compile"):
+    for name in ("build.options", "caches", "build.compile"):
         # The package shows a function by the name of one of its modules.
         monkeypatch.setattr(importlib.import_module(f"{BACKEND}.{name}"), "why_no_gpu", str)
-    for name in ("options", "caches"):
+    for name in ("build.options", "caches"):
         module = importlib.import_module(f"{BACKEND}.{name}")
         monkeypatch.setattr(module, "compute_capability", lambda: "sm89")
     yield folder

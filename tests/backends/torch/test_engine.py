@@ -9,13 +9,12 @@ import pytest
 import torch
 
 import modelport
-from modelport import BuildError, ExportError, RunError, UsageError
+from modelport import BuildError, Dim, ExportError, RunError, Target, UsageError
 from modelport.backends import get_backend
 from modelport.backends.base import Artifact
 from modelport.backends.torch.engine import TorchEngine
 from modelport.capture.programs import export_program
-from modelport.signature import Dim, Signature, TensorSpec
-from modelport.target import Target
+from modelport.signature import Signature, TensorSpec
 from tests.support import Ran, onnx_text
 
 RunCli = Callable[..., Ran]

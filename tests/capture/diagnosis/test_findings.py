@@ -11,8 +11,7 @@ import torch
 from torch import nn
 
 import modelport
-from modelport import Dim, ExportError, Severity
-from modelport.findings import Finding
+from modelport import Dim, ExportError, Finding, Severity
 
 X = torch.randn(2, 6, generator=torch.Generator().manual_seed(0))
 ROWS = {"x": {0: "n"}}

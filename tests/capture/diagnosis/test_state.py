@@ -12,8 +12,7 @@ import torch
 from torch import nn
 
 import modelport
-from modelport import Recipe, UsageError
-from modelport.findings import Finding
+from modelport import Finding, Recipe, UsageError
 
 X = torch.randn(5, generator=torch.Generator().manual_seed(0))
 

@@ -2,13 +2,13 @@ import pytest
 import torch
 from torch import nn
 
+from modelport import UsageError
 from modelport.capture.rewriters import (
     register_module_rewrite,
     registrations,
     rewrite_module,
     rewriting,
 )
-from modelport.errors import UsageError
 
 
 class Block(nn.Module):

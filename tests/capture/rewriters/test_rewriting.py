@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import nn
 
 import modelport.capture.rewriters as rewriters
+from modelport import UsageError
 from modelport.capture.rewriters import register_rewrite, rewrite, rewriting, unregister
-from modelport.errors import UsageError
 
 ONES = torch.ones(1, 2)
 

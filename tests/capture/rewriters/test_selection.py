@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from modelport import Target, UsageError
 from modelport.capture.rewriters import (
     common_target,
     register_rewrite,
@@ -8,8 +9,6 @@ from modelport.capture.rewriters import (
     rewriting,
 )
 from modelport.capture.rewriters.conditions import Conditions, Situation
-from modelport.errors import UsageError
-from modelport.target import Target
 
 
 @pytest.fixture(autouse=True)

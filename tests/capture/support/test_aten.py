@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from modelport import UsageError
 from modelport.capture.support.aten import describe_aten
 from modelport.capture.support.declarations import site
 from modelport.capture.support.search import find_aten
-from modelport.errors import UsageError
 
 
 def line_at(place: str) -> str:

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import nn
 
+from modelport import ExportError, UsageError
 from modelport.capture.support.aten import mappings
 from modelport.capture.support.survey import Status, SupportTable, operator_support
 from modelport.capture.torch_private import operators as private
 from modelport.capture.torch_private.registries import registry_for
-from modelport.errors import ExportError, UsageError
 
 
 class Small(nn.Module):

@@ -15,8 +15,7 @@ import torch
 import torch.onnx.symbolic_helper as helper
 
 import tests.libraries  # noqa: F401 - declares operators
-from modelport.capture.symbolic import register_symbolic
-from modelport.errors import UsageError
+from modelport import UsageError, register_symbolic
 
 
 def asinh(g: Any, x: Any) -> Any:

@@ -13,13 +13,12 @@ from typing import Any
 import numpy as np
 import onnx
 
+from modelport import Model, Target
 from modelport.backends import get_backend, open_engine
 from modelport.backends.base import Artifact
 from modelport.errors import ModelportError
 from modelport.ir.random_operators import draws
-from modelport.model import Model
 from modelport.passes.legalization import prepare
-from modelport.target import Target
 
 BACKENDS = ("onnxruntime", "openvino")
 WAYS = ("load", "deploy")

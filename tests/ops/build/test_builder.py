@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from modelport import OperatorError
+from modelport import Operator, OperatorError
 from modelport.ops.build import build_library, toolchain
 from modelport.ops.build.cache import cache_folder
-from modelport.ops.declaration import Operator
 from modelport.ops.scaffold import load_folder
 from tests.conftest import RunCli
 

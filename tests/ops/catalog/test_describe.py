@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from modelport.errors import UsageError
+from modelport import UsageError
 from modelport.ops.catalog import describe, first_opset, version_at
 
 CHANGE_LOG = {

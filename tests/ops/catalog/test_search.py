@@ -1,6 +1,6 @@
 import pytest
 
-from modelport.errors import UsageError
+from modelport import UsageError
 from modelport.ops.catalog import Match, find
 
 

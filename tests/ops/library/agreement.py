@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
+from modelport import Operator
 from modelport.conformance.case import OperatorCase
-from modelport.ops.declaration import Operator
 from modelport.ops.sampling import Draw
 
 

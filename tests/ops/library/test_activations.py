@@ -8,8 +8,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from modelport import OperatorError
 from modelport.conformance import prove_operator
-from modelport.errors import OperatorError
 from modelport.ops.library.hsigmoid.op import hsigmoid
 from modelport.ops.library.hswish.op import hswish
 from tests.ops.library.agreement import tolerances

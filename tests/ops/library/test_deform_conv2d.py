@@ -9,8 +9,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from modelport import OperatorError
 from modelport.conformance import prove_operator
-from modelport.errors import OperatorError
 from modelport.ops.library.deform_conv2d.op import deform_conv2d
 from tests.ops.library.agreement import drawn, require_agreement, tolerances
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from modelport import OperatorError
 from modelport.conformance import prove_operator
-from modelport.errors import OperatorError
 from modelport.ops.library.dynamic_resize.op import dynamic_resize
 from tests.ops.library.agreement import drawn, require_agreement, tolerances
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from modelport import OperatorError
 from modelport.conformance import prove_operator
-from modelport.errors import OperatorError
 from modelport.ops.library.foo.op import foo
 
 

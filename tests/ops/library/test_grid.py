@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from modelport import OperatorError
 from modelport.conformance import prove_operator
-from modelport.errors import OperatorError
 from modelport.ops.library.grid.op import grid
 from tests.ops.library.agreement import drawn
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from modelport import OperatorError
 from modelport.conformance import prove_operator
-from modelport.errors import OperatorError
 from modelport.ops.library.grid_sample.op import MODES, PADDINGS, grid_sample
 from tests.ops.library.agreement import drawn, require_agreement, tolerances
 

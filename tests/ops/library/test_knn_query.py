@@ -9,8 +9,8 @@ import pytest
 import torch
 from scipy.spatial import cKDTree
 
+from modelport import OperatorError
 from modelport.conformance import prove_operator
-from modelport.errors import OperatorError
 from modelport.ops.library.knn_query.op import knn_query
 from tests.ops.library.agreement import drawn, require_agreement
 

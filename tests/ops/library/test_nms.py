@@ -10,8 +10,8 @@ import onnxruntime
 import pytest
 import torch
 
+from modelport import OperatorError
 from modelport.conformance import prove_operator
-from modelport.errors import OperatorError
 from modelport.ops.library.nms.op import nms
 from tests.ops.library.agreement import drawn, require_agreement
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from onnx.reference import ReferenceEvaluator
 
+from modelport import OperatorError
 from modelport.conformance import prove_operator
-from modelport.errors import OperatorError
 from modelport.ops.library.roi_align.op import roi_align
 from tests.ops.library.agreement import require_agreement
 

@@ -72,8 +72,8 @@ def profile_options(target: Target, signature: Signature) -> tuple[dict[str, str
         Options of the provider, and a finding for each largest size that had to be assumed.
     """
     # Loading a model on the CPU must not wait for it.
-    from modelport.backends.tensorrt.options import BuildOptions
-    from modelport.backends.tensorrt.profiles import plan_profiles
+    from modelport.backends.tensorrt.build.options import BuildOptions
+    from modelport.backends.tensorrt.build.profiles import plan_profiles
 
     profiles, findings = plan_profiles(signature, BuildOptions())
     prefix = _PREFIXES[target.provider or ""]

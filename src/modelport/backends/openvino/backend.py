@@ -48,6 +48,6 @@ class OpenVinoBackend(Backend):
         self, model: Model, target: Target, plugins: Collection[str] = ()
     ) -> list[Finding]:
         """See `Backend.legalize`."""
-        from modelport.passes.openvino import prepare_for_openvino
+        from modelport.backends.openvino.legalize import prepare_for_openvino
 
-        return prepare_for_openvino(model, target)
+        return prepare_for_openvino(model)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from modelport.backends.base import Backend
-from modelport.backends.tensorrt import compile as builds
-from modelport.backends.tensorrt import engine
 from modelport.backends.tensorrt import probe as probes
+from modelport.backends.tensorrt.build import compile as builds
+from modelport.backends.tensorrt.runtime import engine
 from modelport.target import Target
 
 if TYPE_CHECKING:
@@ -47,6 +48,15 @@ class TensorRtBackend(Backend):
         self, model: Model, target: Target, plugins: Collection[str] = ()
     ) -> list[Finding]:
         """See `Backend.legalize`."""
-        from modelport.passes.tensorrt import prepare_for_tensorrt
+        from modelport.backends.tensorrt.legalize import prepare_for_tensorrt
 
         return prepare_for_tensorrt(model, target, plugins)
+
+    def plugin_operators(self, options: Mapping[str, Any]) -> set[str]:
+        """See `Backend.plugin_operators`: those of the libraries, if plugins are preferred."""
+        if not options.get("prefer_plugins"):
+            return set()
+        from modelport.backends.tensorrt.plugins import PluginLibrary
+
+        libraries = [PluginLibrary(Path(path)) for path in options.get("plugins", ())]
+        return {f"{library.domain}::{name}" for library in libraries for name in library.plugins}

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modelport.backends.tensorrt.layers import Layer, LayerTensor
-from modelport.backends.tensorrt.profiles import Profile
+from modelport.backends.tensorrt.build.layers import Layer, LayerTensor
+from modelport.backends.tensorrt.build.profiles import Profile
 from modelport.errors import BuildError, UsageError
 from modelport.signature import Signature
 from modelport.target import Target

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from modelport.backends.tensorrt.build.parser_support import ask_parser
 from modelport.backends.tensorrt.library import TENSORRT
-from modelport.backends.tensorrt.parser_support import ask_parser
 from modelport.backends.tensorrt.unsupported_ops import form_of
 from modelport.errors import UsageError
 from modelport.findings import Finding, Severity

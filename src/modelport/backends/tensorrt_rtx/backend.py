@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from modelport.backends.tensorrt import compile as builds
 from modelport.backends.tensorrt import probe as probes
 from modelport.backends.tensorrt.backend import TensorRtBackend
+from modelport.backends.tensorrt.build import compile as builds
 from modelport.target import Target
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from modelport.backends.tensorrt.build.parser_support import ask_parser
 from modelport.backends.tensorrt.library import RTX
 from modelport.backends.tensorrt.lint import STATIC
-from modelport.backends.tensorrt.parser_support import ask_parser
 from modelport.graph.lint_report import Rule
 
 RULES: Sequence[Rule] = (*STATIC, lambda model: ask_parser(model, RTX))

@@ -69,12 +69,6 @@ def is_compiled() -> bool:
     return isinstance(apply, types.ClassMethodDescriptorType)
 
 
-def is_hooked() -> bool:
-    """Whether there is a hook in `Function.apply`, ours or another one."""
-    base = resolve("function base")
-    return "apply" in vars(base) or "__getattribute__" in vars(type(base))
-
-
 def _install_forward(meta: Any, hook: Hook, wanted: Callable[[type], bool]) -> Callable[[], None]:
     """Makes the `forward` of Functions end in a hook."""
     if "__getattribute__" in vars(meta):

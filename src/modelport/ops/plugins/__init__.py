@@ -1,20 +1,5 @@
-"""Operators as TensorRT plugins."""
+"""The old name of `modelport.backends.tensorrt.plugins`."""
 
-from modelport.ops.plugins.builder import build_plugins
-from modelport.ops.plugins.headers import TensorRTHeaders, find_headers
-from modelport.ops.plugins.library import (
-    NO_PLUGIN,
-    PluginLibrary,
-    load_plugins,
-    require_version,
-)
+from modelport import deprecation
 
-__all__ = [
-    "NO_PLUGIN",
-    "PluginLibrary",
-    "TensorRTHeaders",
-    "build_plugins",
-    "find_headers",
-    "load_plugins",
-    "require_version",
-]
+__getattr__ = deprecation.renamed_module(__name__, "modelport.backends.tensorrt.plugins")

@@ -1,0 +1,16 @@
+# The public names of modelport.backends.tensorrt.plugins and their signatures; `make public` writes this file.
+
+class PluginLibrary(NativeLibrary):
+    path: object
+    functions: object
+    kernels: object
+    def error(self) -> str: ...
+    def __init__(self, path: Path) -> None: ...
+    domain: str
+    version: object
+    @property
+    def plugins(self) -> set[str]: ...
+
+def build_plugins(operators: Sequence[Operator], options: BuildOptions | None = None, found: TensorRTHeaders | None = None, done: Callable[[str], None] = lambda what: None) -> Path: ...
+
+def load_plugins(path: Path | TrustedCode, tensorrt: Any) -> None: ...

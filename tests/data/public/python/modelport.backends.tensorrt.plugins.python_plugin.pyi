@@ -1,0 +1,3 @@
+# The public names of modelport.backends.tensorrt.plugins.python_plugin and their signatures; `make public` writes this file.
+
+def make_creator(operator: Operator, library: NativeLibrary, tensorrt: Any) -> Any: ...

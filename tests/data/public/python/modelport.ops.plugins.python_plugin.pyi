@@ -1,3 +1,0 @@
-# The public names of modelport.ops.plugins.python_plugin and their signatures; `make public` writes this file.
-
-def make_creator(operator: Operator, library: NativeLibrary, tensorrt: Any) -> Any: ...
