@@ -51,7 +51,7 @@ class SizeCondition:
 
     @classmethod
     def parse(cls, text: str) -> SizeCondition:
-        """Reads what `str` gave.
+        """Reads the text that `str` writes.
 
         Raises:
             ValueError: It is none, or longer or deeper than the limits.
@@ -69,14 +69,14 @@ class SizeCondition:
         return frozenset(_numbers(self.left)) | frozenset(_numbers(self.right))
 
     def holds(self, sizes: Mapping[str, int]) -> bool | None:
-        """Whether it holds at some sizes.
+        """Computes both sides at some sizes and compares them.
 
         Args:
             sizes: Sizes by name.
 
         Returns:
-            None where it has no value: a size is missing, a division is by zero, or a number is
-            larger than 64 bits hold.
+            The comparison; None where it has no value: a size is missing, a division is by zero,
+            or a number is larger than 64 bits hold.
         """
         left, right = _compute(self.left, sizes), _compute(self.right, sizes)
         if left is None or right is None:
@@ -142,7 +142,7 @@ class _Parser:
         while at < len(text):
             match = _TOKEN.match(text, at)
             if match is None:
-                raise ValueError(f"{self._text!r} is no condition on sizes")
+                raise ValueError(f"{self._text!r} is not a condition on sizes")
             tokens.append(match[1])
             at = match.end()
         return tokens

@@ -1,4 +1,4 @@
-"""What a graph assumes about sizes and values that no drawn case has is found, or does no harm."""
+"""Assumptions about sizes and values that no drawn case has are found, or do no harm."""
 
 from __future__ import annotations
 
@@ -204,9 +204,9 @@ SYMBOLS = {"s0": "a", "s1": "b"}
 def test_assumption_is_a_condition(expression: Any, text: str) -> None:
     condition = condition_of(expression, SYMBOLS)
     assert condition is not None
-    wanted = SizeCondition.parse(text)
+    expected = SizeCondition.parse(text)
     assert all(
-        condition.holds({"a": a, "b": b}) == wanted.holds({"a": a, "b": b})
+        condition.holds({"a": a, "b": b}) == expected.holds({"a": a, "b": b})
         for a in range(1, 80)
         for b in (1, 2, 3, 50, 64, 700)
     )

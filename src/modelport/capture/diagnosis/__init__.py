@@ -13,9 +13,9 @@ from modelport.capture.diagnosis.output_aliasing import example_findings
 from modelport.capture.diagnosis.probe_memory import bounded_memory
 from modelport.capture.diagnosis.probes import Probe, draw_probes, run_probes
 from modelport.capture.diagnosis.proof_of_suspicions import judge
-from modelport.capture.diagnosis.shadow_run import ShadowRun, shadow_run
 from modelport.capture.diagnosis.state import state_findings
 from modelport.capture.diagnosis.suspicions import Suspicion, find_suspicions
+from modelport.capture.diagnosis.symbolic_run import ShadowRun, shadow_run
 
 __all__ = [
     "KEEP_LOOP",

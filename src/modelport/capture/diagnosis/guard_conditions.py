@@ -5,10 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from modelport.signature import Dim
 from modelport.size_condition import Expression, SizeCondition
+
+SympyExpression: TypeAlias = Any
+"""An expression over symbols of sizes: sympy has no types of its own."""
 
 _COMPARISONS = {
     "Equality": "==",
@@ -28,12 +31,12 @@ _DIVISIONS = {
 sizes."""
 _LARGEST_POWER = 4
 _MOST_COMBINED = 3_000
-"""How many combinations of sizes are tried for a condition."""
+"""Combinations of sizes that are tried for a condition."""
 _GEOMETRIC = tuple(sorted({int(1.5**step) for step in range(28)}))
 """Sizes up to 57,000 in steps that grow."""
 
 
-def condition_of(expression: Any, symbols: Mapping[str, str]) -> SizeCondition | None:
+def condition_of(expression: SympyExpression, symbols: Mapping[str, str]) -> SizeCondition | None:
     """A condition that says the same as an expression of sympy.
 
     Args:
@@ -55,13 +58,14 @@ def condition_of(expression: Any, symbols: Mapping[str, str]) -> SizeCondition |
     return SizeCondition(comparison, left, right)
 
 
-def _rational() -> Any:
+def _rational() -> type:
     import sympy
 
-    return sympy.Rational
+    found: type = sympy.Rational
+    return found
 
 
-def _converted(expression: Any, symbols: Mapping[str, str]) -> Expression | None:
+def _converted(expression: SympyExpression, symbols: Mapping[str, str]) -> Expression | None:
     kind = type(expression).__name__
     if expression.is_Integer:
         return int(expression)
@@ -78,7 +82,7 @@ def _converted(expression: Any, symbols: Mapping[str, str]) -> Expression | None
     return None
 
 
-def _power(expression: Any, symbols: Mapping[str, str]) -> Expression | None:
+def _power(expression: SympyExpression, symbols: Mapping[str, str]) -> Expression | None:
     base, exponent = expression.args
     if not exponent.is_Integer or not 1 <= int(exponent) <= _LARGEST_POWER:
         return None
@@ -131,11 +135,11 @@ def _distance(sizes: Mapping[str, int], base: Mapping[str, int]) -> float:
 
 
 def _sizes(dim: Dim, numbers: Iterable[int], example: int, most: int) -> list[int]:
-    wanted = [example, dim.min, dim.min + dim.multiple]
-    wanted += [] if dim.max is None else [dim.max, dim.max - dim.multiple]
-    wanted += itertools.chain.from_iterable(_near(number) for number in numbers)
-    wanted += _GEOMETRIC
-    inside = (dim.nearest(size) for number in wanted for size in (number, number + dim.multiple))
+    tried = [example, dim.min, dim.min + dim.multiple]
+    tried += [] if dim.max is None else [dim.max, dim.max - dim.multiple]
+    tried += itertools.chain.from_iterable(_near(number) for number in numbers)
+    tried += _GEOMETRIC
+    inside = (dim.nearest(size) for number in tried for size in (number, number + dim.multiple))
     return list(dict.fromkeys(size for size in inside if size in dim))[:most]
 
 

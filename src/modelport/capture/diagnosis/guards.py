@@ -7,10 +7,14 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from modelport.capture.diagnosis.guard_conditions import breaking_sizes, condition_of
-from modelport.capture.diagnosis.shadow_run import ShadowRun
+from modelport.capture.diagnosis.guard_conditions import (
+    SympyExpression,
+    breaking_sizes,
+    condition_of,
+)
+from modelport.capture.diagnosis.symbolic_run import ShadowRun
 from modelport.capture.torch_private import programs
 from modelport.capture.torch_private.programs import GuardPlace
 from modelport.findings import Finding, Severity
@@ -23,9 +27,9 @@ if TYPE_CHECKING:
     from modelport.capture.strategies import Capture
 
 _SEARCHED = 40
-_WANTED = 6
+_KEPT = 6
 """Sizes that break an assumption, of which a model may refuse some."""
-_WANTED_OF_USERS = 3
+_REQUIRED_OF_USERS = 3
 _MOST_CONSTANTS = 8
 
 Sizes = Mapping[str, int]
@@ -45,7 +49,7 @@ class BrokenGuard:
         is_users: The user's code compared sizes; else a function of torch did, which often only
             chose among its kernels.
         conditions: The same as data; empty where it computes with more than whole numbers.
-        wanted: At how many of the sizes the original is to be run; it may refuse others.
+        required: At how many of the sizes the original is to be run; it may refuse others.
     """
 
     finding: Finding
@@ -53,12 +57,12 @@ class BrokenGuard:
     is_broken_by: Callable[[Sizes], bool]
     is_users: bool
     conditions: tuple[SizeCondition, ...] = ()
-    wanted: int = 1
+    required: int = 1
 
 
 @dataclass(frozen=True)
 class Original:
-    """What the original takes.
+    """Inputs of the original.
 
     Attributes:
         signature: Its inputs with declared dimensions.
@@ -78,7 +82,7 @@ def broken_guards(
     no program, as after tracing, those of a run on symbolic sizes.
 
     Args:
-        captured: What a strategy gave.
+        captured: The graph of a strategy.
         shadow: The run on symbolic sizes.
         original: The original's inputs with declared dimensions, and the example's sizes.
         symbols: Names of dimensions by torch's symbols.
@@ -102,11 +106,11 @@ def broken_guards(
         steps = _steps(guard, original, shadow.constants) if made.is_conversion else ()
         broken = BrokenGuard(
             finding,
-            (*steps, *guard.sizes[:_WANTED]),
+            (*steps, *guard.sizes[:_KEPT]),
             guard.is_broken_by,
             made.is_users,
             guard.conditions,
-            wanted=len(steps) + (_WANTED_OF_USERS if made.is_users else 1),
+            required=len(steps) + (_REQUIRED_OF_USERS if made.is_users else 1),
         )
         key = finding.rule, made.place or guard.text
         found[key] = _merged(found[key], broken) if key in found else broken
@@ -134,7 +138,7 @@ def _merged(first: BrokenGuard, other: BrokenGuard) -> BrokenGuard:
         is_broken_by=lambda tried: first.is_broken_by(tried) or other.is_broken_by(tried),
         is_users=first.is_users or other.is_users,
         conditions=(*first.conditions, *other.conditions),
-        wanted=max(first.wanted, other.wanted),
+        required=max(first.required, other.required),
     )
 
 
@@ -151,7 +155,7 @@ class Guard:
         conditions: The same as data; empty where it computes with more than whole numbers.
     """
 
-    expression: Any
+    expression: SympyExpression
     text: str
     names: frozenset[str]
     sizes: tuple[Sizes, ...]
@@ -160,7 +164,7 @@ class Guard:
 
 
 def _assumed(
-    expressions: Iterable[Any], original: Original, symbols: Mapping[str, str]
+    expressions: Iterable[SympyExpression], original: Original, symbols: Mapping[str, str]
 ) -> Iterator[Guard]:
     for expression in dict.fromkeys(expressions):
         condition = condition_of(expression, symbols)
@@ -173,7 +177,9 @@ def _assumed(
             yield guard
 
 
-def _of_condition(expression: Any, condition: SizeCondition, original: Original) -> Guard | None:
+def _of_condition(
+    expression: SympyExpression, condition: SizeCondition, original: Original
+) -> Guard | None:
     found = breaking_sizes(condition, original.signature.dims, original.sizes)
     if not found:
         return None
@@ -194,7 +200,9 @@ def _spread(found: Sequence[Sizes]) -> tuple[Sizes, ...]:
     return tuple(found[index] for index in order)
 
 
-def _of_expression(expression: Any, original: Original, symbols: Mapping[str, str]) -> Guard | None:
+def _of_expression(
+    expression: SympyExpression, original: Original, symbols: Mapping[str, str]
+) -> Guard | None:
     named = _named(expression, symbols)
     if named is None:
         return None
@@ -204,11 +212,11 @@ def _of_expression(expression: Any, original: Original, symbols: Mapping[str, st
 
     names = frozenset(str(symbol) for symbol in named.free_symbols)
     candidates = _candidates(sorted(names), original.signature)
-    sizes = tuple(itertools.islice(filter(is_broken_by, candidates), _WANTED))
+    sizes = tuple(itertools.islice(filter(is_broken_by, candidates), _KEPT))
     return Guard(expression, str(named), names, sizes, is_broken_by) if sizes else None
 
 
-def _named(expression: Any, symbols: Mapping[str, str]) -> Any:
+def _named(expression: SympyExpression, symbols: Mapping[str, str]) -> SympyExpression:
     """The expression in the user's names; None where it has others, or none."""
     import sympy
 
@@ -223,7 +231,7 @@ def _named(expression: Any, symbols: Mapping[str, str]) -> Any:
     return named if getattr(named, "free_symbols", None) else None
 
 
-def _is_false(expression: Any, sizes: Sizes) -> bool:
+def _is_false(expression: SympyExpression, sizes: Sizes) -> bool:
     import sympy
 
     symbols = expression.free_symbols
@@ -313,7 +321,9 @@ def _narrowed(
                 conditions.append(SizeCondition("<=", name, upper))
             text = f"{lower} <= {name}" + ("" if upper is None else f" <= {upper}")
 
-            def is_broken_by(tried: Sizes, conditions: Any = tuple(conditions)) -> bool:
+            def is_broken_by(
+                tried: Sizes, conditions: Sequence[SizeCondition] = tuple(conditions)
+            ) -> bool:
                 return any(condition.holds(tried) is False for condition in conditions)
 
             names = frozenset({name})

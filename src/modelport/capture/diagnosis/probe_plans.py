@@ -14,9 +14,9 @@ ELEMENTS_FREE = 1 << 16
 _ELEMENTS_SUSPECTED = 1 << 20
 """The same for sizes that may break an assumption."""
 _MOST_GROWTH, _MOST_GROWTH_SUSPECTED = 2, 8
-"""How much larger than the example's the inputs may become, where they are dear."""
+"""Growth of the inputs over the example's that is allowed where they are dear."""
 _FAR = (64, 16, 4)
-"""How many times the example's a size far from it is."""
+"""Factors from the example's size to sizes far from it."""
 _MOST_CONSTANTS = 8
 """Whole numbers of the code that a size or an input is set to."""
 
@@ -35,12 +35,12 @@ class SizePlan:
     Attributes:
         sizes: Sizes by dimension; others stay as they are.
         group: Name of the set of plans of which some suffice.
-        wanted: How many of the group the original must take.
+        required: How many of the group the original must take.
     """
 
     sizes: Sizes
     group: str
-    wanted: int
+    required: int
 
 
 class SizePlans:
@@ -50,7 +50,7 @@ class SizePlans:
         signature: The original's inputs.
         base: The example's sizes by dimension.
         dims: The declared ranges by dimension.
-        wanted: How many sizes of each dimension the original must take.
+        required: How many sizes of each dimension the original must take.
         thorough: Sizes far from the example's are tried as well.
     """
 
@@ -59,12 +59,12 @@ class SizePlans:
         signature: Signature,
         base: Sizes,
         dims: Mapping[str, Dim],
-        wanted: int,
+        required: int,
         *,
         thorough: bool,
     ) -> None:
         self._signature, self._base, self._dims = signature, base, dims
-        self._wanted, self._thorough = wanted, thorough
+        self._required, self._thorough = required, thorough
         self._usual = signature.count_elements(base)
 
     def of(self, suspicions: Sequence[Suspicion], constants: Collection[int]) -> Iterator[SizePlan]:
@@ -79,7 +79,7 @@ class SizePlans:
         """
         for index, suspicion in enumerate(suspicions):
             for sizes in suspicion.sizes:
-                yield from self._moved(sizes, f"assumption {index}", suspicion.wanted)
+                yield from self._moved(sizes, f"assumption {index}", suspicion.required)
         for name, dim in self._dims.items():
             for end in (dim.min, dim.max):
                 if end is not None:
@@ -94,16 +94,16 @@ class SizePlans:
                         yield from self._moved({name: size}, f"far sizes of {name}", 1)
         yield from self._of_every_kind()
 
-    def _moved(self, sizes: Sizes, group: str, wanted: int) -> Iterator[SizePlan]:
+    def _moved(self, sizes: Sizes, group: str, required: int) -> Iterator[SizePlan]:
         """Sizes of some dimensions, with the others small where that is cheaper, then as usual.
 
         A model may refuse the small ones; then it is asked for the others.
         """
         small = self._fitting(sizes)
         if small != sizes:
-            yield SizePlan(small, group, wanted)
+            yield SizePlan(small, group, required)
         if self._is_affordable(sizes, _MOST_GROWTH_SUSPECTED, _ELEMENTS_SUSPECTED):
-            yield SizePlan(sizes, group, wanted)
+            yield SizePlan(sizes, group, required)
 
     def _fitting(self, sizes: Sizes) -> Sizes:
         """The same sizes; other dimensions are halved, the largest first, while inputs are larger
@@ -142,4 +142,4 @@ class SizePlans:
                 plans.append((chosen, "sizes together"))
         for sizes, group in plans:
             if self._is_affordable(sizes, _MOST_GROWTH, ELEMENTS_FREE):
-                yield SizePlan(sizes, group, self._wanted)
+                yield SizePlan(sizes, group, self._required)

@@ -15,8 +15,8 @@ from modelport.capture.diagnosis.probe_plans import (
     SizePlans,
     nearest_constants,
 )
-from modelport.capture.diagnosis.shadow_run import ShadowRun
 from modelport.capture.diagnosis.suspicions import Suspicion
+from modelport.capture.diagnosis.symbolic_run import ShadowRun
 from modelport.capture.reference_model import ReferenceModel
 from modelport.errors import RunError
 from modelport.numerics import Case, ReferenceCase, without_evidence
@@ -246,10 +246,10 @@ def _size_probes(
         key = tuple(sizes.items())
         if key in seen:
             covered[plan.group] += 1
-        if key in seen or covered[plan.group] >= plan.wanted:
+        if key in seen or covered[plan.group] >= plan.required:
             continue
         if not moved or any(sizes[name] not in dims[name] for name in moved):
             continue
         seen.add(key)
         place = ", ".join(f"{name}={size}" for name, size in plan.sizes.items())
-        yield Probe(partial(draw, sizes), f"sizes {place}", moved, plan.group, plan.wanted)
+        yield Probe(partial(draw, sizes), f"sizes {place}", moved, plan.group, plan.required)

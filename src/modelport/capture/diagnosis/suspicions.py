@@ -13,7 +13,7 @@ from modelport.capture.diagnosis.torch_warnings import findings_of_warnings
 from modelport.findings import Finding, Severity
 
 if TYPE_CHECKING:
-    from modelport.capture.diagnosis.shadow_run import ShadowRun
+    from modelport.capture.diagnosis.symbolic_run import ShadowRun
     from modelport.capture.strategies import Capture
     from modelport.signature import Signature
 
@@ -29,7 +29,7 @@ class Suspicion:
         is_broken_by: Whether sizes of the dimensions break what was assumed: of the cases, only
             these prove it or speak for it. None where sizes do not say.
         harmless: The finding if no probe proves it; None drops it.
-        wanted: At how many of the sizes the original is to be run; it may refuse others.
+        required: At how many of the sizes the original is to be run; it may refuse others.
         is_users: The user's code is suspected; else a function of torch, which often only chose
             among its kernels: it explains what nothing else does.
     """
@@ -39,7 +39,7 @@ class Suspicion:
     sizes: tuple[Mapping[str, int], ...] = ()
     is_broken_by: Callable[[Mapping[str, int]], bool] | None = None
     harmless: Finding | None = None
-    wanted: int = 2
+    required: int = 2
     is_users: bool = True
 
     @property
@@ -110,7 +110,7 @@ def _of_guard(guard: BrokenGuard) -> Suspicion:
         sizes=guard.sizes,
         is_broken_by=guard.is_broken_by,
         harmless=untried if guard.is_users else None,
-        wanted=guard.wanted,
+        required=guard.required,
         is_users=guard.is_users,
     )
 

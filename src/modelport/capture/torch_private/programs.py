@@ -12,10 +12,13 @@ import traceback
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelport.capture.torch_private.access import resolve
 from modelport.source_location import innermost, is_users
+
+if TYPE_CHECKING:
+    import torch
 
 
 def flatten_with_paths(tree: Any) -> tuple[list[tuple[tuple[Any, ...], Any]], Any]:
@@ -150,7 +153,7 @@ class GuardPlace:
     place: str
     is_users: bool
     is_conversion: bool
-    environment: Any = None
+    environment: object = None
 
 
 _CONVERSIONS = {"guard_int", "guard_float"}
@@ -207,7 +210,7 @@ def shape_guards(program: Any) -> list[Any]:
     return guards
 
 
-def shape_environment(program: Any) -> Any:
+def shape_environment(program: torch.export.ExportedProgram) -> Any:
     """The ``ShapeEnv`` of an exported program, which has the symbols of its sizes; maybe None."""
     for node in program.graph.nodes:
         value: Any = node.meta.get("val") if node.op == "placeholder" else None
@@ -239,8 +242,8 @@ def seeming_to_export() -> Iterator[None]:
 
 @contextmanager
 def symbolic_inputs(
-    tensors: Mapping[str, Any], dynamic: Mapping[str, Collection[int]]
-) -> Iterator[tuple[dict[str, Any], Any]]:
+    tensors: Mapping[str, torch.Tensor], dynamic: Mapping[str, Collection[int]]
+) -> Iterator[tuple[dict[str, torch.Tensor], object]]:
     """Runs a block in which eager code computes shapes alone, with symbols for dynamic sizes.
 
     Args:
@@ -260,7 +263,7 @@ def symbolic_inputs(
 
     environment = ShapeEnv(specialize_zero_one=False, duck_shape=False)
     mode = FakeTensorMode(shape_env=environment, allow_non_fake_inputs=True)
-    made = {}
+    made: dict[str, torch.Tensor] = {}
     for name, tensor in tensors.items():
         axes = dynamic.get(name, ())
         kinds = [
@@ -273,7 +276,7 @@ def symbolic_inputs(
         yield made, environment
 
 
-def symbol_of(size: Any) -> str | None:
+def symbol_of(size: object) -> str | None:
     """The symbol that a size is; None for a number or an expression."""
     expression = getattr(getattr(size, "node", None), "expr", None)
     return str(expression) if getattr(expression, "is_Symbol", False) else None

@@ -6,11 +6,11 @@ import logging
 import re
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import CodeType, FrameType
-from typing import Any
+from typing import TYPE_CHECKING
 
 from modelport.capture.dynamic import DynamicDims
 from modelport.capture.inputs import BoundInputs
@@ -19,10 +19,13 @@ from modelport.capture.torch_private import programs
 from modelport.capture.torch_private.programs import GuardPlace
 from modelport.source_location import is_users
 
+if TYPE_CHECKING:
+    import torch
+
 _LOG = logging.getLogger("modelport.capture")
 _SYMPY = re.compile("site-packages/(sympy|mpmath)/")
 _LARGEST = 1 << 20
-"""The largest whole number in code that is taken for a size or for a value of an input."""
+"""The largest whole number in code that may be a size or a value of an input."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class ShadowRun:
         guards: The assumptions about sizes, where they were made.
         symbols: Names of dimensions by symbol of the assumptions.
         constants: Whole numbers in the user's code that ran, and in attributes of its modules.
-        is_whole: The run came to its end; else there may be further assumptions.
+        is_whole: The run ended by itself; else there may be further assumptions.
     """
 
     guards: Sequence[GuardPlace] = ()
@@ -42,7 +45,7 @@ class ShadowRun:
     is_whole: bool = True
 
 
-def shadow_run(model: Any, bound: BoundInputs, dims: DynamicDims) -> ShadowRun:
+def shadow_run(model: Callable[..., object], bound: BoundInputs, dims: DynamicDims) -> ShadowRun:
     """Runs a model on symbolic sizes, and notes what it assumes of them.
 
     Tracing records what ran, and not what was compared to get there. Here the same code computes
@@ -97,7 +100,7 @@ def _refuse(_: logging.LogRecord) -> bool:
     return False
 
 
-def _symbols(tensors: Mapping[str, Any], dims: DynamicDims) -> dict[str, str]:
+def _symbols(tensors: Mapping[str, torch.Tensor], dims: DynamicDims) -> dict[str, str]:
     found = {}
     for name, axes in dims.items():
         for axis, dim in axes.items():
@@ -113,7 +116,7 @@ def _code_noted() -> Iterator[set[CodeType]]:
     codes: set[CodeType] = set()
     before = sys.getprofile()
 
-    def note(frame: FrameType, event: str, _: Any) -> None:
+    def note(frame: FrameType, event: str, _: object) -> None:
         if event == "call":
             codes.add(frame.f_code)
 
@@ -127,7 +130,7 @@ def _code_noted() -> Iterator[set[CodeType]]:
 
 
 def _is_models(file: str) -> bool:
-    """Whether a file may hold a part of the model: PyTorch computes symbols by sympy meanwhile."""
+    """Returns True if a file may hold a part of the model: PyTorch computes symbols by sympy."""
     return is_users(file) and not _SYMPY.search(file)
 
 
@@ -139,7 +142,7 @@ def _constants(codes: Iterable[CodeType]) -> Iterator[int]:
                     yield item
 
 
-def _attributes(model: Any) -> Iterator[int]:
+def _attributes(model: object) -> Iterator[int]:
     import torch
 
     for module in model.modules() if isinstance(model, torch.nn.Module) else ():
