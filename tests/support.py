@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import onnx.parser
 import torch
 
 import modelport
+
+Array = np.ndarray[Any, Any]
+"""An array of any dtype and rank."""
+Arrays = dict[str, Array]
+"""Arrays by name."""
 
 RECIPE_SOURCE = """
 import torch

@@ -22,9 +22,8 @@ from modelport.numerics import (
     verify_cases,
 )
 from modelport.signature import Signature, TensorSpec
-from tests.support import Block
+from tests.support import Array, Block
 
-Array = np.ndarray[Any, Any]
 SIGNATURE = Signature(
     (TensorSpec("x", "float32", ("batch", 3, "height", 12)),),
     (),

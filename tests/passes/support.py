@@ -10,9 +10,7 @@ import onnxruntime
 
 import modelport
 from modelport import Simplification
-from tests.support import onnx_text
-
-Arrays = dict[str, np.ndarray[Any, Any]]
+from tests.support import Arrays, onnx_text
 
 
 def run(path: Path, inputs: Arrays) -> list[np.ndarray[Any, Any]]:

@@ -13,8 +13,7 @@ from onnx import TensorProto, helper
 import modelport
 from modelport.capture.reference_model import open_graph, read_graph
 from modelport.passes import adopt
-
-Arrays = dict[str, np.ndarray[Any, Any]]
+from tests.support import Arrays
 
 
 def file_of(

@@ -18,9 +18,7 @@ from modelport import Model, Target
 from modelport.backends import get_backend
 from modelport.backends.base import Artifact
 from modelport.passes import applicable, rewritten
-from tests.support import onnx_text
-
-Array = np.ndarray[Any, Any]
+from tests.support import Array, onnx_text
 
 ORDERS = {"linear": "bilinear", "cubic": "bicubic"}
 

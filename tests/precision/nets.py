@@ -11,8 +11,7 @@ from torch import nn
 
 import modelport
 from tests.models.weights import randomize
-
-Arrays = dict[str, np.ndarray[Any, Any]]
+from tests.support import Arrays
 
 
 class Residual(nn.Module):

@@ -11,9 +11,7 @@ import onnxruntime
 
 import modelport
 from modelport.precision import convert, widen
-from tests.support import onnx_text
-
-Arrays = dict[str, np.ndarray[Any, Any]]
+from tests.support import Arrays, onnx_text
 
 
 def run(path: Path, inputs: Arrays) -> list[np.ndarray[Any, Any]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -18,9 +17,7 @@ from modelport.backends.onnxruntime.session import open_session
 from modelport.precision import convert
 from modelport.precision.float8 import float8_scale, float8_weight
 from tests.conftest import RunCli
-from tests.support import onnx_text
-
-Array = np.ndarray[Any, Any]
+from tests.support import Array, onnx_text
 
 
 def numbers() -> Array:

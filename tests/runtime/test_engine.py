@@ -12,9 +12,8 @@ import torch
 import modelport
 from tests.promises.test_tensorrt_plugin import plugin_file
 from tests.runtime.driver import Driver, Refused
-from tests.support import onnx_text
+from tests.support import Arrays, onnx_text
 
-Arrays = dict[str, np.ndarray]
 EVERY_DTYPE = (
     *("float32", "float64", "float16", "bfloat16", "bool", "int8", "int16", "int32", "int64"),
     *("uint8", "uint16", "uint32", "uint64"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,26 @@ GRAPH = "graphs/model.onnx"
 def program_of(graph: str) -> str:
     """The path of the exported program that lies beside a graph."""
     return str(Path(graph).with_suffix(".pt2"))
+
+
+def refuse_unknown_options(backend: str, options: Iterable[str], known: Iterable[str]) -> None:
+    """Checks the names of options.
+
+    Args:
+        backend: The name of the backend.
+        options: The names that are set.
+        known: The names that the backend has.
+
+    Raises:
+        UsageError: The backend has no option of a name.
+    """
+    names = list(known)
+    unknown = [name for name in options if name not in names]
+    if unknown:
+        raise UsageError(
+            f"the {backend} backend has no option {', '.join(unknown)}",
+            fix=f"its options are: {', '.join(names)}",
+        )
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,13 @@ def has_fractional_corners(node: onnx_ir.Node) -> bool:
     return mode == "align_corners" and input_of(node, 2) is not None
 
 
+def reads_causal_products(node: onnx_ir.Node) -> bool:
+    """Return True for an `Attention` with `is_causal` whose product of queries and keys is read."""
+    if not node.attributes.get_int("is_causal", 0) or len(node.outputs) <= 3:
+        return False
+    return bool(node.outputs[3].uses() or node.outputs[3].is_graph_output())
+
+
 ALIGNED_BY_SCALES = Fault(
     "Resize",
     "with align_corners and scales, where a scaled size is not whole",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from modelport.arrays import Array
-from modelport.errors import UsageError
+from modelport.errors import UsageError, first_cause
 from modelport.ir.shape_inference import infer_shapes
 from modelport.ir.subgraphs import subgraphs
 
@@ -46,10 +46,9 @@ def normalized(ir: onnx_ir.Model) -> onnx_ir.Model:
     try:
         result = passes(copy).model
     except PassError as error:
-        cause = error.__cause__ or error
         raise UsageError(
             "the graph is not a valid model",
-            why=str(cause.__cause__ or cause),
+            why=str(first_cause(error)),
             fix="`modelport check MODEL.onnx` says what is wrong with a graph",
         ) from error
     infer_shapes(result)

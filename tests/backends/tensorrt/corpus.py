@@ -14,8 +14,6 @@ import numpy as np
 
 from tests.support import onnx_text
 
-Arrays = dict[str, np.ndarray[Any, Any]]
-
 RNG = np.random.default_rng(0)
 
 

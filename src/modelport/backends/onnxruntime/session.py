@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modelport.backends.base import refuse_unknown_options
 from modelport.backends.onnxruntime.providers import choose_providers
 from modelport.errors import BuildError, UsageError
 from modelport.files.trusted_code import TrustedCode
@@ -110,12 +111,7 @@ def _register(session_options: onnxruntime.SessionOptions, library: TrustedCode)
 
 
 def _require_known(options: Mapping[str, Any], level: Any) -> None:
-    unknown = [name for name in options if name not in OPTIONS]
-    if unknown:
-        raise UsageError(
-            f"the onnxruntime backend has no option {', '.join(unknown)}",
-            fix=f"its options are: {', '.join(OPTIONS)}",
-        )
+    refuse_unknown_options("onnxruntime", options, OPTIONS)
     if level not in GRAPH_OPTIMIZATIONS:
         raise UsageError(
             f"unknown graph_optimization {level!r}", fix=f"one of: {', '.join(GRAPH_OPTIMIZATIONS)}"

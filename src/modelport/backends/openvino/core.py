@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from modelport.backends.base import refuse_unknown_options
 from modelport.errors import BuildError, UsageError
 from modelport.target import Target
 
@@ -105,12 +106,7 @@ def _properties(target: Target, options: Mapping[str, Any]) -> dict[str, Any]:
         raise UsageError(
             f"the openvino backend does not offer {str(target)!r}", fix="openvino or openvino:cpu"
         )
-    unknown = [name for name in options if name not in OPTIONS]
-    if unknown:
-        raise UsageError(
-            f"the openvino backend has no option {', '.join(unknown)}",
-            fix=f"its options are: {', '.join(OPTIONS)}",
-        )
+    refuse_unknown_options("openvino", options, OPTIONS)
     hint = options.get("hint", HINTS[0])
     if hint not in HINTS:
         raise UsageError(f"unknown hint {hint!r}", fix=f"one of: {', '.join(HINTS)}")

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from modelport.backends.engine_faults import ALIGNED_BY_SCALES, Fault, fault_findings
+from modelport.backends.engine_faults import (
+    ALIGNED_BY_SCALES,
+    Fault,
+    fault_findings,
+    reads_causal_products,
+)
 from modelport.findings import Severity
 from modelport.ir.constants import tensor_of
 from modelport.ir.values import input_of
@@ -54,11 +59,7 @@ FAULTS = (
     Fault(
         "Attention",
         "with is_causal, past keys and the product of queries and keys as an output",
-        lambda node: (
-            bool(node.attributes.get_int("is_causal", 0))
-            and len(node.outputs) > 3
-            and bool(node.outputs[3].uses() or node.outputs[3].is_graph_output())
-        ),
+        reads_causal_products,
     ),
     Fault("BitShift", "of signed integers", _has_signed),
     Fault("DFT", "with onesided = 1", lambda node: bool(node.attributes.get_int("onesided", 0))),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelport.arrays import Array, Arrays, from_numpy, to_numpy
-from modelport.backends.base import Artifact, Binding, Engine
+from modelport.backends.base import Artifact, Binding, Engine, refuse_unknown_options
 from modelport.backends.torch.program import program_code
 from modelport.errors import BuildError, RunError, UsageError
 from modelport.files.exported_program import read_program
@@ -116,12 +116,7 @@ def _require_known(target: Target, options: Mapping[str, Any]) -> None:
         raise UsageError(
             f"the torch backend does not offer {str(target)!r}", fix="torch or torch:compile"
         )
-    unknown = [name for name in options if name not in OPTIONS]
-    if unknown:
-        raise UsageError(
-            f"the torch backend has no option {', '.join(unknown)}",
-            fix=f"its options are: {', '.join(OPTIONS)}",
-        )
+    refuse_unknown_options("torch", options, OPTIONS)
     if options.get("freezing") and target.provider != COMPILE:
         raise UsageError("freezing is for torch.compile", fix="use the target torch:compile")
 

@@ -18,10 +18,9 @@ from modelport.backends import get_backend, lint_rules, open_engine
 from modelport.backends.base import Artifact
 from modelport.graph import lint
 from modelport.passes.legalization import prepare
-from tests.support import onnx_text
+from tests.support import Arrays, onnx_text
 
 RNG = np.random.default_rng(0)
-Arrays = dict[str, np.ndarray]
 
 
 def deployed(path: Path, inputs: Arrays) -> list[np.ndarray]:

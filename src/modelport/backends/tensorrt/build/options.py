@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
+from modelport.backends.base import refuse_unknown_options
 from modelport.backends.tensorrt.device import compute_capability, why_no_gpu
 from modelport.backends.tensorrt.library import RTX, Flavor
 from modelport.errors import UsageError
@@ -61,12 +62,7 @@ class BuildOptions:
             UsageError: An option is unknown, or the library does not offer it.
         """
         names = [item.name for item in dataclasses.fields(cls)]
-        unknown = [name for name in options if name not in names]
-        if unknown:
-            raise UsageError(
-                f"the {flavor.backend} backend has no option {', '.join(unknown)}",
-                fix=f"its options are: {', '.join(names)}",
-            )
+        refuse_unknown_options(flavor.backend, options, names)
         given = cls(**options)
         if given.workspace is not None and given.workspace < 1:
             raise UsageError(f"a workspace of {given.workspace} bytes is none")
