@@ -26,6 +26,7 @@ from modelport.capture.inputs import bind_inputs, number_findings
 from modelport.capture.marks import note_marks
 from modelport.capture.module_snapshot import unchanged
 from modelport.capture.names import name_dims
+from modelport.capture.output_sizes import correct_output_sizes
 from modelport.capture.programs import Program, export_program
 from modelport.capture.reference_function import evaluating
 from modelport.capture.reference_model import (
@@ -219,6 +220,9 @@ def _capture(recipe: Recipe, strategy: str, reason: str, target: Target | None) 
     captured.ir.graph.name = recipe.title
     model = Model(captured.ir, named.ranges, findings)
     reference = open_module(recipe, model.signature, bound, dims)
+    if correct_output_sizes(model, reference, recipe.values):
+        signature = dataclasses.replace(reference.signature, outputs=model.signature.outputs)
+        reference = dataclasses.replace(reference, signature=signature)
     facts = CaptureFacts(
         source=recipe.title,
         strategy=strategy,
