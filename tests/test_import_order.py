@@ -29,6 +29,7 @@ ORDER = [
     "progress",
     "target",
     "signature",
+    "size_condition",
     "files",
     "facts",
     "model",

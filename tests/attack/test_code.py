@@ -181,7 +181,17 @@ def test_06_children_import_nothing_from_the_working_directory(
     onnx_text(elsewhere / "m.onnx", "g (float[n, 3] x) => (float[n, 3] y) { y = Relu(x) }")
     for name in ("ctypes", "json", "selectors", "numpy"):
         (elsewhere / f"{name}.py").write_text(f"open({str(elsewhere / MARK)!r}, 'w')\n")
-    command = [sys.executable, "-P", "-m", "modelport", "bench", "m.onnx", "--json"]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "modelport",
+        "bench",
+        "m.onnx",
+        "--json",
+        "--rounds",
+        "1",
+    ]
     done = subprocess.run(
         command, cwd=elsewhere, capture_output=True, text=True, timeout=300, check=False
     )

@@ -32,7 +32,7 @@ def perceptron() -> modelport.Recipe:
 
 def test_tune_passes_on_what_it_captured(work: Counter[str], tmp_path: Path) -> None:
     recipe = perceptron()
-    done = modelport.tune(recipe, tmp_path / "a.port", targets=["onnxruntime", "torch"], budget=20)
+    done = modelport.tune(recipe, tmp_path / "a.port", targets=["onnxruntime", "torch"], budget=3)
     assert done.deployment is not None
     assert work[CAPTURES] == 1
     # One in torch.onnx.export, and one program for PyTorch itself.

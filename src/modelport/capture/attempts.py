@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -13,9 +13,12 @@ from modelport.capture.avoid_size_one import without_ones
 from modelport.capture.custom_operators import add_bodies, declared_operators
 from modelport.capture.diagnosis import (
     KEEP_LOOP,
+    Original,
+    ShadowRun,
     Suspicion,
     find_suspicions,
     hygiene_findings,
+    shadow_run,
 )
 from modelport.capture.dynamic import dynamic_dims
 from modelport.capture.export_flag import exporting
@@ -36,6 +39,7 @@ from modelport.errors import ExportError, UsageError
 from modelport.facts import CaptureFacts
 from modelport.ir.domains import STANDARD_DOMAINS
 from modelport.model import Model
+from modelport.numerics.cases import example_sizes
 from modelport.passes import adopt
 from modelport.progress import Stages
 from modelport.recipe import Recipe
@@ -56,12 +60,14 @@ class CaptureAttempt:
         model: The graph, with the findings that need no proof.
         reference: The model that says what is right.
         suspicions: What may have gone wrong.
+        shadow: A run on symbolic sizes, for what has no program.
     """
 
     recipe: Recipe
     model: Model
     reference: ReferenceModel
     suspicions: tuple[Suspicion, ...] = ()
+    shadow: ShadowRun = field(default_factory=ShadowRun)
 
     @property
     def facts(self) -> CaptureFacts:
@@ -200,6 +206,8 @@ def _capture(recipe: Recipe, strategy: str, reason: str, target: Target | None) 
             ),
             strategy,
         )
+        # What torch.export assumed is known of its program.
+        shadow = ShadowRun() if strategy == "dynamo" else shadow_run(recipe.model, bound, dims)
     if recipe.export_params:
         _require_own_inputs(captured, bound.names, strategy)
     _LOG.debug(
@@ -224,8 +232,9 @@ def _capture(recipe: Recipe, strategy: str, reason: str, target: Target | None) 
     findings += captured.findings
     findings += number_findings(bound)
     findings += hygiene_findings(captured.ir, reference, recipe.model, was_training)
-    suspicions = find_suspicions(captured, reference.signature, named.symbols, bound.names)
-    return CaptureAttempt(recipe, _with_facts(model, facts), reference, tuple(suspicions))
+    original = Original(reference.signature, example_sizes(reference.signature, reference.examples))
+    suspicions = find_suspicions(captured, shadow, original, named.symbols, bound.names)
+    return CaptureAttempt(recipe, _with_facts(model, facts), reference, tuple(suspicions), shadow)
 
 
 def _with_facts(model: Model, facts: CaptureFacts) -> Model:

@@ -162,6 +162,7 @@ def deploy_attempts(
     """
     plans = list({plan.target: plan for plan in plans}.values())
     failures: list[tuple[str, ModelportError]] = []
+    learned: list[Case] = []
     targets = [plan.target for plan in plans]
     with Workspaces(targets, beside=output.parent) as workspaces, stage.attempts():
         for attempt in attempts:
@@ -175,7 +176,9 @@ def deploy_attempts(
                     builds = [workspace.build(plan, table, stage.progress) for plan in plans]
                     engines = {build.target: workspace.open(build) for build in builds}
                 held_out = _held_out(workspace, plans, data)
-                verdict = verify(attempt, engines, seed=seed, held_out=held_out, stage=stage)
+                verdict = verify(
+                    attempt, engines, seed=seed, held_out=held_out, learned=learned, stage=stage
+                )
             except (BuildError, ExportError, ProofError) as error:
                 _LOG.debug("attempt by %s: refused, %s", attempt.facts.strategy, error.what)
                 failures.append((attempt.facts.strategy, error))
@@ -192,6 +195,7 @@ def deploy_attempts(
                 report = _report(_described(right, builds, engines, table), right, engines)
                 raise keep_failure(workspace, right, builds, report, failure_folder(output))
             failures.append((attempt.facts.strategy, verdict.wrong_engine()))
+            learned += verdict.counterexamples
         raise _first_of(failures)
 
 

@@ -14,7 +14,7 @@ from modelport.deployment.workspace import Workspaces
 from modelport.errors import BuildError, ExportError, UsageError
 from modelport.findings import Finding, Severity
 from modelport.model import Model
-from modelport.numerics import Verification
+from modelport.numerics import Case, Verification
 from modelport.precision import is_quantized
 from modelport.recipe import Recipe, load_recipe
 from modelport.target import Target
@@ -159,21 +159,22 @@ def proven_attempt(recipe: Recipe, target: Target | None = None, *, probes: bool
     for attempt in capture_attempts(recipe, target):
         # Without its weights a graph cannot run.
         runs = probes and recipe.export_params
-        verdict = _probe(attempt) if runs else _unproven(attempt)
+        learned = [item for other in wrong for item in other.counterexamples]
+        verdict = _probe(attempt, learned) if runs else _unproven(attempt)
         if not verdict.errors:
             return verdict
         wrong.append(verdict)
     raise wrong[0].wrong_capture()
 
 
-def _probe(attempt: CaptureAttempt) -> Verdict:
+def _probe(attempt: CaptureAttempt, learned: Sequence[Case]) -> Verdict:
     with Workspaces() as workspaces:
         try:
             # A graph that was trained to be quantized computes in float32 between its roundings;
             # what a runtime makes integers of is off by more than a capture may be.
             optimized = not is_quantized(attempt.model)
             engine = workspaces.new(attempt).open_reference(optimized=optimized)
-            return verify(attempt, {REFERENCE_RUNTIME: engine}, drawn=0)
+            return verify(attempt, {REFERENCE_RUNTIME: engine}, drawn=0, learned=learned)
         except BuildError as error:
             foreign = attempt.foreign_operators
             return _unproven(attempt, _not_run(foreign, error) if foreign else _invalid(error))

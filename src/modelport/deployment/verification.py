@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from modelport.backends import Engine
 from modelport.capture.attempts import CaptureAttempt
 from modelport.capture.diagnosis import (
+    bounded_memory,
     draw_probes,
     example_findings,
     fragile_probes,
@@ -41,6 +42,8 @@ from modelport.progress import Stages
 from modelport.target import Target
 
 RANDOM = "random-op"
+_LEARNED = 4
+"""Cases that prove an attempt wrong at which the next ones are tried: those of small outputs."""
 LOSSY = ("fp16", "bf16", "int8", "fp8")
 """Precisions whose loss depends on the data."""
 
@@ -116,6 +119,18 @@ class Verdict:
         return not self.wrong and not self.errors
 
     @property
+    def counterexamples(self) -> list[Case]:
+        """Inputs at which an engine differs, a few, under names of this attempt."""
+        failed = {item.case for each in self.verifications.values() for item in each.failed}
+        found = [item for item in self.references.cases if item.case.name in failed - {EXAMPLE}]
+        found.sort(key=lambda item: sum(array.size for array in item.outputs.values()))
+        strategy = self.attempt.facts.strategy
+        return [
+            dataclasses.replace(item.case, name=f"{strategy}-{item.case.name}")
+            for item in found[:_LEARNED]
+        ]
+
+    @property
     def explanations(self) -> list[str]:
         """Explanations of a difference, where they are known."""
         return [f"[{finding.rule}] {finding.message}" for finding in self.errors]
@@ -150,6 +165,7 @@ def verify(
     seed: int = 0,
     drawn: int = MINIMUM_CASES,
     held_out: Sequence[Case] = (),
+    learned: Sequence[Case] = (),
     stage: Stages | None = None,
 ) -> Verdict:
     """Runs engines beside the reference model, and judges the attempt that they were built of.
@@ -164,6 +180,7 @@ def verify(
         drawn: How many cases are drawn beside the probes; the recipe's own count among them.
         held_out: Cases of data that nothing was calibrated on; engines of less precision are judged
             by them, too.
+        learned: Cases at which other attempts at the same model were wrong.
         stage: Told of the stages.
 
     Returns:
@@ -176,7 +193,7 @@ def verify(
     stage = stage or Stages()
     with attempt.reference.unchanged():
         with stage("run the original"), running_by_references():
-            references = run_references(attempt, seed, drawn)
+            references = run_references(attempt, seed, drawn, learned)
         with stage("verify"):
             verifications = compare_engines(attempt, references, engines)
             fragile = _fragile(attempt, references, verifications)
@@ -265,8 +282,10 @@ def cleared(verdict: Verdict, target: Target, engine: Engine) -> Verdict | None:
         return dataclasses.replace(verdict, findings=tuple(settled(attempt, references, found)))
 
 
-def run_references(attempt: CaptureAttempt, seed: int, drawn: int) -> References:
-    """Runs the reference model on its own cases, on probes, and on drawn cases."""
+def run_references(
+    attempt: CaptureAttempt, seed: int, drawn: int, learned: Sequence[Case] = ()
+) -> References:
+    """Runs the reference model on its own cases, on probes, on learned and on drawn cases."""
     reference = attempt.reference
     cases: list[ReferenceCase] = []
     refused: list[str] = []
@@ -274,6 +293,9 @@ def run_references(attempt: CaptureAttempt, seed: int, drawn: int) -> References
     if reference.given:
         cases, refused = _run_probes(attempt, seed)
         findings = _output_findings(attempt, cases[0])
+    for case in learned:
+        with bounded_memory():
+            cases.append(ReferenceCase(case, reference.run(case.inputs)))
     if drawn:
         values = {**reference.values, **attempt.recipe.values}
         pool = draw_cases(reference.signature, reference.examples, values, seed)
@@ -290,7 +312,9 @@ def _run_probes(attempt: CaptureAttempt, seed: int) -> tuple[list[ReferenceCase]
     traced = attempt.facts.strategy == "trace"
     thorough = traced or any(not suspicion.is_specific for suspicion in suspicions)
     values = attempt.recipe.values
-    probes = draw_probes(attempt.reference, suspicions, values, seed, thorough=thorough)
+    probes = draw_probes(
+        attempt.reference, suspicions, values, seed, thorough=thorough, shadow=attempt.shadow
+    )
     return run_probes(attempt.reference, probes)
 
 

@@ -25,6 +25,7 @@ CONSTANT = -1
 """Stands in a count of evidence for an output that is the same number in all cases."""
 MINIMUM_CASES = 5
 """Cases drawn beyond the example that a verification needs to mean something."""
+_CHUNK = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -217,7 +218,9 @@ def without_evidence(item: ReferenceCase, example: ReferenceCase | None) -> str:
 
 def _has_finite(array: Array) -> bool:
     """Whether an array has a finite number, or can have none: it is empty, or of strings."""
-    return array.dtype.kind in "UOSiub" or not array.size or bool(np.isfinite(array).any())
+    if array.dtype.kind in "UOSiub" or not array.size:
+        return True
+    return any(np.isfinite(chunk).any() for chunk in _chunks(array))
 
 
 def _is_finite(array: Array) -> bool:
@@ -243,13 +246,28 @@ def count_evidence(references: Sequence[ReferenceCase]) -> dict[str, int]:
 def _count(arrays: Sequence[Array]) -> int:
     if arrays[0].dtype.kind in "UOS":
         return len(arrays)
-    # An empty output says that nothing was found.
-    empty = sum(not array.size for array in arrays)
-    finite = [array[np.isfinite(array)] for array in arrays]
-    values = [array for array in finite if array.size]
-    if values and not empty and all((array == values[0][0]).all() for array in values):
-        return CONSTANT
-    return len(values) + empty
+    # An empty output counts: it says that nothing was found.
+    counted = [array for array in arrays if _has_finite(array)]
+    return CONSTANT if _are_constant(counted) else len(counted)
+
+
+def _are_constant(arrays: Sequence[Array]) -> bool:
+    """Whether all finite elements of all arrays are one number; False where an array is empty."""
+    if not arrays or not all(array.size for array in arrays):
+        return False
+    finite = (chunk[np.isfinite(chunk)] for array in arrays for chunk in _chunks(array))
+    parts = (part for part in finite if part.size)
+    first = next(parts, None)
+    if first is None:
+        return False
+    # The first part that differs ends it: outputs that vary are not read to their end.
+    return bool((first == first[0]).all()) and all((part == first[0]).all() for part in parts)
+
+
+def _chunks(array: Array) -> Iterator[Array]:
+    """The elements in pieces of `_CHUNK`, for questions that the first piece mostly answers."""
+    flat = np.ravel(array, order="K")
+    return (flat[begin : begin + _CHUNK] for begin in range(0, flat.size, _CHUNK))
 
 
 def run_reference(

@@ -4,20 +4,33 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from modelport.capture.diagnosis.guard_conditions import (
+    SympyExpression,
+    breaking_sizes,
+    condition_of,
+)
+from modelport.capture.diagnosis.symbolic_run import ShadowRun
 from modelport.capture.torch_private import programs
 from modelport.capture.torch_private.programs import GuardPlace
 from modelport.findings import Finding, Severity
 from modelport.signature import Dim, Signature
+from modelport.size_condition import SizeCondition
 
 if TYPE_CHECKING:
     import torch
 
+    from modelport.capture.strategies import Capture
+
 _SEARCHED = 40
-_WANTED = 2
+_KEPT = 6
+"""Sizes that break an assumption, of which a model may refuse some."""
+_REQUIRED_OF_USERS = 3
+_MOST_CONSTANTS = 8
 
 Sizes = Mapping[str, int]
 
@@ -35,77 +48,175 @@ class BrokenGuard:
         is_broken_by: Whether sizes of the dimensions break it.
         is_users: The user's code compared sizes; else a function of torch did, which often only
             chose among its kernels.
+        conditions: The same as data; empty where it computes with more than whole numbers.
+        required: At how many of the sizes the original is to be run; it may refuse others.
     """
 
     finding: Finding
     sizes: tuple[Sizes, ...]
     is_broken_by: Callable[[Sizes], bool]
     is_users: bool
+    conditions: tuple[SizeCondition, ...] = ()
+    required: int = 1
+
+
+@dataclass(frozen=True)
+class Original:
+    """Inputs of the original.
+
+    Attributes:
+        signature: Its inputs with declared dimensions.
+        sizes: The example's sizes by dimension.
+    """
+
+    signature: Signature
+    sizes: Sizes
 
 
 def broken_guards(
-    program: torch.export.ExportedProgram,
-    signature: Signature,
-    symbols: Mapping[str, str],
-    watched: Sequence[GuardPlace],
+    captured: Capture, shadow: ShadowRun, original: Original, symbols: Mapping[str, str]
 ) -> list[BrokenGuard]:
     """Assumptions that sizes inside the declared ranges break, one a place and rule.
 
+    They are those of the exported program and those that were made on the way to it; where there is
+    no program, as after tracing, those of a run on symbolic sizes.
+
     Args:
-        program: The exported program.
-        signature: The original's inputs with declared dimensions.
+        captured: The graph of a strategy.
+        shadow: The run on symbolic sizes.
+        original: The original's inputs with declared dimensions, and the example's sizes.
         symbols: Names of dimensions by torch's symbols.
-        watched: Where assumptions were made, as `programs.watching_guards` saw it.
     """
     found: dict[tuple[str, str], BrokenGuard] = {}
-    guards = [
-        *_assumed(programs.shape_guards(program), signature, symbols),
-        *_narrowed(program, signature, symbols),
-    ]
-    for expression, text, sizes, is_broken_by in guards:
-        made = _made_at(expression, sizes[0], symbols, watched)
-        place, is_users = made.place, made.is_users
-        finding = _finding(text, place, made.is_conversion)
-        first = found.setdefault(
-            (finding.rule, place or text), BrokenGuard(finding, sizes, is_broken_by, is_users)
+    if captured.program is None:
+        symbols, watched = shadow.symbols, shadow.guards
+        expressions, made_on_the_way = [], [item.expression for item in watched]
+        narrowed: Iterable[Guard] = ()
+    else:
+        environment = programs.shape_environment(captured.program)
+        watched = [item for item in captured.guard_places if item.environment is environment]
+        expressions = programs.shape_guards(captured.program)
+        # Some are made while functions are decomposed, which the program does not keep.
+        made_on_the_way = [item.expression for item in watched]
+        narrowed = _narrowed(captured.program, original.signature, symbols)
+    whole = [item for item in made_on_the_way if condition_of(item, symbols) is not None]
+    for guard in (*_assumed([*expressions, *whole], original, symbols), *narrowed):
+        made = _made_at(guard, symbols, watched)
+        finding = _finding(guard.text, made.place, made.is_conversion)
+        steps = _steps(guard, original, shadow.constants) if made.is_conversion else ()
+        broken = BrokenGuard(
+            finding,
+            (*steps, *guard.sizes[:_KEPT]),
+            guard.is_broken_by,
+            made.is_users,
+            guard.conditions,
+            required=len(steps) + (_REQUIRED_OF_USERS if made.is_users else 1),
         )
-        if first.sizes is not sizes:
-            found[finding.rule, place or text] = _merged(first, sizes, is_broken_by)
+        key = finding.rule, made.place or guard.text
+        found[key] = _merged(found[key], broken) if key in found else broken
     return list(found.values())
 
 
-def _merged(
-    first: BrokenGuard, sizes: tuple[Sizes, ...], is_broken_by: Callable[[Sizes], bool]
-) -> BrokenGuard:
+def _steps(guard: Guard, original: Original, constants: Iterable[int]) -> tuple[Sizes, ...]:
+    """Sizes just beyond the constants of the code: a loop in steps of one takes another there."""
+    sizes = []
+    for name in sorted(guard.names):
+        dim = original.signature.dims.get(name, Dim(name))
+        example = original.sizes[name]
+        # The example is on this side of those that are larger: what lies beyond was never tried.
+        order = sorted(constants, key=lambda number: (number < example, abs(number - example)))
+        for constant in order[:_MOST_CONSTANTS]:
+            beyond = dim.nearest(constant + dim.multiple)
+            sizes += [{name: size} for size in (beyond, dim.nearest(2 * constant + dim.multiple))]
+    return tuple(item for item in sizes if guard.is_broken_by(item))
+
+
+def _merged(first: BrokenGuard, other: BrokenGuard) -> BrokenGuard:
     return dataclasses.replace(
         first,
-        sizes=(*first.sizes, *sizes),
-        is_broken_by=lambda tried: first.is_broken_by(tried) or is_broken_by(tried),
+        sizes=(*first.sizes, *other.sizes),
+        is_broken_by=lambda tried: first.is_broken_by(tried) or other.is_broken_by(tried),
+        is_users=first.is_users or other.is_users,
+        conditions=(*first.conditions, *other.conditions),
+        required=max(first.required, other.required),
     )
 
 
-Guard = tuple[Any, str, tuple[Sizes, ...], Callable[[Sizes], bool]]
-"""The expression (None for a range), its text, sizes that break it, and whether sizes do."""
+@dataclass(frozen=True)
+class Guard:
+    """An assumption about sizes.
+
+    Attributes:
+        expression: As torch has it; None for a range.
+        text: The same for people.
+        names: The dimensions that it is about.
+        sizes: Sizes that break it, the nearest to the example first; not empty.
+        is_broken_by: Whether sizes of the dimensions break it.
+        conditions: The same as data; empty where it computes with more than whole numbers.
+    """
+
+    expression: SympyExpression
+    text: str
+    names: frozenset[str]
+    sizes: tuple[Sizes, ...]
+    is_broken_by: Callable[[Sizes], bool]
+    conditions: tuple[SizeCondition, ...] = ()
 
 
 def _assumed(
-    expressions: Sequence[Any], signature: Signature, symbols: Mapping[str, str]
+    expressions: Iterable[SympyExpression], original: Original, symbols: Mapping[str, str]
 ) -> Iterator[Guard]:
-    for expression in expressions:
-        named = _named(expression, symbols)
-        if named is None:
-            continue
-
-        def is_broken_by(sizes: Sizes, named: Any = named) -> bool:
-            return _is_false(named, sizes)
-
-        candidates = _candidates([str(symbol) for symbol in named.free_symbols], signature)
-        sizes = tuple(itertools.islice(filter(is_broken_by, candidates), _WANTED))
-        if sizes:
-            yield expression, str(named), sizes, is_broken_by
+    for expression in dict.fromkeys(expressions):
+        condition = condition_of(expression, symbols)
+        guard = (
+            _of_condition(expression, condition, original)
+            if condition is not None
+            else _of_expression(expression, original, symbols)
+        )
+        if guard is not None:
+            yield guard
 
 
-def _named(expression: Any, symbols: Mapping[str, str]) -> Any:
+def _of_condition(
+    expression: SympyExpression, condition: SizeCondition, original: Original
+) -> Guard | None:
+    found = breaking_sizes(condition, original.signature.dims, original.sizes)
+    if not found:
+        return None
+
+    def is_broken_by(sizes: Sizes) -> bool:
+        return condition.holds(sizes) is False
+
+    return Guard(
+        expression, str(condition), condition.names, _spread(found), is_broken_by, (condition,)
+    )
+
+
+def _spread(found: Sequence[Sizes]) -> tuple[Sizes, ...]:
+    """The nearest, one that is twice as large, the smallest, and the rest."""
+    products = [math.prod(sizes.values()) for sizes in found]
+    larger = next((i for i, product in enumerate(products) if product >= 2 * products[0]), 0)
+    order = dict.fromkeys((0, larger, products.index(min(products)), *range(len(found))))
+    return tuple(found[index] for index in order)
+
+
+def _of_expression(
+    expression: SympyExpression, original: Original, symbols: Mapping[str, str]
+) -> Guard | None:
+    named = _named(expression, symbols)
+    if named is None:
+        return None
+
+    def is_broken_by(sizes: Sizes) -> bool:
+        return _is_false(named, sizes)
+
+    names = frozenset(str(symbol) for symbol in named.free_symbols)
+    candidates = _candidates(sorted(names), original.signature)
+    sizes = tuple(itertools.islice(filter(is_broken_by, candidates), _KEPT))
+    return Guard(expression, str(named), names, sizes, is_broken_by) if sizes else None
+
+
+def _named(expression: SympyExpression, symbols: Mapping[str, str]) -> SympyExpression:
     """The expression in the user's names; None where it has others, or none."""
     import sympy
 
@@ -120,7 +231,7 @@ def _named(expression: Any, symbols: Mapping[str, str]) -> Any:
     return named if getattr(named, "free_symbols", None) else None
 
 
-def _is_false(expression: Any, sizes: Sizes) -> bool:
+def _is_false(expression: SympyExpression, sizes: Sizes) -> bool:
     import sympy
 
     symbols = expression.free_symbols
@@ -153,19 +264,18 @@ def _search_range(dim: Dim) -> list[int]:
     return sizes
 
 
-def _made_at(
-    expression: Any, sizes: Sizes, symbols: Mapping[str, str], watched: Sequence[GuardPlace]
-) -> GuardPlace:
+def _made_at(guard: Guard, symbols: Mapping[str, str], watched: Sequence[GuardPlace]) -> GuardPlace:
     """Where an assumption was made, the user's own code first.
 
     torch simplifies assumptions afterwards: what is not found as it stands is the assumption that
     the same sizes break.
     """
+    expression = guard.expression
     found = [item for item in watched if expression is not None and item.expression == expression]
     if not found:
         for item in watched:
             named = _named(item.expression, symbols)
-            if named is not None and _is_false(named, sizes):
+            if named is not None and _is_false(named, guard.sizes[0]):
                 found.append(item)
     found.sort(key=lambda item: not item.is_users)
     return found[0] if found else GuardPlace(expression, "", False, False)
@@ -206,12 +316,15 @@ def _narrowed(
         if upper is not None and (dim.max is None or upper < dim.max):
             sizes.append({name: dim.nearest(upper + dim.multiple)})
         if sizes:
+            conditions = [SizeCondition(">=", name, lower)] if lower > dim.min else []
+            if upper is not None:
+                conditions.append(SizeCondition("<=", name, upper))
             text = f"{lower} <= {name}" + ("" if upper is None else f" <= {upper}")
 
             def is_broken_by(
-                tried: Sizes, name: str = name, lower: int = lower, upper: int | None = upper
+                tried: Sizes, conditions: Sequence[SizeCondition] = tuple(conditions)
             ) -> bool:
-                size = tried.get(name)
-                return size is not None and (size < lower or (upper is not None and size > upper))
+                return any(condition.holds(tried) is False for condition in conditions)
 
-            yield None, text, tuple(sizes), is_broken_by
+            names = frozenset({name})
+            yield Guard(None, text, names, tuple(sizes), is_broken_by, tuple(conditions))

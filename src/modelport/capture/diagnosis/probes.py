@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
 from modelport.capture.diagnosis.probe_memory import bounded_memory
-from modelport.capture.diagnosis.probe_sizes import informative_sizes
+from modelport.capture.diagnosis.probe_plans import (
+    ELEMENTS_FREE,
+    SizePlans,
+    nearest_constants,
+)
 from modelport.capture.diagnosis.suspicions import Suspicion
+from modelport.capture.diagnosis.symbolic_run import ShadowRun
 from modelport.capture.reference_model import ReferenceModel
 from modelport.errors import RunError
 from modelport.numerics import Case, ReferenceCase, without_evidence
 from modelport.numerics.cases import ValueRule, draw_values, example_sizes
-from modelport.signature import Dim, Signature, TensorSpec
+from modelport.signature import Dim, TensorSpec
 
 _DEAR_FLOATS = ("negated", "large", "zeros")
 _FLOATS = ("resampled", *_DEAR_FLOATS, "small")
@@ -27,10 +31,6 @@ _MORE_INTEGERS = ("zeros", "constant")
 _BOOLEANS = ("resampled", "zeros", "constant")
 _TOGETHER = ("zeros", "negative")
 _DEAR_SIZES_WANTED, _SIZES_WANTED, _MORE_SIZES_WANTED = 2, 3, 6
-_ELEMENTS_FREE = 1 << 16
-"""Elements of all inputs beyond which a run is dear."""
-_MOST_GROWTH_SUSPECTED, _MOST_GROWTH = 8, 2
-"""How much larger than the example's the inputs may become, where they are dear."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,7 @@ def draw_probes(
     seed: int = 0,
     *,
     thorough: bool = False,
+    shadow: ShadowRun | None = None,
 ) -> list[Probe]:
     """Draws the probes for a model.
 
@@ -74,16 +75,21 @@ def draw_probes(
         seed: Seed of the random generator.
         thorough: Values may have been baked in without a trace: each input is drawn all positive,
             all negative, constant and a thousandfold as well, and more sizes are tried.
+        shadow: A run on symbolic sizes; it knows whole numbers of the code, which may be compared
+            with integer inputs, and, where it ended early, with sizes.
 
     Returns:
         The probes, in the order in which they are to be tried.
     """
     rng = np.random.default_rng(seed)
     base = example_sizes(original.signature, original.examples)
-    dear = original.signature.count_elements(base) > _ELEMENTS_FREE
-    budget = _Budget(thorough, dear and not thorough)
+    dear = original.signature.count_elements(base) > ELEMENTS_FREE
+    constants = shadow.constants if shadow is not None and thorough else frozenset()
+    is_blind = shadow is not None and not shadow.is_whole
+    budget = _Budget(thorough, dear and not thorough, constants if is_blind else frozenset())
     return [
         *_value_probes(original, base, values, rng, budget),
+        *_constant_probes(original, values, constants),
         *_size_probes(original, base, suspicions, values, rng, budget),
     ]
 
@@ -94,6 +100,7 @@ class _Budget:
 
     thorough: bool
     frugal: bool
+    size_constants: frozenset[int] = frozenset()
 
     @property
     def sizes(self) -> int:
@@ -179,6 +186,34 @@ def _value_probes(
             yield Probe(partial(draw, manner, *floats), f"{manner} values together", moved)
 
 
+def _constant_probes(
+    original: ReferenceModel, values: Mapping[str, ValueRule], constants: Collection[int]
+) -> Iterator[Probe]:
+    """Integer inputs at the whole numbers of the code, and just beyond them.
+
+    What was compared with such a number, as in ``if int(step) > 1000``, went the other way.
+    """
+    for spec in original.signature.inputs:
+        example = original.examples[spec.name]
+        if example.dtype.kind not in "iu" or spec.name in values or not example.size:
+            continue
+        usual = int(example.max())
+        for constant in nearest_constants(constants, usual):
+            for value in (constant, constant + (1 if constant >= usual else -1)):
+                if value > np.iinfo(example.dtype).max or (example == value).all():
+                    continue
+                yield Probe(
+                    partial(_filled, original, spec, value),
+                    f"{spec.name!r} is {value}",
+                    frozenset({spec.name}),
+                )
+
+
+def _filled(original: ReferenceModel, spec: TensorSpec, value: int) -> dict[str, np.ndarray]:
+    example = original.examples[spec.name]
+    return original.examples | {spec.name: np.full_like(example, value)}
+
+
 def _kind(original: ReferenceModel, spec: TensorSpec) -> str:
     dtype = original.examples[spec.name].dtype
     return "f" if dtype.name == "bfloat16" else dtype.kind
@@ -203,42 +238,18 @@ def _size_probes(
 
     dims = {name: original.signature.dims.get(name, Dim(name)) for name in base}
     seen: set[tuple[tuple[str, int], ...]] = set()
-    for plan, group in _plans(original.signature, base, dims, suspicions):
-        sizes = {**base, **plan}
-        moved = frozenset(name for name in plan if plan[name] != base[name])
+    covered: Counter[str] = Counter()
+    plans = SizePlans(original.signature, base, dims, budget.sizes, thorough=budget.thorough)
+    for plan in plans.of(suspicions, budget.size_constants):
+        sizes = {**base, **plan.sizes}
+        moved = frozenset(name for name in plan.sizes if sizes[name] != base[name])
         key = tuple(sizes.items())
-        if key in seen or not moved or any(sizes[name] not in dims[name] for name in moved):
+        if key in seen:
+            covered[plan.group] += 1
+        if key in seen or covered[plan.group] >= plan.required:
+            continue
+        if not moved or any(sizes[name] not in dims[name] for name in moved):
             continue
         seen.add(key)
-        place = ", ".join(f"{name}={size}" for name, size in plan.items())
-        yield Probe(partial(draw, sizes), f"sizes {place}", moved, group, budget.sizes)
-
-
-def _plans(
-    signature: Signature,
-    base: Mapping[str, int],
-    dims: Mapping[str, Dim],
-    suspicions: Sequence[Suspicion],
-) -> Iterator[tuple[dict[str, int], str]]:
-    """Sizes to try, each with the group that it belongs to."""
-    usual = signature.count_elements(base)
-
-    def affordable(sizes: Mapping[str, int], growth: int) -> bool:
-        elements = signature.count_elements({**base, **sizes})
-        return elements <= max(growth * usual, _ELEMENTS_FREE)
-
-    for sizes in itertools.chain.from_iterable(suspicion.sizes for suspicion in suspicions):
-        if affordable(sizes, _MOST_GROWTH_SUSPECTED):
-            yield dict(sizes), ""
-    kinds = {name: informative_sizes(size, dims[name]) for name, size in base.items()}
-    plans = [({name: size}, f"sizes of {name}") for name in kinds for size in kinds[name]]
-    if len(kinds) > 1:
-        # Side by side in the same order: sizes that were equal stay so, as a model may want.
-        for shift in range(max(map(len, kinds.values()), default=0)):
-            chosen = {
-                name: sizes[shift % len(sizes)] for name, sizes in kinds.items() if len(sizes)
-            }
-            plans.append((chosen, "sizes together"))
-    for plan, group in plans:
-        if affordable(plan, _MOST_GROWTH):
-            yield plan, group
+        place = ", ".join(f"{name}={size}" for name, size in plan.sizes.items())
+        yield Probe(partial(draw, sizes), f"sizes {place}", moved, plan.group, plan.required)

@@ -30,11 +30,12 @@ def judge(
     results, failed = verification.cases, verification.failed
     proven: dict[int, CaseResult] = {}
     explained: set[str] = set()
-    # What names no input or dimension explains only what is left unexplained.
-    for specific in (True, False):
-        left = [result for result in failed if specific or result.case not in explained]
+    # What torch's functions assume explains only what the user's code does not, and what names no
+    # input or dimension only what is left then.
+    for rank in range(3):
+        left = [result for result in failed if not rank or result.case not in explained]
         for index, suspicion in enumerate(suspicions):
-            if suspicion.is_specific is not specific:
+            if _rank(suspicion) != rank:
                 continue
             witnesses = [result for result in left if _proves(result, suspicion, signature)]
             if witnesses:
@@ -52,6 +53,12 @@ def judge(
     if unexplained:
         findings.append(_differs(unexplained))
     return findings, list(_never_moved(signature, results))
+
+
+def _rank(suspicion: Suspicion) -> int:
+    if not suspicion.is_specific:
+        return 2
+    return 0 if suspicion.is_users else 1
 
 
 def _proves(result: CaseResult, suspicion: Suspicion, signature: Signature) -> bool:

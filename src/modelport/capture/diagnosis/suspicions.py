@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from modelport.capture.diagnosis.guards import BrokenGuard, broken_guards
+from modelport.capture.diagnosis.guards import BrokenGuard, Original, broken_guards
 from modelport.capture.diagnosis.loops import unrolled_loops
 from modelport.capture.diagnosis.torch_warnings import findings_of_warnings
 from modelport.findings import Finding, Severity
 
 if TYPE_CHECKING:
+    from modelport.capture.diagnosis.symbolic_run import ShadowRun
     from modelport.capture.strategies import Capture
     from modelport.signature import Signature
 
@@ -28,6 +29,9 @@ class Suspicion:
         is_broken_by: Whether sizes of the dimensions break what was assumed: of the cases, only
             these prove it or speak for it. None where sizes do not say.
         harmless: The finding if no probe proves it; None drops it.
+        required: At how many of the sizes the original is to be run; it may refuse others.
+        is_users: The user's code is suspected; else a function of torch, which often only chose
+            among its kernels: it explains what nothing else does.
     """
 
     finding: Finding
@@ -35,6 +39,8 @@ class Suspicion:
     sizes: tuple[Mapping[str, int], ...] = ()
     is_broken_by: Callable[[Mapping[str, int]], bool] | None = None
     harmless: Finding | None = None
+    required: int = 2
+    is_users: bool = True
 
     @property
     def is_specific(self) -> bool:
@@ -51,13 +57,18 @@ class Suspicion:
 
 
 def find_suspicions(
-    captured: Capture, signature: Signature, symbols: Mapping[str, str], names: Sequence[str]
+    captured: Capture,
+    shadow: ShadowRun,
+    original: Original,
+    symbols: Mapping[str, str],
+    names: Sequence[str],
 ) -> list[Suspicion]:
     """Collects what may have gone wrong.
 
     Args:
         captured: What a strategy gave.
-        signature: The original's inputs with declared dimensions.
+        shadow: A run of the original on symbolic sizes.
+        original: The original's inputs with declared dimensions, and the example's sizes.
         symbols: Names of dimensions by torch's symbols.
         names: Names of the original's inputs.
 
@@ -65,19 +76,30 @@ def find_suspicions(
         The suspicions, the specific ones first.
     """
     suspicions = [_vanished(name) for name in names if not _is_used(captured, name)]
+    signature = original.signature
     suspicions += _fixed_dims(captured, signature)
-    if captured.program is not None:
-        guards = broken_guards(captured.program, signature, symbols, captured.guard_places)
-        suspicions += [_of_guard(guard) for guard in guards]
+    warned = findings_of_warnings(captured.warnings)
+    guards = broken_guards(captured, shadow, original, symbols)
+    suspicions += [_of_guard(_as_warned(guard, warned)) for guard in guards]
+    guarded = {suspicion.finding.where for suspicion in suspicions if suspicion.is_broken_by}
     suspicions += [
         Suspicion(finding, frozenset({dim}), harmless=_as_note(finding))
         for finding, dim in unrolled_loops(captured.ir, signature)
     ]
     suspicions += [
         Suspicion(finding, harmless=_as_note(finding) if is_users else None)
-        for finding, is_users in findings_of_warnings(captured.warnings)
+        for finding, is_users in warned
+        if not finding.where or finding.where not in guarded
     ]
     return suspicions
+
+
+def _as_warned(guard: BrokenGuard, warned: Sequence[tuple[Finding, bool]]) -> BrokenGuard:
+    """The assumption in the words of a warning about the same line, which says how it was made."""
+    for finding, is_users in warned:
+        if is_users and finding.where and finding.where == guard.finding.where:
+            return dataclasses.replace(guard, finding=finding, is_users=True)
+    return guard
 
 
 def _of_guard(guard: BrokenGuard) -> Suspicion:
@@ -88,6 +110,8 @@ def _of_guard(guard: BrokenGuard) -> Suspicion:
         sizes=guard.sizes,
         is_broken_by=guard.is_broken_by,
         harmless=untried if guard.is_users else None,
+        required=guard.required,
+        is_users=guard.is_users,
     )
 
 

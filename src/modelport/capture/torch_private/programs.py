@@ -9,13 +9,16 @@ from __future__ import annotations
 import importlib
 import itertools
 import traceback
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelport.capture.torch_private.access import resolve
 from modelport.source_location import innermost, is_users
+
+if TYPE_CHECKING:
+    import torch
 
 
 def flatten_with_paths(tree: Any) -> tuple[list[tuple[tuple[Any, ...], Any]], Any]:
@@ -113,7 +116,7 @@ def symbol_names(program: Any) -> dict[str, str]:
 
     torch does not write them into a file: a program that was loaded has none.
     """
-    environment = _shape_environment(program)
+    environment = shape_environment(program)
     if environment is None:
         return {}
     names = environment.source_name_to_debug_name
@@ -143,12 +146,14 @@ class GuardPlace:
         place: ``file:line`` of the innermost of the user's code.
         is_users: The user's code itself compared sizes; else a function of torch did.
         is_conversion: A size was made a Python number; else sizes were compared.
+        environment: The ``ShapeEnv`` whose symbols the expression has.
     """
 
     expression: Any
     place: str
     is_users: bool
     is_conversion: bool
+    environment: object = None
 
 
 _CONVERSIONS = {"guard_int", "guard_float"}
@@ -170,7 +175,7 @@ def watching_guards() -> Iterator[list[GuardPlace]]:
         maker = next((c.co_filename for c, _ in frames if c.co_filename not in symbolic_files), "")
         place = innermost((code.co_filename, line) for code, line in reversed(frames))
         watched.append(
-            GuardPlace(guard, place, is_users(maker), not names.isdisjoint(_CONVERSIONS))
+            GuardPlace(guard, place, is_users(maker), not names.isdisjoint(_CONVERSIONS), self)
         )
         log(self, prefix, guard, *args, **kwargs)
 
@@ -196,7 +201,7 @@ def shape_guards(program: Any) -> list[Any]:
     Returns:
         Boolean sympy expressions over the symbols of dynamic sizes.
     """
-    environment = _shape_environment(program)
+    environment = shape_environment(program)
     if environment is None:
         return []
     guards = [guard.expr for guard in environment.guards]
@@ -205,7 +210,8 @@ def shape_guards(program: Any) -> list[Any]:
     return guards
 
 
-def _shape_environment(program: Any) -> Any:
+def shape_environment(program: torch.export.ExportedProgram) -> Any:
+    """The ``ShapeEnv`` of an exported program, which has the symbols of its sizes; maybe None."""
     for node in program.graph.nodes:
         value: Any = node.meta.get("val") if node.op == "placeholder" else None
         if value is not None and hasattr(value, "fake_mode"):
@@ -232,3 +238,45 @@ def seeming_to_export() -> Iterator[None]:
         yield
     finally:
         torch.compiler._is_exporting_flag, flags._is_onnx_exporting = before
+
+
+@contextmanager
+def symbolic_inputs(
+    tensors: Mapping[str, torch.Tensor], dynamic: Mapping[str, Collection[int]]
+) -> Iterator[tuple[dict[str, torch.Tensor], object]]:
+    """Runs a block in which eager code computes shapes alone, with symbols for dynamic sizes.
+
+    Args:
+        tensors: Tensors by name.
+        dynamic: Axes with a symbol by tensor.
+
+    Yields:
+        Tensors without values by name, and the ``ShapeEnv`` of their symbols.
+    """
+    from torch._dispatch.python import enable_python_dispatcher
+    from torch._subclasses.fake_tensor import FakeTensorMode
+    from torch.fx.experimental.symbolic_shapes import (
+        DimDynamic,
+        ShapeEnv,
+        StatelessSymbolicContext,
+    )
+
+    environment = ShapeEnv(specialize_zero_one=False, duck_shape=False)
+    mode = FakeTensorMode(shape_env=environment, allow_non_fake_inputs=True)
+    made: dict[str, torch.Tensor] = {}
+    for name, tensor in tensors.items():
+        axes = dynamic.get(name, ())
+        kinds = [
+            DimDynamic.DYNAMIC if axis in axes else DimDynamic.STATIC
+            for axis in range(tensor.dim())
+        ]
+        context: Any = StatelessSymbolicContext(dynamic_sizes=kinds)
+        made[name] = mode.from_tensor(tensor, symbolic_context=context)
+    with mode, enable_python_dispatcher():
+        yield made, environment
+
+
+def symbol_of(size: object) -> str | None:
+    """The symbol that a size is; None for a number or an expression."""
+    expression = getattr(getattr(size, "node", None), "expr", None)
+    return str(expression) if getattr(expression, "is_Symbol", False) else None
