@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class HasJson(Protocol):
     """A result of a command."""
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> Mapping[str, object]:
         """The result as a plain dict."""
 
 
