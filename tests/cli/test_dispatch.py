@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import argparse
 import io
 import subprocess
 import sys
@@ -84,7 +85,7 @@ def test_missing_package_says_which_extra_to_install(
 def test_progress_without_a_terminal_is_one_line_a_step(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    progress = console.progress()
+    progress = console.progress(argparse.Namespace(json=False))
     progress.start("capture")
     progress.finish("capture", 1.25)
     captured = capsys.readouterr()
@@ -97,7 +98,7 @@ def test_failed_step_stops_the_spinner(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(terminal, "isatty", lambda: True)
     monkeypatch.setattr("sys.stderr", terminal)
     before = threading.active_count()
-    stage = Stages(console.progress())
+    stage = Stages(console.progress(argparse.Namespace(json=False)))
     with pytest.raises(ValueError, match="broken"), stage("capture"):
         _break(turning=threading.active_count() > before)
     for thread in threading.enumerate()[before:]:

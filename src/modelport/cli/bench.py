@@ -53,7 +53,7 @@ def _run(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         trust=arguments.trust,
         key=arguments.key,
-        progress=None if arguments.json else console.progress(),
+        progress=console.progress(arguments),
         **rounds,
     )
     if arguments.report is not None:

@@ -72,12 +72,9 @@ def _run(arguments: argparse.Namespace) -> int:
         save=arguments.save,
         budget=arguments.memory,
         seed=arguments.seed,
-        progress=None if arguments.json else console.progress(),
+        progress=console.progress(arguments),
     )
-    if arguments.json:
-        console.print_json(result.to_json())
-    else:
-        _print(result)
+    console.show(arguments, result, _print)
     return 0 if result.ok else 1
 
 
@@ -95,12 +92,9 @@ def _reduce(arguments: argparse.Namespace) -> int:
         cases=console.cases(arguments.cases, 3),
         budget=arguments.memory,
         seed=arguments.seed,
-        progress=None if arguments.json else console.progress(),
+        progress=console.progress(arguments),
     )
-    if arguments.json:
-        console.print_json(result.to_json())
-    else:
-        _print_reduction(result)
+    console.show(arguments, result, _print_reduction)
     return 1
 
 

@@ -75,14 +75,11 @@ def _run(arguments: argparse.Namespace) -> int:
         atol=console.bound(arguments.atol, "--atol"),
         seed=arguments.seed,
         trust=arguments.trust,
-        progress=None if arguments.json else console.progress(),
+        progress=console.progress(arguments),
     )
     if arguments.report is not None:
         write_text(arguments.report, render_comparison(result))
-    if arguments.json:
-        console.print_json(result.to_json())
-    else:
-        _print(result)
+    console.show(arguments, result, _print)
     return 0 if result.ok else 1
 
 

@@ -105,7 +105,7 @@ def _run(arguments: argparse.Namespace) -> int:
         shapes=dict(map(_shape, arguments.shape)),
         reshape=load_function(arguments.reshape) if arguments.reshape else None,
         max_batch=arguments.max_batch,
-        progress=None if arguments.json else console.progress(),
+        progress=console.progress(arguments),
         opt=dict(map(_size, arguments.opt)),
         profiles=[_profile(text) for text in arguments.profile],
         workspace=arguments.workspace,

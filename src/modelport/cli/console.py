@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from modelport.cli import log
 from modelport.cli.escape import one_line, plain
@@ -18,6 +18,15 @@ if TYPE_CHECKING:
     from modelport.progress import Progress
     from modelport.recipe import Recipe
 
+
+class HasJson(Protocol):
+    """A result of a command."""
+
+    def to_json(self) -> Mapping[str, object]:
+        """The result as a plain dict."""
+
+
+_Result = TypeVar("_Result", bound=HasJson)
 Subparsers = argparse._SubParsersAction  # argparse has no public name for it.
 
 
@@ -197,19 +206,28 @@ def print_json(data: Any) -> None:
     print(json.dumps(data, indent=2, default=str), flush=True)
 
 
+def show(arguments: argparse.Namespace, result: _Result, write: Callable[[_Result], None]) -> None:
+    """Prints a result: as JSON with ``--json``, else by a function that writes it as text."""
+    if arguments.json:
+        print_json(result.to_json())
+    else:
+        write(result)
+
+
 def note(text: str) -> None:
     """Prints a message on stderr; nothing with ``--quiet``."""
     if log.terminal().verbosity >= 0:
         print(text, file=log.terminal().errors, flush=True)
 
 
-def progress() -> Progress:
+def progress(arguments: argparse.Namespace) -> Progress:
     """Progress on stderr: a live line on a terminal, one line for each step elsewhere.
 
-    Log lines would break a live line, so ``-v`` has one line for each step; ``-q`` has none.
+    Log lines would break a live line, so ``-v`` has one line for each step; ``-q`` and ``--json``
+    have none.
     """
     terminal = log.terminal()
-    if terminal.verbosity < 0:
+    if terminal.verbosity < 0 or arguments.json:
         return Silent()
     return _Terminal() if terminal.verbosity == 0 and terminal.errors.isatty() else _Lines()
 

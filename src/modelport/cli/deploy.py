@@ -45,12 +45,9 @@ def _run(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         rtol=console.bound(arguments.rtol, "--rtol"),
         atol=console.bound(arguments.atol, "--atol"),
-        progress=None if arguments.json else console.progress(),
+        progress=console.progress(arguments),
     )
-    if arguments.json:
-        console.print_json(result.to_json())
-    else:
-        _print(result)
+    console.show(arguments, result, _print)
     return 0
 
 

@@ -119,7 +119,7 @@ def _run(arguments: argparse.Namespace) -> int:
         keep=arguments.keep,
         metric=None if arguments.metric is None else load_function(arguments.metric),
         judge_on=arguments.judge_on,
-        progress=None if arguments.json else console.progress(),
+        progress=console.progress(arguments),
         **options,
     )
     written = [result.model.save(arguments.output)]

@@ -46,7 +46,7 @@ def _run(arguments: argparse.Namespace) -> int:
         case=arguments.case,
         data=arguments.data,
         seed=arguments.seed,
-        progress=None if arguments.json else console.progress(),
+        progress=console.progress(arguments),
         **budget,
     )
     if arguments.report is not None:
