@@ -1,4 +1,4 @@
-"""Declared sizes of outputs are those that the model gives at other sizes."""
+"""Declared sizes of outputs are those of the model at other sizes."""
 
 from __future__ import annotations
 
