@@ -11,11 +11,12 @@ import torch
 
 import modelport
 from modelport import PassError, Target
+from modelport.arrays import Arrays
 from modelport.backends import open_engine
 from modelport.backends.adapters import AdaptedEngine, adapters_of, with_adapters
 from modelport.backends.base import Artifact
 from modelport.passes import prepare
-from tests.backends.tensorrt.corpus import BUILDS, Arrays, Refused
+from tests.backends.tensorrt.corpus import BUILDS, Refused
 from tests.support import onnx_text
 
 RTX = Target("tensorrt-rtx")
